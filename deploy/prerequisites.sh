@@ -1,0 +1,39 @@
+#!/usr/bin/env bash
+# Says what this machine lacks for building and running claimgate, all of it at once and how to get it; exits 1 then
+# and 0, silently, if nothing is missing. Called by deploy/demo.sh and tests/run.sh.
+set -euo pipefail
+
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+missing=0
+
+lacks() {
+  missing=1
+  printf 'missing: %s\n' "$1" >&2
+  shift
+  printf '         %s\n' "$@" >&2
+}
+
+rust_wanted=$(sed -n 's/^rust-version = "\(.*\)"/\1/p' "$root/Cargo.toml")
+if ! rust_found=$(cargo --version 2>/dev/null); then
+  lacks "Rust $rust_wanted or newer (no cargo that runs is in PATH)" "https://rustup.rs"
+else
+  rust_found=${rust_found#cargo }
+  rust_found=${rust_found%% *}
+  oldest=$(printf '%s\n%s\n' "$rust_wanted" "$rust_found" | sort -V | head -n 1)
+  if [ "$oldest" != "$rust_wanted" ]; then
+    lacks "Rust $rust_wanted or newer (found $rust_found)" "rustup update stable"
+  fi
+fi
+
+# aws-lc is C and the linker is the C compiler's.
+if ! command -v "${CC:-cc}" >/dev/null 2>&1 && ! command -v clang >/dev/null 2>&1; then
+  lacks "a C compiler (cc), for aws-lc and as the linker" \
+    "Debian, Ubuntu: apt-get install gcc libc6-dev    Fedora: dnf install gcc    macOS: xcode-select --install"
+fi
+
+if ! python3 -c 'import sys; sys.exit(sys.version_info < (3, 10))' >/dev/null 2>&1; then
+  lacks "Python 3.10 or newer as python3 (found: $(python3 --version 2>/dev/null || echo none)), to install Envoy" \
+    "Debian, Ubuntu: apt-get install python3 python3-pip    Fedora: dnf install python3 python3-pip"
+fi
+
+exit "$missing"

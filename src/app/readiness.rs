@@ -1,0 +1,100 @@
+//! When claimgate is ready: once every issuer has had at least one usable key.
+//!
+//! Once ready it stays ready until it drains. When all keys of an issuer become too old later, its tokens are
+//! answered 503 `keys_unavailable` and it is named again here, but the instance is not taken out of service:
+//! every other instance lost the same provider, and taking all of them out would turn one provider's outage into
+//! an outage for the tokens of all the others.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::time;
+use tokio_util::sync::CancellationToken;
+
+use crate::keys::status::StatusBoard;
+use crate::keys::store::KeyStore;
+use crate::server::health::{Health, ReadyState};
+use crate::util::clock::Clock;
+use crate::util::label::Label;
+
+/// Watches the keys and tells health checks and the admin port.
+#[derive(Debug)]
+pub struct Readiness {
+    issuers: Vec<Label>,
+    keys: Arc<KeyStore>,
+    board: Arc<StatusBoard>,
+    clock: Arc<dyn Clock>,
+    health: Health,
+    state: watch::Sender<ReadyState>,
+}
+
+/// How soon a change is noticed. Looking costs a few pointer reads.
+const EVERY: Duration = Duration::from_millis(100);
+
+impl Readiness {
+    /// Not ready yet, whatever the keys are.
+    pub fn new(
+        issuers: Vec<Label>,
+        keys: Arc<KeyStore>,
+        board: Arc<StatusBoard>,
+        clock: Arc<dyn Clock>,
+        health: Health,
+    ) -> Self {
+        let pending = vec!["starting".to_owned()];
+        let (state, _) = watch::channel(ReadyState { ready: false, pending });
+        Self { issuers, keys, board, clock, health, state }
+    }
+
+    /// The state, now and as it changes.
+    pub fn subscribe(&self) -> watch::Receiver<ReadyState> {
+        self.state.subscribe()
+    }
+
+    /// Looks again and again until `draining`, and says then that this instance is not ready any more.
+    pub async fn run(self, draining: CancellationToken) -> Result<(), Infallible> {
+        while !draining.is_cancelled() {
+            self.look().await;
+            // Either way the loop goes on by looking at the token.
+            let _cancelled = draining.run_until_cancelled(time::sleep(EVERY)).await.is_none();
+        }
+        let draining = ReadyState { ready: false, pending: vec!["draining".to_owned()] };
+        self.state.send_replace(draining);
+        self.health.set_serving(false).await;
+        Ok(())
+    }
+
+    /// Looks once.
+    pub async fn look(&self) {
+        let pending = self.pending();
+        let was_ready = self.state.borrow().ready;
+        let ready = was_ready || pending.is_empty();
+        let new = ReadyState { ready, pending };
+        let changed = self.state.send_if_modified(|state| {
+            let changed = *state != new;
+            *state = new.clone();
+            changed
+        });
+        if ready && !was_ready {
+            self.health.set_serving(true).await;
+            tracing::info!("ready");
+        } else if changed {
+            tracing::info!(pending = new.pending.join("; "), "waiting for keys");
+        }
+    }
+
+    /// A line for each issuer without a usable key, with the last error of its sources.
+    fn pending(&self) -> Vec<String> {
+        let (keys, now) = (self.keys.load(), self.clock.now());
+        let missing = self.issuers.iter().filter(|issuer| !keys.is_ready(issuer, now));
+        missing.map(|issuer| format!("issuer {issuer}: {}", self.why(issuer))).collect()
+    }
+
+    fn why(&self, issuer: &Label) -> String {
+        let entries = self.board.entries().into_iter().filter(|entry| entry.id.issuer == *issuer);
+        let errors: Vec<String> =
+            entries.filter_map(|entry| entry.last_error.map(|(_, error)| error)).collect();
+        if errors.is_empty() { "no keys yet".to_owned() } else { errors.join(", ") }
+    }
+}

@@ -1,0 +1,167 @@
+//! The outcome of a check, as a value. A denial is not an error: `Result` is for faults of ours.
+
+use super::headers::HeaderMutations;
+use crate::token::Refusal;
+use crate::util::label::Label;
+
+/// May the request pass?
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Decision {
+    /// Yes, changed like this.
+    Allow(Allowance),
+    /// No.
+    Deny(Denial),
+}
+
+/// A request that may pass.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Allowance {
+    /// The rule that let it pass.
+    pub rule: Label,
+    /// The issuer of the verified token; `None` where anyone may pass.
+    pub issuer: Option<Label>,
+    /// What the upstream gets to see.
+    pub mutations: HeaderMutations,
+}
+
+/// A request that may not pass.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Denial {
+    /// The rule that refused it; `None` when none applied.
+    pub rule: Option<Label>,
+    /// The issuer that the token named, when it is one of ours.
+    pub issuer: Option<Label>,
+    /// Why.
+    pub reason: DenialReason,
+}
+
+impl Denial {
+    /// A denial before any rule was looked at.
+    pub fn before_any_rule(reason: DenialReason) -> Self {
+        Self { rule: None, issuer: None, reason }
+    }
+}
+
+/// Why a request is denied. A closed list: the same word stands in the response, the log and the metric.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum DenialReason {
+    /// The rule needs a token and there is none.
+    MissingToken,
+    /// More than one token, or several credentials in one header.
+    MultipleTokens,
+    /// The token, or the request around it, is not what the standards allow.
+    Malformed,
+    /// The token is longer than the limit.
+    TooLarge,
+    /// The token's algorithm is not accepted from its issuer.
+    AlgNotAllowed,
+    /// The token's issuer is not configured.
+    UnknownIssuer,
+    /// The issuer has no key of that ID and algorithm.
+    UnknownKid,
+    /// The signature is not the key's.
+    BadSignature,
+    /// The token has expired.
+    Expired,
+    /// The token is not valid yet.
+    NotYetValid,
+    /// The token was issued too long ago.
+    TooOld,
+    /// The token is meant for somebody else.
+    AudienceMismatch,
+    /// A claim that must be there is not.
+    MissingClaim,
+    /// A claim is not what the rule asks for.
+    ClaimMismatch,
+    /// No rule applies to this request.
+    NoRule,
+    /// The verified claims do not fit into the headers allowed for them.
+    HeaderTooLarge,
+    /// Ours: no keys of that issuer yet, or only ones that are too old.
+    KeysUnavailable,
+    /// Ours: too many checks at once.
+    Overloaded,
+    /// Ours: a fault in claimgate.
+    Internal,
+}
+
+impl DenialReason {
+    /// Every reason, for metrics and documentation.
+    pub const ALL: [Self; 19] = [
+        Self::MissingToken,
+        Self::MultipleTokens,
+        Self::Malformed,
+        Self::TooLarge,
+        Self::AlgNotAllowed,
+        Self::UnknownIssuer,
+        Self::UnknownKid,
+        Self::BadSignature,
+        Self::Expired,
+        Self::NotYetValid,
+        Self::TooOld,
+        Self::AudienceMismatch,
+        Self::MissingClaim,
+        Self::ClaimMismatch,
+        Self::NoRule,
+        Self::HeaderTooLarge,
+        Self::KeysUnavailable,
+        Self::Overloaded,
+        Self::Internal,
+    ];
+
+    /// The word for it, everywhere.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::MissingToken => "missing_token",
+            Self::MultipleTokens => "multiple_tokens",
+            Self::Malformed => "malformed",
+            Self::TooLarge => "too_large",
+            Self::AlgNotAllowed => "alg_not_allowed",
+            Self::UnknownIssuer => "unknown_issuer",
+            Self::UnknownKid => "unknown_kid",
+            Self::BadSignature => "bad_signature",
+            Self::Expired => "expired",
+            Self::NotYetValid => "not_yet_valid",
+            Self::TooOld => "too_old",
+            Self::AudienceMismatch => "audience_mismatch",
+            Self::MissingClaim => "missing_claim",
+            Self::ClaimMismatch => "claim_mismatch",
+            Self::NoRule => "no_rule",
+            Self::HeaderTooLarge => "header_too_large",
+            Self::KeysUnavailable => "keys_unavailable",
+            Self::Overloaded => "overloaded",
+            Self::Internal => "internal",
+        }
+    }
+}
+
+impl From<Refusal> for DenialReason {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::AlgNotAllowed => Self::AlgNotAllowed,
+            Refusal::AudienceMismatch => Self::AudienceMismatch,
+            Refusal::BadSignature => Self::BadSignature,
+            Refusal::Expired => Self::Expired,
+            Refusal::KeysUnavailable => Self::KeysUnavailable,
+            Refusal::Malformed => Self::Malformed,
+            Refusal::MissingClaim => Self::MissingClaim,
+            Refusal::NotYetValid => Self::NotYetValid,
+            Refusal::TooLarge => Self::TooLarge,
+            Refusal::TooOld => Self::TooOld,
+            Refusal::UnknownIssuer => Self::UnknownIssuer,
+            Refusal::UnknownKid => Self::UnknownKid,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reasons_are_listed_in_the_order_of_their_declaration_which_numbers_the_metrics() {
+        for (place, reason) in DenialReason::ALL.into_iter().enumerate() {
+            assert_eq!(reason as usize, place, "{reason:?}");
+        }
+    }
+}

@@ -1,0 +1,39 @@
+//! The request as the decision sees it, free of any wire format. Adapters build it; nothing in it is trusted.
+
+use std::fmt;
+
+/// What Envoy tells about one HTTP request. `Debug` shows no header value and no query.
+#[derive(Clone, Default)]
+pub struct CheckRequest {
+    /// The method, as sent.
+    pub method: String,
+    /// The authority, as sent, maybe with a port; empty when there was none.
+    pub host: String,
+    /// The path with its query, as sent, maybe not normalised; empty for CONNECT.
+    pub path: String,
+    /// Every header, in any case and order; one that was sent twice may stand here twice or joined by `,`.
+    pub headers: Vec<(String, String)>,
+}
+
+impl CheckRequest {
+    /// The values of every header of that name, compared without case.
+    pub fn header_values<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
+        let named =
+            self.headers.iter().filter(move |(header, _)| header.eq_ignore_ascii_case(name));
+        named.map(|(_, value)| value.as_str())
+    }
+
+    /// Whether the caller speaks gRPC, which turns the answer's body into a `grpc-message`.
+    pub fn is_grpc(&self) -> bool {
+        self.header_values("content-type").any(|value| value.starts_with("application/grpc"))
+    }
+}
+
+impl fmt::Debug for CheckRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CheckRequest")
+            .field("method", &self.method)
+            .field("headers", &self.headers.len())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,279 @@
+//! Everything that the demo runs, on loopback: the development identity provider, claimgate, an upstream
+//! and a real Envoy.
+//!
+//! Nothing is spawned: the services are one future that runs beside the story ([`World::run`]), so that when
+//! either ends, for whatever reason, all of it does.
+
+use std::io;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use super::client;
+use super::echo::Echo;
+use super::envoy::{Envoy, EnvoyError};
+use super::envoy_config::{self, Addresses, BARE, INGRESS, ShippedError};
+use super::wait::{TimedOut, wait_until};
+use crate::app::{App, AppError, Bound};
+use crate::config::{Config, ConfigErrors};
+use crate::issuer::development::{Settings, TokenError};
+use crate::issuer::{DevelopmentIssuer, SigningError};
+
+/// The configuration, with the addresses that a user would write.
+const CLAIMGATE: &str = include_str!("claimgate.yaml");
+/// The audience of the configuration above.
+const AUDIENCE: &str = "orders";
+/// A first fetch on loopback is immediate; a loaded machine gets more.
+const READY: Duration = Duration::from_secs(20);
+
+/// Why the demo cannot start, or ended early.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum DemoError {
+    #[error("cannot listen on {address}: {error}")]
+    Listen { address: SocketAddr, error: io::Error },
+    #[error(transparent)]
+    Signing(#[from] SigningError),
+    #[error("the demo's own configuration is refused:\n{0}")]
+    Config(#[from] ConfigErrors),
+    #[error(transparent)]
+    Claimgate(#[from] AppError),
+    #[error(transparent)]
+    Shipped(#[from] ShippedError),
+    #[error(transparent)]
+    Envoy(#[from] EnvoyError),
+    #[error("{error}; /readyz said: {pending}")]
+    NotReady { error: TimedOut, pending: String },
+    #[error(transparent)]
+    TimedOut(#[from] TimedOut),
+    #[error("{what} ended early: {error}")]
+    Service { what: &'static str, error: io::Error },
+    #[error("the HTTP/2 client cannot be made: {0}")]
+    Client(#[source] reqwest::Error),
+    #[error("cannot write to the standard output: {0}")]
+    Output(#[source] io::Error),
+    #[error(transparent)]
+    Token(#[from] TokenError),
+    #[error("cannot start the runtime: {0}")]
+    Runtime(#[source] io::Error),
+    #[error("cannot listen for signals: {0}")]
+    Signals(#[source] io::Error),
+}
+
+/// What the caller chose.
+#[derive(Debug)]
+pub(super) struct Options {
+    pub(super) envoy: PathBuf,
+    /// Port 0: any.
+    pub(super) ingress: SocketAddr,
+}
+
+/// The running demo, as the story sees it.
+#[derive(Debug)]
+pub(super) struct World {
+    pub(super) issuer: DevelopmentIssuer,
+    pub(super) echo: Echo,
+    pub(super) envoy: Envoy,
+    pub(super) places: Places,
+    claimgate: Switch,
+}
+
+/// What runs where.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Places {
+    /// Envoy, as shipped.
+    pub(super) ingress: SocketAddr,
+    /// Envoy without what protects the reserved headers besides claimgate.
+    pub(super) bare: SocketAddr,
+    pub(super) issuer: SocketAddr,
+    pub(super) grpc: SocketAddr,
+    pub(super) admin: SocketAddr,
+    pub(super) upstream: SocketAddr,
+}
+
+/// Asks claimgate to stop, and learns that it has.
+#[derive(Clone, Debug, Default)]
+struct Switch {
+    stop: CancellationToken,
+    stopped: CancellationToken,
+}
+
+impl World {
+    /// Starts everything, waits until it is ready, runs `story`, and ends everything. `None` if it was
+    /// interrupted.
+    pub(super) async fn run<T>(
+        options: Options,
+        interrupted: &CancellationToken,
+        story: impl AsyncFnOnce(&mut Self) -> Result<T, DemoError>,
+    ) -> Result<Option<T>, DemoError> {
+        let (services, parts) = Services::bind().await?;
+        let stop_all = CancellationToken::new();
+        let telling = async {
+            let told = Self::begin_and_tell(&options, parts, interrupted, story).await?;
+            stop_all.cancel();
+            Ok(told)
+        };
+        // An error on either side ends both at once; what was told to stop ends in order.
+        let ((), told) = tokio::try_join!(services.run(stop_all.clone()), telling)?;
+        Ok(told)
+    }
+
+    async fn begin_and_tell<T>(
+        options: &Options,
+        parts: Parts,
+        interrupted: &CancellationToken,
+        story: impl AsyncFnOnce(&mut Self) -> Result<T, DemoError>,
+    ) -> Result<Option<T>, DemoError> {
+        let Some(world) = interrupted.run_until_cancelled(Self::start(options, parts)).await else {
+            return Ok(None);
+        };
+        let mut world = world?;
+        let told = interrupted.run_until_cancelled(story(&mut world)).await.transpose();
+        // Envoy first: it holds connections to everything else.
+        let stopped = world.envoy.stop().await;
+        stopped.map_err(|error| DemoError::Service { what: "Envoy", error })?;
+        told
+    }
+
+    /// Stops claimgate alone, and waits until it has.
+    pub(super) async fn stop_claimgate(&self) -> Result<(), DemoError> {
+        self.claimgate.stop.cancel();
+        let stopped = async || self.claimgate.stopped.is_cancelled();
+        Ok(wait_until("claimgate to stop", READY, stopped).await?)
+    }
+
+    async fn start(options: &Options, parts: Parts) -> Result<Self, DemoError> {
+        let Parts { issuer, echo, claimgate, issuer_addr, grpc, admin, upstream } = parts;
+        ready(admin).await?;
+        let addresses = Addresses { ingress: options.ingress, claimgate: grpc, upstream };
+        let config = envoy_config::patched(addresses)?;
+        let mut envoy = Envoy::start(&options.envoy, &config)?;
+        let [ingress, bare] = envoy.listeners([INGRESS, BARE]).await?;
+        let places = Places { ingress, bare, issuer: issuer_addr, grpc, admin, upstream };
+        Ok(Self { issuer, echo, envoy, places, claimgate })
+    }
+}
+
+/// What is bound and not yet served.
+struct Services {
+    issuer: (DevelopmentIssuer, TcpListener),
+    echo: (Echo, TcpListener),
+    claimgate: (Bound, Switch),
+}
+
+/// What the world keeps of the services.
+struct Parts {
+    issuer: DevelopmentIssuer,
+    echo: Echo,
+    claimgate: Switch,
+    issuer_addr: SocketAddr,
+    grpc: SocketAddr,
+    admin: SocketAddr,
+    upstream: SocketAddr,
+}
+
+impl Services {
+    async fn bind() -> Result<(Self, Parts), DemoError> {
+        let (for_issuer, issuer_addr) = listen().await?;
+        let (for_echo, upstream) = listen().await?;
+        let issuer = DevelopmentIssuer::new(Settings::at(issuer_addr, AUDIENCE))?;
+        let bound = App::bind(configuration(issuer_addr)?).await?;
+        let (echo, claimgate) = (Echo::default(), Switch::default());
+        let parts = Parts {
+            issuer: issuer.clone(),
+            echo: echo.clone(),
+            claimgate: claimgate.clone(),
+            issuer_addr,
+            grpc: bound.grpc_addr(),
+            admin: bound.admin_addr(),
+            upstream,
+        };
+        let services = Self {
+            issuer: (issuer, for_issuer),
+            echo: (echo, for_echo),
+            claimgate: (bound, claimgate),
+        };
+        Ok((services, parts))
+    }
+
+    /// Serves all three until `stop_all`; an error of one ends all.
+    async fn run(self, stop_all: CancellationToken) -> Result<(), DemoError> {
+        let (issuer, for_issuer) = self.issuer;
+        let (echo, for_echo) = self.echo;
+        let (bound, switch) = self.claimgate;
+        let issuer = async {
+            let ended = issuer.run(for_issuer, stop_all.clone()).await;
+            ended.map_err(|error| DemoError::Service { what: "the identity provider", error })
+        };
+        let echo = async {
+            let ended = echo.run(for_echo, stop_all.clone()).await;
+            ended.map_err(|error| DemoError::Service { what: "the upstream", error })
+        };
+        let claimgate = async {
+            bound.run(switch.stop.clone()).await?;
+            switch.stopped.cancel();
+            Ok(())
+        };
+        // claimgate can be stopped alone, and stops with all.
+        let forward = async {
+            stop_all.cancelled().await;
+            switch.stop.cancel();
+            Ok(())
+        };
+        tokio::try_join!(issuer, echo, claimgate, forward).map(|_| ())
+    }
+}
+
+/// Waits for claimgate; if that is in vain, the error says what it was waiting for itself.
+async fn ready(admin: SocketAddr) -> Result<(), DemoError> {
+    let mut pending = String::from("nothing, it did not answer");
+    let look = async || match client::get(admin, "/readyz").await {
+        Ok(answer) if answer.status == 200 => true,
+        Ok(answer) => {
+            pending = answer.text().trim().to_owned();
+            false
+        }
+        Err(_) => false,
+    };
+    wait_until("claimgate to be ready", READY, look)
+        .await
+        .map_err(|error| DemoError::NotReady { error, pending })
+}
+
+async fn listen() -> Result<(TcpListener, SocketAddr), DemoError> {
+    let address = SocketAddr::from(([127, 0, 0, 1], 0));
+    let failed = |error| DemoError::Listen { address, error };
+    let listener = TcpListener::bind(address).await.map_err(failed)?;
+    let bound = listener.local_addr().map_err(failed)?;
+    Ok((listener, bound))
+}
+
+fn configuration(issuer: SocketAddr) -> Result<Config, ConfigErrors> {
+    Config::from_yaml(&configuration_text(issuer), Path::new("."))
+}
+
+fn configuration_text(issuer: SocketAddr) -> String {
+    CLAIMGATE
+        .replace("127.0.0.1:9000", &issuer.to_string())
+        .replace("127.0.0.1:9191", "127.0.0.1:0")
+        .replace("127.0.0.1:9193", "127.0.0.1:0")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_configuration_is_accepted_and_every_address_in_it_is_replaced() {
+        let issuer = SocketAddr::from(([127, 0, 0, 1], 4711));
+        if let Err(errors) = configuration(issuer) {
+            panic!("{errors}");
+        }
+        let text = configuration_text(issuer);
+        for written in ["9000", "9191", "9193"] {
+            assert!(!text.contains(written), "{written}");
+        }
+    }
+}

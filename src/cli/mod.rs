@@ -1,0 +1,46 @@
+//! Layer 6: the command line, one file a subcommand: its `Args` and its `run`. The exit code is 0 for yes, 1 for no,
+//! and 2 for a command line or a configuration that is wrong.
+
+pub mod check;
+pub mod demo;
+pub mod serve;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Verifies JWTs for Envoy against last-known-good keys, and hands the verified claims to the upstream.
+#[derive(Debug, Parser)]
+#[command(name = "claimgate", version, propagate_version = true, arg_required_else_help = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Serve(serve::Args),
+    /// Check a configuration: print every mistake, or what was read.
+    Check(check::Args),
+    Demo(demo::Args),
+}
+
+/// Does what `args`, the program's name first, ask for.
+pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
+    match Cli::try_parse_from(args) {
+        Ok(cli) => match cli.command {
+            Command::Serve(args) => serve::run(&args),
+            Command::Check(args) => check::run(&args),
+            Command::Demo(args) => demo::run(args),
+        },
+        Err(error) => {
+            // Help and version come here too, with the exit code 0. Nobody is left to tell if printing fails.
+            let _gone = error.print().is_err();
+            ExitCode::from(if error.use_stderr() { USAGE } else { 0 })
+        }
+    }
+}
+
+/// The command line or the configuration is wrong.
+const USAGE: u8 = 2;

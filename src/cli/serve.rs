@@ -1,0 +1,134 @@
+//! `claimgate serve`: runs the service until SIGTERM or SIGINT.
+
+use std::convert::Infallible;
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+use tracing::level_filters::LevelFilter;
+
+use super::USAGE;
+use crate::app::signals::Signals;
+use crate::app::tasks::Tasks;
+use crate::app::{App, AppError, Options};
+use crate::config::{Config, ConfigErrors};
+use crate::telemetry::decision_log::DEFAULT_SAMPLE;
+use crate::telemetry::logging::{self, LogFormat};
+
+/// Answer Envoy's questions until SIGTERM or SIGINT.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The configuration.
+    #[arg(long, short, value_name = "FILE", env = "CLAIMGATE_CONFIG")]
+    config: PathBuf,
+    /// How log lines are written, on standard error: json or text.
+    #[arg(long, value_name = "FORMAT", default_value = "json")]
+    log_format: LogFormat,
+    /// What is logged: off, error, warn, info, debug or trace. Denials are info.
+    #[arg(long, value_name = "LEVEL", default_value = "info")]
+    log_level: LevelFilter,
+    /// Log one in this many allowed requests; 0 logs none.
+    #[arg(long, value_name = "N", default_value_t = DEFAULT_SAMPLE)]
+    log_sample: u64,
+    /// Let gRPC clients ask which services there are.
+    #[arg(long)]
+    reflection: bool,
+    /// After a signal, go on for this many seconds, not ready any more, before connections are ended.
+    #[arg(long, value_name = "SECONDS", default_value = "1", value_parser = seconds)]
+    drain_delay: Duration,
+    /// After that, give requests in flight this many seconds.
+    #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = seconds)]
+    drain_deadline: Duration,
+}
+
+/// Runs until a signal. Exits 0 after a drain, 1 if the service failed or a second
+/// signal cut the drain short, 2 if it could not start as configured.
+pub fn run(args: &Args) -> ExitCode {
+    match serve(args) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // Nobody is left to tell if this fails.
+            let _gone = write!(io::stderr(), "{}", error.told(&args.config)).is_err();
+            ExitCode::from(match error {
+                ServeError::Config(_) | ServeError::App(AppError::Listen { .. }) => USAGE,
+                ServeError::App(AppError::HttpClient(_) | AppError::Task(_))
+                | ServeError::Runtime(_)
+                | ServeError::Interrupted => 1,
+            })
+        }
+    }
+}
+
+#[derive(Debug, thiserror::Error)]
+enum ServeError {
+    #[error(transparent)]
+    Config(#[from] ConfigErrors),
+    #[error(transparent)]
+    App(#[from] AppError),
+    #[error("cannot start the runtime: {0}")]
+    Runtime(io::Error),
+    #[error("ended by a second signal, without finishing what was in flight")]
+    Interrupted,
+}
+
+impl ServeError {
+    fn told(&self, config: &Path) -> String {
+        match self {
+            Self::Config(errors) => {
+                format!("claimgate serve: mistakes in {}\n{errors}\n", config.display())
+            }
+            Self::App(_) | Self::Runtime(_) | Self::Interrupted => {
+                format!("claimgate serve: {self}\n")
+            }
+        }
+    }
+}
+
+fn serve(args: &Args) -> Result<(), ServeError> {
+    let config = Config::from_file(&args.config)?;
+    // Set up already: then whoever did that will have the lines.
+    let _kept = logging::init(args.log_format, args.log_level).is_err();
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let runtime = runtime.map_err(ServeError::Runtime)?;
+    let options = Options {
+        reflection: args.reflection,
+        log_sample: args.log_sample,
+        drain_delay: args.drain_delay,
+        drain_deadline: args.drain_deadline,
+        ..Options::default()
+    };
+    let outcome = runtime.block_on(Box::pin(until_signal(config, options)));
+    // What is still blocked is not waited for: the drain had its deadline.
+    runtime.shutdown_background();
+    outcome
+}
+
+async fn until_signal(config: Config, options: Options) -> Result<(), ServeError> {
+    let signals = Signals::listen().map_err(ServeError::Runtime)?;
+    let bound = App::bind_with(config, options).await?;
+    tracing::info!(
+        version = env!("CARGO_PKG_VERSION"),
+        grpc = %bound.grpc_addr(),
+        admin = %bound.admin_addr(),
+        "listening"
+    );
+    let (shutdown, at_once) = (CancellationToken::new(), CancellationToken::new());
+    let (on_first, on_second) = (shutdown.clone(), at_once.clone());
+    let mut tasks = Tasks::default();
+    tasks.spawn("signals", async move {
+        signals.run(on_first, on_second).await?;
+        std::future::pending::<Result<(), Infallible>>().await
+    });
+    let outcome = at_once.run_until_cancelled(bound.run(shutdown)).await;
+    Ok(outcome.ok_or(ServeError::Interrupted)??)
+}
+
+fn seconds(text: &str) -> Result<Duration, String> {
+    let seconds = text.parse().ok().and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+    let accepted = seconds.filter(|duration| *duration <= MAX_DRAIN);
+    accepted.ok_or_else(|| format!("0 to {} seconds are accepted", MAX_DRAIN.as_secs()))
+}
+
+const MAX_DRAIN: Duration = Duration::from_secs(600);

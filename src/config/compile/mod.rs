@@ -1,0 +1,151 @@
+//! [`RawConfig`] → [`Config`]: what the document means. Goes on after a mistake, so that all of them are
+//! reported; a value that could not be read is replaced by one that does no harm, since a report with
+//! mistakes in it never becomes a configuration.
+
+mod forward;
+mod issuers;
+mod keys;
+mod names;
+mod rules;
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path as FilePath, PathBuf};
+
+use super::raw::{RawConfig, RawLimits, RawListen};
+use super::report::{ConfigErrors, Path, Report};
+use super::scalar::{Count, Mapping, Size, Text};
+use super::{Config, Limits, Listen, Profile};
+use crate::check::answer::AnswerSettings;
+use crate::check::extract::TokenSources;
+
+/// Everything that the parts of this module hand around.
+struct Compiler<'a> {
+    profile: Profile,
+    base_dir: &'a FilePath,
+    limits: Limits,
+    report: Report,
+}
+
+/// Compiles `raw`; `report` holds what was wrong with the document's form already.
+pub(super) fn compile(
+    raw: RawConfig,
+    report: Report,
+    base_dir: &FilePath,
+) -> Result<Config, ConfigErrors> {
+    let root = Path::default();
+    let profile = raw.profile.map_or(Profile::Production, |Text(profile)| profile);
+    let mut compiler = Compiler { profile, base_dir, limits: DEFAULT_LIMITS, report };
+    compiler.limits = compiler.limits(&root.key("limits"), raw.limits);
+    let listen = compiler.listen(&root.key("listen"), raw.listen);
+    let state_dir = compiler.state_dir(&root.key("state_dir"), raw.state_dir.as_deref());
+    let (issuers, sources) = compiler.issuers(&root.key("issuers"), raw.issuers);
+    let tokens = compiler.tokens(&root.key("tokens"), raw.tokens);
+    let forward = compiler.forward(&root.key("forward"), raw.forward, &tokens);
+    let rules = compiler.rules(&root.key("rules"), raw.rules, &issuers);
+    let answers = raw.answers.and_then(|Mapping(answers)| answers.reason_header);
+    let answers = answers
+        .map_or_else(AnswerSettings::default, |reason_header| AnswerSettings { reason_header });
+    let Compiler { limits, report, .. } = compiler;
+    match report.into_errors() {
+        Some(errors) => Err(errors),
+        None => Ok(Config {
+            profile,
+            listen,
+            state_dir,
+            issuers,
+            sources,
+            tokens: TokenSources::new(tokens),
+            forward,
+            rules,
+            answers,
+            limits,
+        }),
+    }
+}
+
+const DEFAULT_LIMITS: Limits = Limits {
+    token_bytes: 16 * 1024,
+    jwks_bytes: 512 * 1024,
+    jwks_keys: 256,
+    header_bytes: 8 * 1024,
+    concurrent_checks: 1024,
+};
+
+impl Compiler<'_> {
+    fn is_production(&self) -> bool {
+        match self.profile {
+            Profile::Production => true,
+            Profile::Development => false,
+        }
+    }
+
+    fn listen(&mut self, path: &Path, raw: Option<Mapping<RawListen>>) -> Listen {
+        let raw = raw.map(|Mapping(raw)| raw).unwrap_or_default();
+        let address = |given: Option<Text<SocketAddr>>, port| match given {
+            Some(Text(address)) => address,
+            None => SocketAddr::from((Ipv4Addr::LOCALHOST, port)),
+        };
+        let (grpc, admin) = (address(raw.grpc, 9191), address(raw.admin, 9193));
+        if grpc == admin && grpc.port() != 0 {
+            let expected = "an address of its own: listen.grpc has this one";
+            self.report.wrong(&path.key("admin"), format!("\"{admin}\""), expected);
+        }
+        Listen { grpc, admin }
+    }
+
+    fn state_dir(&mut self, path: &Path, raw: Option<&str>) -> Option<PathBuf> {
+        let text = raw?;
+        if text.is_empty() {
+            self.report.wrong(path, "an empty string", "the path of a directory");
+        }
+        Some(self.base_dir.join(text))
+    }
+
+    fn limits(&mut self, path: &Path, raw: Option<Mapping<RawLimits>>) -> Limits {
+        let raw = raw.map(|Mapping(raw)| raw).unwrap_or_default();
+        let mut limit =
+            |key: &str, given: Option<usize>, default: usize, least: usize, most: usize| {
+                let value = given.unwrap_or(default);
+                if value < least || value > most {
+                    self.report.wrong(&path.key(key), value, format!("{least} to {most}"));
+                    return default;
+                }
+                value
+            };
+        let bytes = |size: Option<Text<Size>>| size.map(|Text(Size(bytes))| bytes);
+        let count = |count: Option<Text<Count>>| count.map(|Text(Count(count))| count);
+        let default = DEFAULT_LIMITS;
+        Limits {
+            // No signed token is shorter; Envoy's own limit for all headers is 60 KiB, at most 8 MiB.
+            token_bytes: limit(
+                "token_bytes",
+                bytes(raw.token_bytes),
+                default.token_bytes,
+                256,
+                1 << 20,
+            ),
+            jwks_bytes: limit(
+                "jwks_bytes",
+                bytes(raw.jwks_bytes),
+                default.jwks_bytes,
+                1024,
+                1 << 24,
+            ),
+            jwks_keys: limit("jwks_keys", count(raw.jwks_keys), default.jwks_keys, 1, 4096),
+            header_bytes: limit(
+                "header_bytes",
+                bytes(raw.header_bytes),
+                default.header_bytes,
+                256,
+                1 << 20,
+            ),
+            concurrent_checks: limit(
+                "concurrent_checks",
+                count(raw.concurrent_checks),
+                default.concurrent_checks,
+                1,
+                100_000,
+            ),
+        }
+    }
+}

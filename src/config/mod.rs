@@ -1,0 +1,118 @@
+//! Layer 4: the YAML file → [`Config`], the typed settings that the domain defines. Every mistake is
+//! reported at once, each with its YAML path, what was found and what is accepted.
+
+mod compile;
+mod raw;
+mod read;
+mod report;
+mod scalar;
+#[cfg(test)]
+mod tests;
+
+use std::io::Read as _;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+pub use report::{ConfigError, ConfigErrors};
+
+use crate::check::answer::AnswerSettings;
+use crate::check::extract::TokenSources;
+use crate::check::headers::Forward;
+use crate::check::rules::RuleSet;
+use crate::keys::source::SourceSettings;
+use crate::token::Issuer;
+
+/// A configuration that is right.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// How strict to be; shown in `/status` and `claimgate_build_info`.
+    pub profile: Profile,
+    /// Where to listen.
+    pub listen: Listen,
+    /// Where last-known-good keys will be kept. Accepted, not used yet.
+    pub state_dir: Option<PathBuf>,
+    /// The trusted issuers, labels numbered from 0.
+    pub issuers: Vec<Issuer>,
+    /// The key sources of all issuers; `id.issuer` is the issuer's label, `id.source` numbers them from 0
+    /// within their issuer and is called `0`, `1`, … .
+    pub sources: Vec<SourceSettings>,
+    /// Where tokens are looked for.
+    pub tokens: TokenSources,
+    /// What upstreams get to see.
+    pub forward: Forward,
+    /// The rules in order.
+    pub rules: RuleSet,
+    /// What callers get told.
+    pub answers: AnswerSettings,
+    /// What is refused for its size.
+    pub limits: Limits,
+}
+
+impl Config {
+    /// Reads a configuration. Relative paths in it are relative to `base_dir`.
+    ///
+    /// # Errors
+    /// Every mistake in it.
+    pub fn from_yaml(text: &str, base_dir: &Path) -> Result<Self, ConfigErrors> {
+        let (raw, report) = read::read(text)?;
+        compile::compile(raw, report, base_dir)
+    }
+
+    /// Reads the configuration in `file`. Relative paths in it are relative to its directory.
+    ///
+    /// # Errors
+    /// The file cannot be read, is too long or is no UTF-8, or every mistake in it.
+    pub fn from_file(file: &Path) -> Result<Self, ConfigErrors> {
+        let cannot = |error: std::io::Error| {
+            ConfigErrors::one(file.display().to_string(), format!("cannot be read: {error}"))
+        };
+        let mut text = String::new();
+        let limit = u64::try_from(read::MAX_BYTES).unwrap_or(u64::MAX).saturating_add(1);
+        let opened = std::fs::File::open(file).map_err(cannot)?;
+        opened.take(limit).read_to_string(&mut text).map_err(cannot)?;
+        Self::from_yaml(&text, file.parent().unwrap_or_else(|| Path::new("")))
+    }
+}
+
+/// Addresses to listen on. Port 0 lets the system choose.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listen {
+    /// Envoy's gRPC API and `grpc.health.v1`. Default `127.0.0.1:9191`.
+    pub grpc: SocketAddr,
+    /// Probes, metrics and status. Default `127.0.0.1:9193`.
+    pub admin: SocketAddr,
+}
+
+/// How strict to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Profile {
+    /// The default: nothing that weakens security is accepted.
+    Production,
+    /// For a developer's machine and for tests.
+    Development,
+}
+
+impl Profile {
+    /// The word in YAML, metrics and status.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Production => "production",
+            Self::Development => "development",
+        }
+    }
+}
+
+/// Limits on what comes from outside.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// A longer token is `too_large`. Default 16 KiB.
+    pub token_bytes: usize,
+    /// A longer JWK Set is refused. Default 512 KiB.
+    pub jwks_bytes: usize,
+    /// A JWK Set with more entries is refused. Default 256.
+    pub jwks_keys: usize,
+    /// Names and values of all headers set in one answer. Default 8 KiB.
+    pub header_bytes: usize,
+    /// More checks at once are answered `overloaded`. Default 1024.
+    pub concurrent_checks: usize,
+}

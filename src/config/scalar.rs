@@ -1,0 +1,291 @@
+//! What the leaves of the YAML are written like: durations, sizes, addresses, words. And the three shapes
+//! ([`Text`], [`Mapping`], [`List`]) that make serde's complaints say what is accepted in an operator's words.
+
+use std::fmt;
+use std::marker::PhantomData;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
+use serde::de::{self, Deserialize, Deserializer, MapAccess, SeqAccess, Unexpected, Visitor};
+
+use super::Profile;
+
+/// Something that is written as one word.
+pub(super) trait Scalar: Sized {
+    /// What is accepted, for people.
+    const EXPECTED: &'static str;
+    /// Reads the word.
+    fn parse(text: &str) -> Option<Self>;
+    /// Reads a plain number, where one makes sense.
+    fn from_number(_number: u64) -> Option<Self> {
+        None
+    }
+}
+
+/// A leaf that holds a [`Scalar`].
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Text<S>(pub(super) S);
+
+impl<'de, S: Scalar> Deserialize<'de> for Text<S> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(TextVisitor(PhantomData))
+    }
+}
+
+struct TextVisitor<S>(PhantomData<S>);
+
+impl<S: Scalar> Visitor<'_> for TextVisitor<S> {
+    type Value = Text<S>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(S::EXPECTED)
+    }
+
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<Self::Value, E> {
+        let value = S::parse(text).map(Text);
+        value.ok_or_else(|| E::invalid_value(Unexpected::Str(text), &self))
+    }
+
+    fn visit_u64<E: de::Error>(self, number: u64) -> Result<Self::Value, E> {
+        let value = S::from_number(number).map(Text);
+        value.ok_or_else(|| E::invalid_value(Unexpected::Unsigned(number), &self))
+    }
+}
+
+/// A mapping, and never a list: derived structs would take one, by position.
+#[derive(Clone, Debug)]
+pub(super) struct Mapping<T>(pub(super) T);
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Mapping<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(MappingVisitor(PhantomData))
+    }
+}
+
+struct MappingVisitor<T>(PhantomData<T>);
+
+impl<'de, T: Deserialize<'de>> Visitor<'de> for MappingVisitor<T> {
+    type Value = Mapping<T>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a mapping")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
+        T::deserialize(MapAccessDeserializer::new(map)).map(Mapping)
+    }
+}
+
+/// What a list is a list of.
+pub(super) trait Element {
+    /// For people: `a list of strings`.
+    const LIST: &'static str;
+}
+
+impl Element for String {
+    const LIST: &'static str = "a list of strings";
+}
+
+impl<T> Element for Mapping<T> {
+    const LIST: &'static str = "a list of mappings";
+}
+
+/// A list. An element is `None` when it was a mistake: the others keep their index.
+#[derive(Clone, Debug)]
+pub(super) struct List<T>(pub(super) Vec<Option<T>>);
+
+impl<'de, T: Deserialize<'de> + Element> Deserialize<'de> for List<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(ListVisitor(PhantomData))
+    }
+}
+
+struct ListVisitor<T>(PhantomData<T>);
+
+impl<'de, T: Deserialize<'de> + Element> Visitor<'de> for ListVisitor<T> {
+    type Value = List<T>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(T::LIST)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, list: A) -> Result<Self::Value, A::Error> {
+        Vec::deserialize(SeqAccessDeserializer::new(list)).map(List)
+    }
+}
+
+/// A claim: a dotted path, or a list of literal names where a name holds a dot itself.
+#[derive(Clone, Debug)]
+pub(super) struct ClaimPath(pub(super) Vec<String>);
+
+impl<'de> Deserialize<'de> for ClaimPath {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(ClaimVisitor)
+    }
+}
+
+struct ClaimVisitor;
+
+impl<'de> Visitor<'de> for ClaimVisitor {
+    type Value = ClaimPath;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a dotted path such as realm_access.roles, or a list of literal names")
+    }
+
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<Self::Value, E> {
+        Ok(ClaimPath(text.split('.').map(str::to_owned).collect()))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, list: A) -> Result<Self::Value, A::Error> {
+        let names = Vec::<Option<String>>::deserialize(SeqAccessDeserializer::new(list))?;
+        Ok(ClaimPath(names.into_iter().flatten().collect()))
+    }
+}
+
+impl Scalar for Profile {
+    const EXPECTED: &'static str = "production or development";
+
+    fn parse(text: &str) -> Option<Self> {
+        [Self::Production, Self::Development].into_iter().find(|profile| profile.as_str() == text)
+    }
+}
+
+impl Scalar for SocketAddr {
+    const EXPECTED: &'static str = "an address such as 127.0.0.1:9191 or [::1]:9191";
+
+    fn parse(text: &str) -> Option<Self> {
+        text.parse().ok()
+    }
+}
+
+impl Scalar for Duration {
+    const EXPECTED: &'static str = "a duration such as 150ms, 30s, 5m or 24h";
+
+    fn parse(text: &str) -> Option<Self> {
+        let (number, unit) = split_unit(text)?;
+        let seconds = |each: u64| number.checked_mul(each).map(Self::from_secs);
+        match unit {
+            "ms" => Some(Self::from_millis(number)),
+            "s" => seconds(1),
+            "m" => seconds(60),
+            "h" => seconds(60 * 60),
+            "d" => seconds(24 * 60 * 60),
+            _ => None,
+        }
+    }
+}
+
+/// `max_stale`: how long old keys are used.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum MaxStale {
+    For(Duration),
+    Unlimited,
+}
+
+impl Scalar for MaxStale {
+    const EXPECTED: &'static str = "a duration such as 24h, or unlimited";
+
+    fn parse(text: &str) -> Option<Self> {
+        if text == "unlimited" {
+            return Some(Self::Unlimited);
+        }
+        Duration::parse(text).map(Self::For)
+    }
+}
+
+/// A number of bytes.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Size(pub(super) usize);
+
+impl Scalar for Size {
+    const EXPECTED: &'static str = "a size such as 512KiB, 1MiB or a number of bytes";
+
+    fn parse(text: &str) -> Option<Self> {
+        let (number, unit) = split_unit(text)?;
+        let factor = match unit {
+            "" | "B" => 1,
+            "KiB" => 1024,
+            "MiB" => 1024 * 1024,
+            _ => return None,
+        };
+        Self::from_number(number.checked_mul(factor)?)
+    }
+
+    fn from_number(number: u64) -> Option<Self> {
+        usize::try_from(number).ok().map(Self)
+    }
+}
+
+/// How many of something.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Count(pub(super) usize);
+
+impl Scalar for Count {
+    const EXPECTED: &'static str = "a whole number";
+
+    fn parse(_text: &str) -> Option<Self> {
+        None
+    }
+
+    fn from_number(number: u64) -> Option<Self> {
+        usize::try_from(number).ok().map(Self)
+    }
+}
+
+/// `allow: anyone`.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Anyone;
+
+impl Scalar for Anyone {
+    const EXPECTED: &'static str = "anyone";
+
+    fn parse(text: &str) -> Option<Self> {
+        (text == "anyone").then_some(Self)
+    }
+}
+
+/// `format: json`.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct JsonFormat;
+
+impl Scalar for JsonFormat {
+    const EXPECTED: &'static str = "json";
+
+    fn parse(text: &str) -> Option<Self> {
+        (text == "json").then_some(Self)
+    }
+}
+
+/// `5m` → 5 and `m`. Only digits count: no sign, no fraction.
+fn split_unit(text: &str) -> Option<(u64, &str)> {
+    let (number, unit) =
+        text.split_at(text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len()));
+    Some((number.parse().ok()?, unit))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_need_a_unit_and_do_not_overflow() {
+        assert_eq!(Duration::parse("150ms"), Some(Duration::from_millis(150)));
+        assert_eq!(Duration::parse("24h"), Some(Duration::from_secs(86_400)));
+        for text in
+            ["", "5", "s", "-5s", "1.5s", "5 s", "5S", "5m30s", "999999999999999999h", "+5s"]
+        {
+            assert_eq!(Duration::parse(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn sizes_are_binary_or_plain() {
+        assert_eq!(Size::parse("16KiB").map(|size| size.0), Some(16_384));
+        assert_eq!(Size::parse("7").map(|size| size.0), Some(7));
+        for text in ["", "16KB", "16k", "KiB", "18446744073709551615MiB"] {
+            assert!(Size::parse(text).is_none(), "{text}");
+        }
+    }
+}

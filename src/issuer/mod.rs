@@ -1,0 +1,19 @@
+//! Making keys and tokens: signing keys, compact tokens, the development identity provider, and the
+//! forgeries that a verifier must refuse.
+//!
+//! It is not a production identity provider: keys live in memory only and nobody logs in. `claimgate
+//! demo` runs it, and tests take their keys and tokens from here.
+//!
+//! * [`signing`]: a private key with its `kid`, and its public half as a JWK or PEM;
+//! * [`mint`]: header and claims → a signed compact token;
+//! * [`forgery`]: tokens that look right and must never pass;
+//! * [`development`] and [`endpoints`]: discovery, JWKS, token, rotation and outages over HTTP.
+
+pub mod development;
+pub mod endpoints;
+pub mod forgery;
+pub mod mint;
+pub mod signing;
+
+pub use development::DevelopmentIssuer;
+pub use signing::{SigningError, SigningKey};

@@ -1,0 +1,356 @@
+//! JWK Set documents (RFC 7517 §5) → usable keys.
+//!
+//! A bad *entry* is skipped and counted with a reason, the rest is kept: providers publish keys of types
+//! that nobody here can use. A bad *document* is refused whole, so that an error page never replaces a
+//! good key set. Sources call [`Jwks::parse`] on whatever they fetched, whatever said it was.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde_json::value::RawValue;
+
+use super::key::{Algorithm, AlgorithmSet, Family, KeyError, MAX_KID_BYTES, VerificationKey};
+use crate::util::json::{self, RawMembers};
+
+/// What a JWK Set document holds for one issuer.
+#[derive(Clone, Debug)]
+pub struct Jwks {
+    /// The usable keys, at least one.
+    pub keys: Vec<Arc<VerificationKey>>,
+    /// What was passed over, and why.
+    pub skipped: Vec<SkippedKey>,
+}
+
+impl Jwks {
+    /// Reads a document and keeps the keys that can verify one of the `accepted` algorithms.
+    ///
+    /// # Errors
+    /// Not strict JSON, no `keys` array, more than `max_keys` entries, or no usable key among them.
+    pub fn parse(
+        document: &[u8],
+        accepted: AlgorithmSet,
+        max_keys: usize,
+    ) -> Result<Self, DocumentError> {
+        let members = RawMembers::parse(document).map_err(DocumentError::NotJson)?;
+        let keys = members.get("keys").ok_or(DocumentError::NoKeys)?;
+        let entries = json::raw_elements(keys.get()).map_err(|_| DocumentError::NoKeys)?;
+        if entries.len() > max_keys {
+            return Err(DocumentError::TooManyKeys { found: entries.len(), limit: max_keys });
+        }
+        let mut kept = Vec::new();
+        let mut skipped = Vec::new();
+        for entry in entries {
+            match parse_entry(entry, accepted) {
+                Ok(keys) => kept.extend(keys.into_iter().map(Arc::new)),
+                Err(skip) => skipped.push(skip),
+            }
+        }
+        let keys = without_ambiguous(&kept, &mut skipped);
+        if keys.is_empty() {
+            return Err(DocumentError::NoUsableKey(Reasons::of(&skipped)));
+        }
+        Ok(Self { keys, skipped })
+    }
+}
+
+/// A document entry that is not used.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SkippedKey {
+    /// Its `kid`, when it has a readable one.
+    pub kid: Option<Box<str>>,
+    /// Why.
+    pub reason: SkipReason,
+}
+
+/// Why an entry is not used. A closed list: it is a metric label.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum SkipReason {
+    /// `alg` is missing from this issuer's `algorithms`, or nothing the key can do is in them.
+    AlgorithmNotAccepted,
+    /// `alg` does not fit the key's type and curve.
+    AlgorithmMismatch,
+    /// Two different keys under one `kid` and algorithm: neither is used.
+    DuplicateKid,
+    /// Not a valid key of its type.
+    InvalidKey,
+    /// Not an object, a wrong type, a missing or repeated member, bad base64url.
+    Malformed,
+    /// `use` is not `sig`, or `key_ops` lacks `verify` (RFC 7517 §4.2, §4.3).
+    NotForVerification,
+    /// A private key was published. Its material is not looked at.
+    PrivateKey,
+    /// A symmetric key (`oct`): never used.
+    SymmetricKey,
+    /// A `kty` or `crv` that claimgate does not verify with.
+    UnsupportedType,
+    /// RSA under 2048 bits or with a tiny exponent, or an Ed25519 point of small order.
+    WeakKey,
+}
+
+impl SkipReason {
+    /// Every reason, for metrics.
+    pub const ALL: [Self; 10] = [
+        Self::AlgorithmNotAccepted,
+        Self::AlgorithmMismatch,
+        Self::DuplicateKid,
+        Self::InvalidKey,
+        Self::Malformed,
+        Self::NotForVerification,
+        Self::PrivateKey,
+        Self::SymmetricKey,
+        Self::UnsupportedType,
+        Self::WeakKey,
+    ];
+
+    /// The word in metrics, logs and status.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::AlgorithmNotAccepted => "algorithm_not_accepted",
+            Self::AlgorithmMismatch => "algorithm_mismatch",
+            Self::DuplicateKid => "duplicate_kid",
+            Self::InvalidKey => "invalid_key",
+            Self::Malformed => "malformed",
+            Self::NotForVerification => "not_for_verification",
+            Self::PrivateKey => "private_key",
+            Self::SymmetricKey => "symmetric_key",
+            Self::UnsupportedType => "unsupported_type",
+            Self::WeakKey => "weak_key",
+        }
+    }
+}
+
+impl From<KeyError> for SkipReason {
+    fn from(error: KeyError) -> Self {
+        match error {
+            KeyError::AlgorithmNotAccepted => Self::AlgorithmNotAccepted,
+            KeyError::InvalidKey => Self::InvalidKey,
+            KeyError::WeakKey => Self::WeakKey,
+        }
+    }
+}
+
+/// Why a whole document is refused. The text never quotes the document.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum DocumentError {
+    /// Not exactly one JSON object.
+    #[error("not a JSON object: {0}")]
+    NotJson(json::Malformed),
+    /// No member `keys`, or it is not an array.
+    #[error("no \"keys\" array")]
+    NoKeys,
+    /// More entries than `limits.jwks_keys`.
+    #[error("{found} keys, more than the limit of {limit}")]
+    TooManyKeys {
+        /// Entries in the document.
+        found: usize,
+        /// The limit.
+        limit: usize,
+    },
+    /// The array is empty or every entry was skipped.
+    #[error("no usable key ({0})")]
+    NoUsableKey(Reasons),
+}
+
+/// How often each reason occurred.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Reasons(BTreeMap<SkipReason, usize>);
+
+impl Reasons {
+    /// Counts the reasons in `skipped`.
+    pub fn of(skipped: &[SkippedKey]) -> Self {
+        let mut counts = BTreeMap::new();
+        for key in skipped {
+            *counts.entry(key.reason).or_insert(0) += 1;
+        }
+        Self(counts)
+    }
+
+    /// How often `reason` occurred.
+    pub fn count(&self, reason: SkipReason) -> usize {
+        self.0.get(&reason).copied().unwrap_or(0)
+    }
+}
+
+impl fmt::Display for Reasons {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0.is_empty() {
+            return f.write_str("it is empty");
+        }
+        for (place, (reason, count)) in self.0.iter().enumerate() {
+            let comma = if place > 0 { ", " } else { "" };
+            write!(f, "{comma}{count} {}", reason.as_str())?;
+        }
+        Ok(())
+    }
+}
+
+/// One entry becomes one key, or two when an RSA key without `alg` may be used with either padding.
+fn parse_entry(
+    entry: &RawValue,
+    accepted: AlgorithmSet,
+) -> Result<Vec<VerificationKey>, SkippedKey> {
+    let skip = |kid: Option<&str>, reason| SkippedKey { kid: kid.map(Into::into), reason };
+    let jwk = RawMembers::parse(entry.get().as_bytes());
+    let jwk = Jwk(jwk.map_err(|_| skip(None, SkipReason::Malformed))?);
+    let kid = jwk.optional("kid").map_err(|reason| skip(None, reason))?;
+    let kid = kid.as_deref();
+    if kid.is_some_and(|kid| kid.is_empty() || kid.len() > MAX_KID_BYTES) {
+        return Err(skip(None, SkipReason::Malformed));
+    }
+    jwk.keys(kid, accepted).map_err(|reason| skip(kid, reason))
+}
+
+struct Jwk<'a>(RawMembers<'a>);
+
+impl Jwk<'_> {
+    fn keys(
+        &self,
+        kid: Option<&str>,
+        accepted: AlgorithmSet,
+    ) -> Result<Vec<VerificationKey>, SkipReason> {
+        let kty = self.required("kty")?;
+        if kty == "oct" {
+            return Err(SkipReason::SymmetricKey);
+        }
+        let families = self.families(&kty)?;
+        if ["d", "p", "q", "dp", "dq", "qi", "oth"].iter().any(|part| self.0.get(part).is_some()) {
+            return Err(SkipReason::PrivateKey);
+        }
+        self.check_use()?;
+        let accepted = self.pinned(families, accepted)?;
+        match families {
+            [Family::RsaPkcs1, Family::RsaPss] => {
+                let (modulus, exponent) = (self.octets("n")?, self.octets("e")?);
+                let of_family = |family: &Family| {
+                    let usable = accepted.iter().any(|algorithm| algorithm.family() == *family);
+                    usable
+                        .then(|| VerificationKey::rsa(kid, &modulus, &exponent, *family, accepted))
+                };
+                let keys: Vec<_> =
+                    families.iter().filter_map(of_family).collect::<Result<_, _>>()?;
+                if keys.is_empty() { Err(SkipReason::AlgorithmNotAccepted) } else { Ok(keys) }
+            }
+            [Family::Ed25519] => {
+                Ok(vec![VerificationKey::ed25519(kid, &self.octets("x")?, accepted)?])
+            }
+            [family] => {
+                let (x, y) = (self.octets("x")?, self.octets("y")?);
+                Ok(vec![VerificationKey::ec(kid, *family, &x, &y, accepted)?])
+            }
+            _ => Err(SkipReason::UnsupportedType),
+        }
+    }
+
+    /// What a key of this `kty` and `crv` is able to do.
+    fn families(&self, kty: &str) -> Result<&'static [Family], SkipReason> {
+        if kty == "RSA" {
+            return Ok(&[Family::RsaPkcs1, Family::RsaPss]);
+        }
+        if kty != "EC" && kty != "OKP" {
+            return Err(SkipReason::UnsupportedType);
+        }
+        match (kty, self.required("crv")?.as_ref()) {
+            ("EC", "P-256") => Ok(&[Family::P256]),
+            ("EC", "P-384") => Ok(&[Family::P384]),
+            ("EC", "P-521") => Ok(&[Family::P521]),
+            ("OKP", "Ed25519") => Ok(&[Family::Ed25519]),
+            _ => Err(SkipReason::UnsupportedType),
+        }
+    }
+
+    fn check_use(&self) -> Result<(), SkipReason> {
+        if self.optional("use")?.is_some_and(|purpose| purpose != "sig") {
+            return Err(SkipReason::NotForVerification);
+        }
+        let Some(operations) = self.0.get("key_ops") else { return Ok(()) };
+        let operations = json::raw_elements(operations.get()).map_err(|_| SkipReason::Malformed)?;
+        let operations = operations.into_iter().map(json::string_of);
+        let operations: Vec<_> =
+            operations.collect::<Result<_, _>>().map_err(|_| SkipReason::Malformed)?;
+        let verifies = operations.iter().any(|operation| operation == "verify");
+        if verifies { Ok(()) } else { Err(SkipReason::NotForVerification) }
+    }
+
+    /// The accepted algorithms, narrowed to the key's own `alg` where it names one.
+    fn pinned(
+        &self,
+        families: &[Family],
+        accepted: AlgorithmSet,
+    ) -> Result<AlgorithmSet, SkipReason> {
+        let Some(name) = self.optional("alg")? else { return Ok(accepted) };
+        let algorithm = Algorithm::from_name(&name).ok_or(SkipReason::AlgorithmMismatch)?;
+        if !families.contains(&algorithm.family()) {
+            return Err(SkipReason::AlgorithmMismatch);
+        }
+        if !accepted.contains(algorithm) {
+            return Err(SkipReason::AlgorithmNotAccepted);
+        }
+        Ok(AlgorithmSet::from_iter([algorithm]))
+    }
+
+    fn optional(&self, name: &str) -> Result<Option<Cow<'_, str>>, SkipReason> {
+        let member = self.0.get(name).map(json::string_of);
+        member.transpose().map_err(|_| SkipReason::Malformed)
+    }
+
+    fn required(&self, name: &str) -> Result<Cow<'_, str>, SkipReason> {
+        self.optional(name)?.ok_or(SkipReason::Malformed)
+    }
+
+    fn octets(&self, name: &str) -> Result<Vec<u8>, SkipReason> {
+        URL_SAFE_NO_PAD.decode(self.required(name)?.as_bytes()).map_err(|_| SkipReason::Malformed)
+    }
+}
+
+/// Drops repetitions of a key, and every key that shares its `kid` and an algorithm with a different one:
+/// which of the two a token meant cannot be told, and the last one must not win silently.
+fn without_ambiguous(
+    keys: &[Arc<VerificationKey>],
+    skipped: &mut Vec<SkippedKey>,
+) -> Vec<Arc<VerificationKey>> {
+    let mut by_kid: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
+    for (place, key) in keys.iter().enumerate() {
+        if let Some(kid) = key.kid() {
+            by_kid.entry(kid).or_default().push(place);
+        }
+    }
+    let mut dropped = vec![false; keys.len()];
+    let mut ambiguous = vec![false; keys.len()];
+    for places in by_kid.values().filter(|places| places.len() > 1) {
+        for (nth, &later) in places.iter().enumerate().skip(1) {
+            for &earlier in places.iter().take(nth) {
+                let (Some(a), Some(b)) = (keys.get(earlier), keys.get(later)) else { continue };
+                let overlap = a.algorithms().any(|algorithm| b.supports(algorithm));
+                if overlap && a.same_material(b) && a.algorithms().eq(b.algorithms()) {
+                    set(&mut dropped, later);
+                } else if overlap && !a.same_material(b) {
+                    set(&mut ambiguous, earlier);
+                    set(&mut ambiguous, later);
+                }
+            }
+        }
+    }
+    let mut kept = Vec::with_capacity(keys.len());
+    for ((key, dropped), ambiguous) in keys.iter().zip(dropped).zip(ambiguous) {
+        if ambiguous {
+            let kid = key.kid().map(Into::into);
+            skipped.push(SkippedKey { kid, reason: SkipReason::DuplicateKid });
+        } else if !dropped {
+            kept.push(Arc::clone(key));
+        }
+    }
+    kept
+}
+
+fn set(flags: &mut [bool], place: usize) {
+    if let Some(flag) = flags.get_mut(place) {
+        *flag = true;
+    }
+}
+
+#[cfg(test)]
+mod tests;

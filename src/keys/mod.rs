@@ -1,0 +1,17 @@
+//! Layer 2: the keys that tokens are verified with, and how they stay fresh.
+//!
+//! [`key`], [`jwks`] and [`store`] are pure: a request loads one [`store::KeySnapshot`] and looks keys up
+//! in it. Around them, never inside: [`refresher`] fetches what a [`source`] publishes and swaps a whole
+//! new snapshot in. A fetch that fails changes nothing but the [`status`] board.
+
+pub mod jwks;
+pub mod key;
+pub mod refresher;
+mod report;
+pub mod schedule;
+pub mod source;
+pub mod status;
+pub mod store;
+
+#[cfg(test)]
+mod testing;

@@ -1,0 +1,213 @@
+//! Fetches a JWK Set over HTTP: one GET with one deadline, bounded and never redirected.
+//!
+//! The only file that knows reqwest. It does not judge the document, remember anything or decide when to
+//! try again: [`super::super::refresher`] calls [`HttpClient::fetch`] and does.
+
+use std::error::Error as _;
+use std::time::Duration;
+
+use reqwest::header::{
+    ACCEPT, CACHE_CONTROL, ETAG, HeaderMap, HeaderName, HeaderValue, IF_MODIFIED_SINCE,
+    IF_NONE_MATCH, LAST_MODIFIED, RETRY_AFTER,
+};
+use reqwest::{Client, RequestBuilder, Response, StatusCode, redirect};
+use tokio::time;
+use url::Url;
+
+use super::{SourceError, SourceKind, SourceSettings};
+
+/// How long to wait for a connection, inside the deadline of the fetch.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// Longer validators are not sent back.
+const MAX_VALIDATOR_BYTES: usize = 1024;
+
+/// The one HTTP client of the process. Cloning shares it.
+#[derive(Clone, Debug)]
+pub struct HttpClient(Client);
+
+/// The HTTP client could not be set up.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot set up the HTTP client for key URLs: {reason}")]
+pub struct HttpClientError {
+    reason: String,
+}
+
+impl HttpClient {
+    /// A client for the URLs among `sources`. Where none of them is plain `http`, it refuses plain `http`;
+    /// where none is `https`, it does without the system's root certificates.
+    ///
+    /// # Errors
+    /// The system's root certificates are needed and there are none.
+    pub fn for_sources(sources: &[SourceSettings]) -> Result<Self, HttpClientError> {
+        let has = |scheme: &str| {
+            let is = |kind: &SourceKind| match kind {
+                SourceKind::Url(url) => url.scheme() == scheme,
+                SourceKind::File(_) | SourceKind::Inline(_) => false,
+            };
+            sources.iter().any(|source| is(&source.kind))
+        };
+        let mut builder = Client::builder()
+            .user_agent(concat!("claimgate/", env!("CARGO_PKG_VERSION")))
+            .https_only(!has("http"))
+            .redirect(redirect::Policy::none())
+            // Proxy variables of the environment are not configuration.
+            .no_proxy()
+            .connect_timeout(CONNECT_TIMEOUT)
+            // Fetches are minutes apart: a new connection each follows the provider's DNS.
+            .pool_max_idle_per_host(0);
+        if !has("https") {
+            builder = builder.tls_certs_only([]);
+        }
+        match builder.build() {
+            Ok(client) => Ok(Self(client)),
+            Err(error) => Err(HttpClientError { reason: innermost(&error) }),
+        }
+    }
+
+    /// Gets the document at `url`, or hears that the one with validators `known` is still right.
+    ///
+    /// # Errors
+    /// Everything but a whole 200, or a 304 to a conditional request, within `timeout` and `max_bytes`.
+    pub async fn fetch(
+        &self,
+        url: &Url,
+        known: Option<&Validators>,
+        max_bytes: usize,
+        timeout: Duration,
+    ) -> Result<Fetched, SourceError> {
+        // Around everything: the deadline does not start again with each byte that trickles in.
+        match time::timeout(timeout, self.fetch_unhurried(url, known, max_bytes)).await {
+            Ok(outcome) => outcome,
+            Err(_) => Err(SourceError::Timeout(timeout)),
+        }
+    }
+
+    async fn fetch_unhurried(
+        &self,
+        url: &Url,
+        known: Option<&Validators>,
+        max_bytes: usize,
+    ) -> Result<Fetched, SourceError> {
+        let request = self.0.get(url.clone());
+        let request = request.header(ACCEPT, "application/json, application/jwk-set+json");
+        let known = known.filter(|known| !known.is_empty());
+        let request = match known {
+            Some(known) => known.apply(request),
+            None => request,
+        };
+        let response = request.send().await.map_err(|error| unreachable(&error))?;
+        let headers = response.headers();
+        let cache_control = joined(headers);
+        match response.status() {
+            StatusCode::OK => {
+                let validators = Validators::of(headers);
+                let document = body(response, max_bytes).await?;
+                Ok(Fetched { document: Some(document), validators, cache_control })
+            }
+            // RFC 9110 §15.4.5: to a request without a condition it says nothing.
+            StatusCode::NOT_MODIFIED if known.is_some() => {
+                Ok(Fetched { document: None, validators: Validators::of(headers), cache_control })
+            }
+            status if status.is_redirection() && status != StatusCode::NOT_MODIFIED => {
+                Err(SourceError::Redirect(status.as_u16()))
+            }
+            status => {
+                let retry_after = match status {
+                    StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => {
+                        headers.get(RETRY_AFTER).and_then(|value| value.to_str().ok())
+                    }
+                    _ => None,
+                };
+                let retry_after = retry_after.map(str::to_owned);
+                Err(SourceError::Status { status: status.as_u16(), retry_after })
+            }
+        }
+    }
+}
+
+/// A good answer.
+#[derive(Debug)]
+pub struct Fetched {
+    /// The body; `None` for a 304: the one we have is still right.
+    pub document: Option<Vec<u8>>,
+    /// What to ask with next time.
+    pub validators: Validators,
+    /// The `Cache-Control` field.
+    pub cache_control: Option<String>,
+}
+
+/// What makes the next request conditional (RFC 9110 §8.8), kept as sent.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Validators {
+    etag: Option<HeaderValue>,
+    last_modified: Option<HeaderValue>,
+}
+
+impl Validators {
+    /// Whether there is nothing to ask with.
+    pub fn is_empty(&self) -> bool {
+        self.etag.is_none() && self.last_modified.is_none()
+    }
+
+    fn of(headers: &HeaderMap) -> Self {
+        let short = |name: HeaderName| {
+            headers.get(name).filter(|value| value.len() <= MAX_VALIDATOR_BYTES).cloned()
+        };
+        Self { etag: short(ETAG), last_modified: short(LAST_MODIFIED) }
+    }
+
+    fn apply(&self, mut request: RequestBuilder) -> RequestBuilder {
+        if let Some(etag) = &self.etag {
+            request = request.header(IF_NONE_MATCH, etag);
+        }
+        if let Some(date) = &self.last_modified {
+            request = request.header(IF_MODIFIED_SINCE, date);
+        }
+        request
+    }
+}
+
+/// Reads the body chunk by chunk and stops at the limit, whatever the response says of its length.
+async fn body(mut response: Response, max_bytes: usize) -> Result<Vec<u8>, SourceError> {
+    let limit = u64::try_from(max_bytes).unwrap_or(u64::MAX);
+    if response.content_length().is_some_and(|length| length > limit) {
+        return Err(SourceError::TooLarge(max_bytes));
+    }
+    let mut document = Vec::new();
+    while let Some(chunk) = response.chunk().await.map_err(|error| unreachable(&error))? {
+        if document.len().saturating_add(chunk.len()) > max_bytes {
+            return Err(SourceError::TooLarge(max_bytes));
+        }
+        document.extend_from_slice(&chunk);
+    }
+    Ok(document)
+}
+
+/// The `Cache-Control` fields as one (RFC 9110 §5.3).
+fn joined(headers: &HeaderMap) -> Option<String> {
+    let fields = headers.get_all(CACHE_CONTROL).iter();
+    let fields: Vec<&str> = fields.filter_map(|field| field.to_str().ok()).collect();
+    if fields.is_empty() { None } else { Some(fields.join(",")) }
+}
+
+fn unreachable(error: &reqwest::Error) -> SourceError {
+    if error.is_timeout() {
+        // The deadline of the whole fetch is ours and reported elsewhere; this is the connection's.
+        return SourceError::Timeout(CONNECT_TIMEOUT);
+    }
+    SourceError::Unreachable(innermost(error))
+}
+
+/// The cause that says most. The outer ones repeat the URL, which may hold secrets. Parts of it may be the
+/// provider's words (a certificate's names): escaped and cut.
+fn innermost(error: &reqwest::Error) -> String {
+    let mut source = error.source();
+    let mut text = None;
+    while let Some(cause) = source {
+        text = Some(cause.to_string());
+        source = cause.source();
+    }
+    let text = text.unwrap_or_else(|| "the request failed".to_owned());
+    text.chars().take(160).flat_map(char::escape_default).collect()
+}

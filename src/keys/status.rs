@@ -1,0 +1,103 @@
+//! What is known of each key source, for people: `/status` and `/readyz` read it, refreshers write it.
+//! No request ever looks here, and nothing is decided by it.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use super::jwks::SkippedKey;
+use super::store::SourceId;
+use crate::util::clock::UnixTime;
+
+/// Where the keys in force came from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// Nothing has been read yet.
+    None,
+    /// Fetched over the network.
+    Network,
+    /// Read from a file.
+    File,
+    /// Part of the configuration.
+    Inline,
+}
+
+impl Origin {
+    /// The word on the status page.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Network => "network",
+            Self::File => "file",
+            Self::Inline => "inline",
+        }
+    }
+}
+
+/// One source, as it stands.
+#[derive(Clone, Debug)]
+pub struct SourceStatus {
+    /// Which source.
+    pub id: SourceId,
+    /// What it is: a URL without userinfo and query, a path, or `inline`.
+    pub location: String,
+    /// Where the keys in force came from.
+    pub origin: Origin,
+    /// The key IDs in force; a key without one is shown as `(none)`.
+    pub kids: Vec<String>,
+    /// What the last good document held that is not used.
+    pub skipped: Vec<SkippedKey>,
+    /// When the source last answered well (a 304 counts).
+    pub last_success: Option<UnixTime>,
+    /// The last failure since then, and when.
+    pub last_error: Option<(UnixTime, String)>,
+    /// Failures in a row.
+    pub failures: u32,
+    /// When the keys become too old to be used.
+    pub usable_until: Option<UnixTime>,
+    /// When the next refresh is due; `None` for a source that never changes.
+    pub next_refresh: Option<UnixTime>,
+}
+
+/// The status of every source of every issuer, in configuration order.
+#[derive(Debug)]
+pub struct StatusBoard {
+    sources: Vec<Mutex<SourceStatus>>,
+}
+
+impl StatusBoard {
+    /// A board on which nothing has happened yet; `sources` are identity and location of each.
+    pub fn new(sources: impl IntoIterator<Item = (SourceId, String)>) -> Self {
+        let blank = |(id, location)| {
+            Mutex::new(SourceStatus {
+                id,
+                location,
+                origin: Origin::None,
+                kids: Vec::new(),
+                skipped: Vec::new(),
+                last_success: None,
+                last_error: None,
+                failures: 0,
+                usable_until: None,
+                next_refresh: None,
+            })
+        };
+        Self { sources: sources.into_iter().map(blank).collect() }
+    }
+
+    /// Changes the entry of `id`; an unknown one is ignored.
+    pub fn update(&self, id: &SourceId, change: impl FnOnce(&mut SourceStatus)) {
+        let mut entries = self.sources.iter().map(|entry| lock(entry));
+        if let Some(mut entry) = entries.find(|entry| entry.id == *id) {
+            change(&mut entry);
+        }
+    }
+
+    /// A copy of every entry.
+    pub fn entries(&self) -> Vec<SourceStatus> {
+        self.sources.iter().map(|entry| lock(entry).clone()).collect()
+    }
+}
+
+/// A panic while the lock was held leaves at worst a half-updated status page.
+fn lock(entry: &Mutex<SourceStatus>) -> MutexGuard<'_, SourceStatus> {
+    entry.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,280 @@
+//! Envoy's external-authorization API: `CheckRequest` → `check::CheckRequest`, `Decision` → `CheckResponse`, and the
+//! recording of each. With its codec the only file that knows the wire types. It decides nothing.
+//!
+//! The answers follow what Envoy does with them. A gRPC error is not a denial: with `failure_mode_allow` Envoy lets the
+//! request through, so every outcome, a panic included, is a well-formed answer. An empty `CheckResponse` means "allow",
+//! so answers are made in one place (`respond`), which starts from a denial.
+
+use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use prost_types::{Struct, Value, value::Kind};
+use tonic::metadata::MetadataMap;
+use tonic::{Request, Response, Status};
+
+use crate::check::answer::{AnswerSettings, DeniedAnswer};
+use crate::check::headers::HeaderMutations;
+use crate::check::{Authorizer, CheckRequest, Decision, Denial, DenialReason};
+use crate::proto::envoy::config::core::v3::header_value_option::HeaderAppendAction;
+use crate::proto::envoy::config::core::v3::{HeaderMap, HeaderValue, HeaderValueOption};
+use crate::proto::envoy::service::auth::v3::authorization_server::{
+    Authorization, AuthorizationServer,
+};
+use crate::proto::envoy::service::auth::v3::check_response::HttpResponse;
+use crate::proto::envoy::service::auth::v3::{
+    self as wire, CheckResponse, DeniedHttpResponse, OkHttpResponse,
+};
+use crate::proto::envoy::r#type::v3::HttpStatus;
+use crate::proto::google::rpc;
+use crate::telemetry::decision_log::{DecisionLine, DecisionLog};
+use crate::telemetry::metrics::{CheckOutcome, Metrics};
+use crate::util::clock::{Clock, Stopwatch, UnixTime};
+use crate::util::label::Label;
+
+/// The service's name, as health checks ask for it.
+pub const SERVICE_NAME: &str = "envoy.service.auth.v3.Authorization";
+
+/// What reflection clients are told.
+pub const DESCRIPTORS: &[u8] = crate::proto::DESCRIPTORS;
+
+/// Odd, large requests are to be denied, not failed, so the limit is far above what Envoy sends
+/// (60 KiB of headers unless configured otherwise).
+const MAX_REQUEST_BYTES: usize = 16 * 1024 * 1024;
+
+/// The service that Envoy asks.
+pub struct ExtAuthz {
+    authorizer: Arc<Authorizer>,
+    answers: AnswerSettings,
+    metrics: Arc<Metrics>,
+    log: DecisionLog,
+    clock: Arc<dyn Clock>,
+    max_concurrent: usize,
+    running: AtomicUsize,
+}
+
+impl ExtAuthz {
+    /// Answers with what `authorizer` decides, at most `max_concurrent` checks at once.
+    pub fn new(
+        authorizer: Arc<Authorizer>,
+        answers: AnswerSettings,
+        max_concurrent: usize,
+        metrics: Arc<Metrics>,
+        log: DecisionLog,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
+        let running = AtomicUsize::new(0);
+        Self { authorizer, answers, metrics, log, clock, max_concurrent, running }
+    }
+
+    /// The service in the form that a gRPC server takes.
+    pub fn into_service(self) -> AuthorizationServer<Self> {
+        AuthorizationServer::new(self).max_decoding_message_size(MAX_REQUEST_BYTES)
+    }
+
+    fn answer(&self, request: wire::CheckRequest, is_late: bool) -> CheckResponse {
+        let watch = Stopwatch::start();
+        let now = self.clock.now();
+        let request = translate(request);
+        let decision = match (&request, self.enter()) {
+            (_, Some(_running)) if is_late => before_any_rule(DenialReason::Overloaded),
+            (None, Some(_running)) => before_any_rule(DenialReason::Malformed),
+            (Some(request), Some(_running)) => guarded(|| self.authorizer.check(request, now)),
+            (_, None) => before_any_rule(DenialReason::Overloaded),
+        };
+        let request = request.unwrap_or_default();
+        self.record(&request, &decision, now, watch);
+        respond(decision, self.answers, request.is_grpc())
+    }
+
+    /// `None` when too many checks are running.
+    fn enter(&self) -> Option<Running<'_>> {
+        self.metrics.check_began();
+        let running = Running(self);
+        let before = self.running.fetch_add(1, Ordering::Relaxed);
+        (before < self.max_concurrent).then_some(running)
+    }
+
+    fn record(&self, request: &CheckRequest, decision: &Decision, now: UnixTime, watch: Stopwatch) {
+        let (rule, issuer, reason) = match decision {
+            Decision::Allow(allowance) => (Some(&allowance.rule), allowance.issuer.as_ref(), None),
+            Decision::Deny(denial) => {
+                (denial.rule.as_ref(), denial.issuer.as_ref(), Some(denial.reason))
+            }
+        };
+        // The reasons are registered in the order of their declaration.
+        let outcome = CheckOutcome { rule, issuer, reason: reason.map(|reason| reason as usize) };
+        self.metrics.checked(outcome, watch.elapsed());
+        let line = || DecisionLine {
+            rule: rule.map(Label::name),
+            issuer: issuer.map(Label::name),
+            method: &request.method,
+            path: &request.path,
+            request_id: request.header_values("x-request-id").next(),
+        };
+        match reason {
+            Some(reason) => self.log.denied(reason.as_str(), now, line),
+            None => self.log.allowed(line),
+        }
+    }
+}
+
+impl fmt::Debug for ExtAuthz {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ExtAuthz").field("running", &self.running).finish_non_exhaustive()
+    }
+}
+
+#[tonic::async_trait]
+impl Authorization for ExtAuthz {
+    async fn check(
+        &self,
+        request: Request<wire::CheckRequest>,
+    ) -> Result<Response<CheckResponse>, Status> {
+        let is_late = has_no_time_left(request.metadata());
+        let request = request.into_inner();
+        // The decision has its own guard; this one holds for everything around it, where a panic would
+        // end the connection, which Envoy takes for an error and not for a denial.
+        let answer = catch_unwind(AssertUnwindSafe(|| self.answer(request, is_late)));
+        Ok(Response::new(answer.unwrap_or_else(|_| {
+            respond(before_any_rule(DenialReason::Internal), self.answers, false)
+        })))
+    }
+}
+
+/// One running check, until it is dropped.
+struct Running<'a>(&'a ExtAuthz);
+
+impl Drop for Running<'_> {
+    fn drop(&mut self) {
+        self.0.running.fetch_sub(1, Ordering::Relaxed);
+        self.0.metrics.check_ended();
+    }
+}
+
+/// A panic is a bug of ours; the request that met it is denied, and the next one is served.
+fn guarded(check: impl FnOnce() -> Decision) -> Decision {
+    // What the closure borrows is immutable snapshots behind atomic pointers: nothing is left half done.
+    catch_unwind(AssertUnwindSafe(check))
+        .unwrap_or_else(|_| before_any_rule(DenialReason::Internal))
+}
+
+fn before_any_rule(reason: DenialReason) -> Decision {
+    Decision::Deny(Denial::before_any_rule(reason))
+}
+
+/// `grpc-timeout: 0m`: whoever asked has given up already. A deadline that passes later is tonic's to watch.
+fn has_no_time_left(metadata: &MetadataMap) -> bool {
+    let timeout = metadata.get("grpc-timeout").and_then(|value| value.to_str().ok());
+    timeout.is_some_and(|timeout| {
+        let digits = timeout.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+        !digits.is_empty() && digits.bytes().all(|digit| digit == b'0')
+    })
+}
+
+/// The request without its wire format; `None` when it has no HTTP part.
+fn translate(request: wire::CheckRequest) -> Option<CheckRequest> {
+    let http = request.attributes?.request?.http?;
+    let mut headers: Vec<(String, String)> = http.headers.into_iter().collect();
+    // Filled in place of `headers` under `encode_raw_headers`. Should both ever be there, both count.
+    let raw: Vec<HeaderValue> =
+        http.header_map.map(|map: HeaderMap| map.headers).unwrap_or_default();
+    headers.extend(raw.into_iter().map(|header| {
+        let value = if header.raw_value.is_empty() { header.value } else { text(header.raw_value) };
+        (header.key, value)
+    }));
+    Some(CheckRequest { method: http.method, host: http.host, path: http.path, headers })
+}
+
+/// Bytes that are no UTF-8 become `!`, as Envoy itself writes them into `headers`.
+fn text(bytes: Vec<u8>) -> String {
+    String::from_utf8(bytes).unwrap_or_else(|error| {
+        let mut text = String::new();
+        for chunk in error.as_bytes().utf8_chunks() {
+            text.push_str(chunk.valid());
+            text.extend(chunk.invalid().iter().map(|_| '!'));
+        }
+        text
+    })
+}
+
+/// The only place where an answer is made. The message starts as a denial without a reason, and becomes
+/// an "allow" in one line.
+fn respond(decision: Decision, settings: AnswerSettings, is_grpc: bool) -> CheckResponse {
+    let mut response = CheckResponse {
+        status: Some(status(CODE_PERMISSION_DENIED)),
+        http_response: None,
+        dynamic_metadata: None,
+    };
+    match decision {
+        Decision::Allow(allowance) => {
+            response.http_response = Some(HttpResponse::OkResponse(ok(allowance.mutations)));
+            response.status = Some(status(CODE_OK));
+        }
+        Decision::Deny(denial) => {
+            let answer = DeniedAnswer::new(denial.reason, settings, is_grpc);
+            response.status = Some(status(code_of(answer.status)));
+            response.http_response = Some(HttpResponse::DeniedResponse(denied(answer)));
+            response.dynamic_metadata = Some(metadata(&denial));
+        }
+    }
+    response
+}
+
+fn ok(mutations: HeaderMutations) -> OkHttpResponse {
+    OkHttpResponse {
+        headers: mutations.set.into_iter().map(|(name, value)| overwrite(name, value)).collect(),
+        headers_to_remove: mutations.remove,
+        ..OkHttpResponse::default()
+    }
+}
+
+fn denied(answer: DeniedAnswer) -> DeniedHttpResponse {
+    let headers = answer.headers.into_iter();
+    DeniedHttpResponse {
+        status: Some(HttpStatus { code: i32::from(answer.status) }),
+        headers: headers.map(|(name, value)| overwrite(name.to_owned(), value)).collect(),
+        body: answer.body,
+    }
+}
+
+/// Versions of Envoy read one or the other of `append` and `append_action`, and only ever `value`.
+fn overwrite(key: String, value: String) -> HeaderValueOption {
+    HeaderValueOption {
+        header: Some(HeaderValue { key, value, raw_value: Vec::new() }),
+        append: Some(false),
+        append_action: HeaderAppendAction::OverwriteIfExistsOrAdd as i32,
+        keep_empty_value: false,
+    }
+}
+
+/// For Envoy's access log: `%DYNAMIC_METADATA(envoy.filters.http.ext_authz:reason)%`.
+fn metadata(denial: &Denial) -> Struct {
+    let text = |text: &str| Value { kind: Some(Kind::StringValue(text.to_owned())) };
+    let mut fields = vec![("reason".to_owned(), text(denial.reason.as_str()))];
+    fields.extend(denial.rule.as_ref().map(|rule| ("rule".to_owned(), text(rule.name()))));
+    fields.extend(denial.issuer.as_ref().map(|name| ("issuer".to_owned(), text(name.name()))));
+    Struct { fields: fields.into_iter().collect() }
+}
+
+fn status(code: i32) -> rpc::Status {
+    rpc::Status { code, ..rpc::Status::default() }
+}
+
+/// `google.rpc.Code`. Zero is what lets a request pass.
+const CODE_OK: i32 = 0;
+const CODE_PERMISSION_DENIED: i32 = 7;
+const CODE_UNAVAILABLE: i32 = 14;
+const CODE_UNAUTHENTICATED: i32 = 16;
+
+const fn code_of(http_status: u16) -> i32 {
+    match http_status {
+        401 => CODE_UNAUTHENTICATED,
+        503 => CODE_UNAVAILABLE,
+        _ => CODE_PERMISSION_DENIED,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,290 @@
+//! The adapter, asked through its trait without a socket.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+use serde_json::json;
+
+use super::*;
+use crate::check::headers::HeaderMutations;
+use crate::check::{Allowance, PolicySnapshot};
+use crate::config::Config;
+use crate::issuer::SigningKey;
+use crate::issuer::mint::mint;
+use crate::keys::key::Algorithm;
+use crate::keys::source::SourceKind;
+use crate::keys::store::{KeyStore, SourceKeys};
+use crate::proto::envoy::service::auth::v3::AttributeContext;
+use crate::proto::envoy::service::auth::v3::attribute_context::{HttpRequest, Request as Part};
+use crate::telemetry::metrics::MetricsSettings;
+use crate::token::Verifier;
+use crate::util::clock::ManualClock;
+
+const NOW: i64 = 1_800_000_000;
+
+struct Fixture {
+    key: SigningKey,
+    service: ExtAuthz,
+}
+
+impl Fixture {
+    fn new() -> Self {
+        Self::with_limit(8)
+    }
+
+    fn with_limit(max_concurrent: usize) -> Self {
+        let key = SigningKey::generate(Algorithm::EdDsa).unwrap().with_kid("one");
+        let yaml = json!({
+            "profile": "development",
+            "issuers": [{
+                "name": "accounts", "issuer": "https://accounts.example.com",
+                "audiences": ["orders"], "algorithms": ["EdDSA"],
+                "keys": [{"jwks": {"keys": [key.public_jwk()]}}],
+            }],
+            "forward": {"headers": [
+                {"claim": "sub", "header": "x-jwt-sub"}, {"claim": "roles", "header": "x-jwt-roles"},
+            ]},
+            "rules": [
+                {"name": "health", "match": {"path": "/healthz"}, "allow": "anyone"},
+                {"name": "rest", "match": {"path_prefix": "/"}, "require": {"issuer": "accounts"}},
+            ],
+        });
+        let config = Config::from_yaml(&yaml.to_string(), Path::new(".")).unwrap();
+        let keys = Arc::new(KeyStore::new(&[1]));
+        for source in &config.sources {
+            if let SourceKind::Inline(jwks) = &source.kind {
+                keys.publish(&source.id, SourceKeys::new(jwks.clone(), None));
+            }
+        }
+        let metrics = Arc::new(Metrics::new(MetricsSettings {
+            rules: config.rules.rules().iter().map(|rule| rule.label.clone()).collect(),
+            issuers: config.issuers.iter().map(|issuer| issuer.label.clone()).collect(),
+            reasons: DenialReason::ALL.map(DenialReason::as_str).into(),
+            profile: "development",
+        }));
+        let authorizer = Arc::new(Authorizer::new(PolicySnapshot {
+            rules: config.rules,
+            tokens: config.tokens,
+            verifier: Verifier::new(config.issuers, config.limits.token_bytes),
+            keys,
+            forward: config.forward,
+        }));
+        let clock = Arc::new(ManualClock::new(UnixTime::from_secs(NOW).unwrap()));
+        let log = DecisionLog::new(1);
+        let answers = AnswerSettings::default();
+        let service = ExtAuthz::new(authorizer, answers, max_concurrent, metrics, log, clock);
+        Self { key, service }
+    }
+
+    fn token(&self) -> String {
+        let claims = json!({
+            "iss": "https://accounts.example.com", "aud": "orders", "sub": "alice", "exp": NOW + 60,
+        });
+        format!("Bearer {}", mint(&self.key, &claims).unwrap())
+    }
+
+    async fn ask(&self, request: wire::CheckRequest) -> CheckResponse {
+        self.service.check(Request::new(request)).await.unwrap().into_inner()
+    }
+
+    async fn ask_http(&self, http: HttpRequest) -> CheckResponse {
+        self.ask(with_http(Some(http))).await
+    }
+}
+
+fn with_http(http: Option<HttpRequest>) -> wire::CheckRequest {
+    let request = Some(Part { http, ..Part::default() });
+    let attributes = Some(AttributeContext { request, ..AttributeContext::default() });
+    wire::CheckRequest { attributes }
+}
+
+fn get(path: &str, headers: &[(&str, &str)]) -> HttpRequest {
+    HttpRequest {
+        method: "GET".to_owned(),
+        host: "orders.example.com".to_owned(),
+        path: path.to_owned(),
+        headers: headers.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect(),
+        ..HttpRequest::default()
+    }
+}
+
+fn raw(headers: &[(&str, &[u8])]) -> Option<HeaderMap> {
+    let header = |(key, value): &(&str, &[u8])| HeaderValue {
+        key: (*key).to_owned(),
+        value: String::new(),
+        raw_value: value.to_vec(),
+    };
+    Some(HeaderMap { headers: headers.iter().map(header).collect() })
+}
+
+/// The reason, once it is sure that this is a denial whichever part of it is read.
+fn denied_for(response: &CheckResponse) -> String {
+    assert_ne!(response.status.as_ref().map_or(0, |status| status.code), 0);
+    let Some(HttpResponse::DeniedResponse(denied)) = &response.http_response else {
+        panic!("no denied_response in {response:?}")
+    };
+    let code = denied.status.as_ref().map_or(0, |status| status.code);
+    assert!([401, 403, 503].contains(&code), "{code}");
+    denied.headers.iter().for_each(assert_overwrites);
+    let header = denied.headers.iter().filter_map(|option| option.header.as_ref());
+    let reasons: Vec<_> = header.filter(|header| header.key == "x-ext-auth-reason").collect();
+    let fields = &response.dynamic_metadata.as_ref().unwrap().fields;
+    let Some(Kind::StringValue(reason)) = &fields["reason"].kind else { panic!("no reason") };
+    assert_eq!(reasons.len(), 1);
+    assert_eq!(reasons[0].value, *reason);
+    reason.clone()
+}
+
+fn assert_overwrites(option: &HeaderValueOption) {
+    assert_eq!(option.append, Some(false));
+    assert_eq!(option.append_action, 2, "OVERWRITE_IF_EXISTS_OR_ADD");
+    assert!(option.header.as_ref().unwrap().raw_value.is_empty());
+}
+
+fn allowed(response: CheckResponse) -> (BTreeMap<String, String>, BTreeSet<String>) {
+    assert_eq!(response.status.unwrap().code, 0);
+    let Some(HttpResponse::OkResponse(ok)) = response.http_response else { panic!("no ok") };
+    ok.headers.iter().for_each(assert_overwrites);
+    let set = ok.headers.into_iter().filter_map(|option| option.header);
+    let set: BTreeMap<_, _> = set.map(|header| (header.key, header.value)).collect();
+    let remove: BTreeSet<_> = ok.headers_to_remove.into_iter().collect();
+    assert!(set.keys().all(|name| !remove.contains(name)), "{set:?} and {remove:?} overlap");
+    (set, remove)
+}
+
+#[tokio::test]
+async fn a_good_token_passes_and_its_claims_overwrite() {
+    let fixture = Fixture::new();
+    let headers = [("authorization", &*fixture.token()), ("x_jwt_sub", "mallory")];
+    let (set, remove) = allowed(fixture.ask_http(get("/orders", &headers)).await);
+    assert_eq!(set, BTreeMap::from([("x-jwt-sub".to_owned(), "alice".to_owned())]));
+    assert!(remove.contains("x_jwt_sub") && remove.contains("x-jwt-roles"), "{remove:?}");
+}
+
+#[tokio::test]
+async fn a_header_map_of_raw_values_is_read_like_the_joined_headers() {
+    let fixture = Fixture::new();
+    let header_map = raw(&[("authorization", fixture.token().as_bytes())]);
+    let request = HttpRequest { header_map, ..get("/orders", &[]) };
+    let (set, _) = allowed(fixture.ask_http(request).await);
+    assert_eq!(set["x-jwt-sub"], "alice");
+    let twice = raw(&[
+        ("authorization", fixture.token().as_bytes()),
+        ("Authorization", fixture.token().as_bytes()),
+    ]);
+    let request = HttpRequest { header_map: twice, ..get("/orders", &[]) };
+    assert_eq!(denied_for(&fixture.ask_http(request).await), "multiple_tokens");
+}
+
+#[test]
+fn bytes_that_are_no_utf8_become_exclamation_marks() {
+    assert_eq!(text(b"a\xff\xfeb".to_vec()), "a!!b");
+    assert_eq!(text("\u{e9}".into()), "\u{e9}");
+}
+
+#[tokio::test]
+async fn whatever_the_wire_can_hold_is_denied_and_not_failed() {
+    let fixture = Fixture::new();
+    let no_request = AttributeContext::default();
+    let connect = HttpRequest { method: "CONNECT".to_owned(), path: String::new(), ..get("", &[]) };
+    let large = "a".repeat(1_000_000);
+    for (request, reason) in [
+        (wire::CheckRequest::default(), "malformed"),
+        (wire::CheckRequest { attributes: Some(no_request) }, "malformed"),
+        (with_http(None), "malformed"),
+        (with_http(Some(HttpRequest::default())), "missing_token"),
+        (with_http(Some(connect)), "missing_token"),
+        (with_http(Some(get("/orders", &[("x-large", &*large)]))), "missing_token"),
+        (with_http(Some(get("/orders", &[("authorization", "Bearer !")]))), "malformed"),
+        (
+            with_http(Some(HttpRequest {
+                header_map: raw(&[("authorization", b"Bearer \xff\xff.a.b")]),
+                ..get("/orders", &[])
+            })),
+            "malformed",
+        ),
+    ] {
+        assert_eq!(denied_for(&fixture.ask(request).await), reason);
+    }
+}
+
+#[test]
+fn every_reason_is_a_denial_whichever_part_of_the_answer_is_read() {
+    for (place, reason) in DenialReason::ALL.into_iter().enumerate() {
+        assert_eq!(reason as usize, place, "metrics count reasons by their place");
+        for is_grpc in [false, true] {
+            let answer = respond(before_any_rule(reason), AnswerSettings::default(), is_grpc);
+            assert_eq!(denied_for(&answer), reason.as_str());
+        }
+    }
+}
+
+#[test]
+fn the_status_says_whose_fault_it_is() {
+    for (reason, code) in [
+        (DenialReason::MissingToken, 16),
+        (DenialReason::Expired, 16),
+        (DenialReason::NoRule, 7),
+        (DenialReason::KeysUnavailable, 14),
+        (DenialReason::Internal, 14),
+    ] {
+        let answer = respond(before_any_rule(reason), AnswerSettings::default(), false);
+        assert_eq!(answer.status.unwrap().code, code, "{reason:?}");
+    }
+}
+
+#[test]
+fn every_header_of_an_allow_overwrites() {
+    let set = vec![("x-jwt-sub".to_owned(), "alice".to_owned())];
+    let mutations = HeaderMutations { set, remove: vec!["x_jwt_sub".to_owned()] };
+    let rule = Label::new(0, "rest");
+    let decision = Decision::Allow(Allowance { rule, issuer: None, mutations });
+    let (set, remove) = allowed(respond(decision, AnswerSettings::default(), false));
+    assert_eq!((set.len(), remove.len()), (1, 1));
+}
+
+#[test]
+fn a_panic_in_a_check_is_a_denial() {
+    let decision = guarded(|| panic!("a bug"));
+    assert_eq!(decision, before_any_rule(DenialReason::Internal));
+}
+
+#[tokio::test]
+async fn beyond_the_limit_checks_are_denied_and_the_limit_recovers() {
+    let fixture = Fixture::with_limit(1);
+    let running = fixture.service.enter().unwrap();
+    assert_eq!(denied_for(&fixture.ask_http(get("/healthz", &[])).await), "overloaded");
+    drop(running);
+    allowed(fixture.ask_http(get("/healthz", &[])).await);
+}
+
+#[tokio::test]
+async fn a_caller_without_time_left_gets_no_check() {
+    let fixture = Fixture::new();
+    for (timeout, reason) in
+        [("0m", Some("overloaded")), ("000n", Some("overloaded")), ("20m", None)]
+    {
+        let mut request = Request::new(with_http(Some(get("/healthz", &[]))));
+        request.metadata_mut().insert("grpc-timeout", timeout.parse().unwrap());
+        let answer = fixture.service.check(request).await.unwrap().into_inner();
+        match reason {
+            Some(reason) => assert_eq!(denied_for(&answer), reason),
+            None => drop(allowed(answer)),
+        }
+    }
+}
+
+#[tokio::test]
+async fn each_check_is_counted_once_and_none_stays_in_flight() {
+    let fixture = Fixture::new();
+    fixture.ask_http(get("/healthz", &[])).await;
+    fixture.ask_http(get("/orders", &[])).await;
+    let metrics = fixture.service.metrics.render();
+    for line in [
+        r#"claimgate_checks_total{rule="health",issuer="none",decision="allow",reason="none"} 1"#,
+        r#"claimgate_checks_total{rule="rest",issuer="none",decision="deny",reason="missing_token"} 1"#,
+        "claimgate_inflight_checks 0",
+    ] {
+        assert!(metrics.contains(line), "{line} is not in\n{metrics}");
+    }
+}

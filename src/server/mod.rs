@@ -1,0 +1,12 @@
+//! Layer 4: the adapters. They translate requests in and answers out, and record what was decided; they
+//! decide nothing themselves.
+//!
+//! [`ext_authz`] speaks Envoy's API, served by [`grpc`] beside [`health`]; [`admin`] is for probes, Prometheus
+//! and people.
+
+pub mod admin;
+pub mod codec;
+pub mod ext_authz;
+pub mod grpc;
+pub mod health;
+pub mod status_page;

@@ -1,0 +1,150 @@
+//! What `/status` shows: for each issuer and each of its sources, what is in force and how it is doing.
+//! Times are RFC 3339 in UTC. Nothing here decides anything, and nothing here is secret.
+
+use serde::Serialize;
+
+use super::health::ReadyState;
+use crate::keys::status::SourceStatus;
+use crate::token::Issuer;
+use crate::util::clock::UnixTime;
+
+/// The whole page.
+#[derive(Clone, Debug, Serialize)]
+pub struct StatusPage {
+    profile: &'static str,
+    version: &'static str,
+    ready: bool,
+    pending: Vec<String>,
+    issuers: Vec<IssuerPart>,
+}
+
+#[derive(Clone, Debug, Serialize)]
+struct IssuerPart {
+    name: String,
+    issuer: String,
+    sources: Vec<SourcePart>,
+}
+
+#[derive(Clone, Debug, Serialize)]
+struct SourcePart {
+    source: String,
+    location: String,
+    origin: &'static str,
+    state: &'static str,
+    kids: Vec<String>,
+    skipped: Vec<SkippedPart>,
+    age_seconds: Option<u64>,
+    last_success: Option<String>,
+    last_error: Option<String>,
+    last_error_at: Option<String>,
+    failures: u32,
+    usable_until: Option<String>,
+    next_refresh: Option<String>,
+}
+
+#[derive(Clone, Debug, Serialize)]
+struct SkippedPart {
+    kid: Option<String>,
+    reason: &'static str,
+}
+
+/// The page as of `now`.
+pub fn page(
+    profile: &'static str,
+    ready: &ReadyState,
+    issuers: &[Issuer],
+    entries: &[SourceStatus],
+    now: UnixTime,
+) -> StatusPage {
+    let of_issuer = |issuer: &Issuer| IssuerPart {
+        name: issuer.label.name().to_owned(),
+        issuer: issuer.issuer.clone(),
+        sources: entries
+            .iter()
+            .filter(|entry| entry.id.issuer == issuer.label)
+            .map(|entry| source(entry, now))
+            .collect(),
+    };
+    StatusPage {
+        profile,
+        version: env!("CARGO_PKG_VERSION"),
+        ready: ready.ready,
+        pending: ready.pending.clone(),
+        issuers: issuers.iter().map(of_issuer).collect(),
+    }
+}
+
+fn source(entry: &SourceStatus, now: UnixTime) -> SourcePart {
+    let skipped = entry.skipped.iter().map(|key| SkippedPart {
+        kid: key.kid.as_deref().map(str::to_owned),
+        reason: key.reason.as_str(),
+    });
+    SourcePart {
+        source: entry.id.source.name().to_owned(),
+        location: entry.location.clone(),
+        origin: entry.origin.as_str(),
+        state: state(entry, now),
+        kids: entry.kids.clone(),
+        skipped: skipped.collect(),
+        age_seconds: entry.last_success.map(|at| now.since(at).as_secs()),
+        last_success: entry.last_success.map(rfc3339),
+        last_error: entry.last_error.as_ref().map(|(_, error)| error.clone()),
+        last_error_at: entry.last_error.as_ref().map(|(at, _)| rfc3339(*at)),
+        failures: entry.failures,
+        usable_until: entry.usable_until.map(rfc3339),
+        next_refresh: entry.next_refresh.map(rfc3339),
+    }
+}
+
+/// In one word: `waiting` for a first answer, `fresh`, `failing` on last-known-good keys, or `expired`.
+fn state(entry: &SourceStatus, now: UnixTime) -> &'static str {
+    if entry.last_success.is_none() {
+        "waiting"
+    } else if entry.usable_until.is_some_and(|until| until < now) {
+        "expired"
+    } else if entry.failures > 0 {
+        "failing"
+    } else {
+        "fresh"
+    }
+}
+
+/// `2026-01-31T12:00:00Z`. The civil calendar from days since the epoch, counted in eras of 400 years that
+/// begin on 1 March, so that a leap day is the last of its year.
+fn rfc3339(time: UnixTime) -> String {
+    const DAYS_PER_ERA: i64 = 146_097;
+    /// From 0000-03-01 to 1970-01-01.
+    const DAYS_BEFORE_EPOCH: i64 = 719_468;
+    let seconds = time.as_millis().div_euclid(1000);
+    let (days, second) =
+        (seconds.div_euclid(86_400) + DAYS_BEFORE_EPOCH, seconds.rem_euclid(86_400));
+    let (era, day) = (days.div_euclid(DAYS_PER_ERA), days.rem_euclid(DAYS_PER_ERA));
+    let year = (day - day / 1460 + day / 36_524 - day / 146_096) / 365;
+    let day = day - (365 * year + year / 4 - year / 100);
+    let month = (5 * day + 2) / 153;
+    let day = day - (153 * month + 2) / 5 + 1;
+    let (month, carry) = if month < 10 { (month + 3, 0) } else { (month - 9, 1) };
+    let year = era * 400 + year + carry;
+    let (hour, minute, second) = (second / 3600, second / 60 % 60, second % 60);
+    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_written_as_rfc_3339_says() {
+        for (seconds, text) in [
+            (0, "1970-01-01T00:00:00Z"),
+            (951_782_399, "2000-02-28T23:59:59Z"),
+            (951_782_400, "2000-02-29T00:00:00Z"),
+            (951_868_800, "2000-03-01T00:00:00Z"),
+            (1_767_225_599, "2025-12-31T23:59:59Z"),
+            (4_107_542_400, "2100-03-01T00:00:00Z"),
+            (-1, "1969-12-31T23:59:59Z"),
+        ] {
+            assert_eq!(rfc3339(UnixTime::from_secs(seconds).unwrap()), text);
+        }
+    }
+}

@@ -1,0 +1,162 @@
+//! The claims set, read in two steps. Before the signature is checked only the
+//! top level is split and `iss` is read, to find the keys; all the rest is looked into afterwards.
+
+use std::fmt;
+
+use super::issuer::{Audiences, Issuer};
+use super::verifier::Refusal;
+use crate::util::clock::UnixTime;
+use crate::util::json::{self, RawMembers, Value};
+
+/// A claims set whose signature has not been checked: only `iss` may be asked for.
+pub(super) struct UnverifiedClaims<'a>(RawMembers<'a>);
+
+impl<'a> UnverifiedClaims<'a> {
+    pub(super) fn parse(payload: &'a [u8]) -> Result<Self, Refusal> {
+        RawMembers::parse(payload).map(Self).map_err(|_| Refusal::Malformed)
+    }
+
+    /// The `iss` claim; `None` when there is none.
+    pub(super) fn issuer(&self) -> Result<Option<std::borrow::Cow<'a, str>>, Refusal> {
+        let Some(raw) = self.0.get("iss") else { return Ok(None) };
+        json::string_of(raw).map(Some).map_err(|_| Refusal::Malformed)
+    }
+
+    /// Looks into every claim. The caller has verified the signature.
+    pub(super) fn into_claims(self) -> Result<Claims, Refusal> {
+        let parse = |(name, raw): (&str, _)| Ok((name.into(), Value::parse(raw)?));
+        let members = self.0.iter().map(parse).collect::<Result<Vec<_>, json::Malformed>>();
+        Claims::new(members.map_err(|_| Refusal::Malformed)?)
+    }
+}
+
+/// The claims of a token whose signature was good. `Debug` shows no value.
+#[derive(Clone)]
+pub struct Claims {
+    members: Vec<(Box<str>, Value)>,
+    expires_at: Option<UnixTime>,
+    not_before: Option<UnixTime>,
+    issued_at: Option<UnixTime>,
+}
+
+impl Claims {
+    fn new(members: Vec<(Box<str>, Value)>) -> Result<Self, Refusal> {
+        let mut claims = Self { members, expires_at: None, not_before: None, issued_at: None };
+        claims.expires_at = claims.numeric_date("exp")?;
+        claims.not_before = claims.numeric_date("nbf")?;
+        claims.issued_at = claims.numeric_date("iat")?;
+        // A number or an array here would dodge whoever compares it as a string later (RFC 7519 §4.1).
+        let is_string = |name| claims.get(name).is_none_or(|claim| claim.as_str().is_some());
+        if !["iss", "sub", "jti"].into_iter().all(is_string) {
+            return Err(Refusal::Malformed);
+        }
+        Ok(claims)
+    }
+
+    /// The top-level claim of that exact name.
+    pub fn get(&self, name: &str) -> Option<&Value> {
+        self.members.iter().find(|(member, _)| **member == *name).map(|(_, value)| value)
+    }
+
+    /// The claim at `path`: a top-level name, then members of objects. `None` when any step is missing.
+    pub fn at(&self, path: &[String]) -> Option<&Value> {
+        let (first, rest) = path.split_first()?;
+        rest.iter().try_fold(self.get(first)?, |value, name| value.member(name))
+    }
+
+    /// `exp`: when the token expires, without tolerance.
+    pub fn expires_at(&self) -> Option<UnixTime> {
+        self.expires_at
+    }
+
+    /// Judges what holds for every token of `issuer`, whatever the rule: presence, audience, time.
+    pub(super) fn judge(&self, issuer: &Issuer, now: UnixTime) -> Result<(), Refusal> {
+        self.judge_time(issuer, now)?;
+        self.judge_audience(&issuer.audiences)?;
+        let is_present = |name: &String| match self.get(name) {
+            None | Some(Value::Null) => false,
+            Some(Value::String(text)) => !text.is_empty(),
+            Some(Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_)) => true,
+        };
+        if issuer.require.claims.iter().all(is_present) {
+            Ok(())
+        } else {
+            Err(Refusal::MissingClaim)
+        }
+    }
+
+    fn judge_time(&self, issuer: &Issuer, now: UnixTime) -> Result<(), Refusal> {
+        let skew = issuer.clock_skew;
+        match self.expires_at {
+            // "on or after" exp it must not be accepted (RFC 7519 §4.1.4).
+            Some(expires_at) if now >= expires_at.saturating_add(skew) => {
+                return Err(Refusal::Expired);
+            }
+            None if issuer.require.exp => return Err(Refusal::MissingClaim),
+            Some(_) | None => {}
+        }
+        let latest = now.saturating_add(skew);
+        let starts = [self.not_before, self.issued_at];
+        if starts.into_iter().flatten().any(|start| start > latest) {
+            return Err(Refusal::NotYetValid);
+        }
+        if let Some(max_lifetime) = issuer.require.max_lifetime {
+            let issued_at = self.issued_at.ok_or(Refusal::MissingClaim)?;
+            if now >= issued_at.saturating_add(max_lifetime).saturating_add(skew) {
+                return Err(Refusal::TooOld);
+            }
+        }
+        Ok(())
+    }
+
+    fn judge_audience(&self, accepted: &Audiences) -> Result<(), Refusal> {
+        let Audiences::AnyOf(accepted) = accepted else { return Ok(()) };
+        let named = match self.get("aud") {
+            None => return Err(Refusal::MissingClaim),
+            Some(Value::String(one)) => vec![one.as_ref()],
+            Some(Value::Array(several)) => {
+                let several = several.iter().map(|one| one.as_str().ok_or(Refusal::Malformed));
+                several.collect::<Result<_, _>>()?
+            }
+            Some(Value::Null | Value::Bool(_) | Value::Number(_) | Value::Object(_)) => {
+                return Err(Refusal::Malformed);
+            }
+        };
+        let is_accepted =
+            named.into_iter().any(|one| accepted.iter().any(|accepted| accepted == one));
+        if is_accepted { Ok(()) } else { Err(Refusal::AudienceMismatch) }
+    }
+
+    fn numeric_date(&self, name: &str) -> Result<Option<UnixTime>, Refusal> {
+        match self.get(name) {
+            None => Ok(None),
+            Some(Value::Number(text)) => numeric_date(text).map(Some).ok_or(Refusal::Malformed),
+            Some(
+                Value::Null
+                | Value::Bool(_)
+                | Value::String(_)
+                | Value::Array(_)
+                | Value::Object(_),
+            ) => Err(Refusal::Malformed),
+        }
+    }
+}
+
+impl fmt::Debug for Claims {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Claims").field("members", &self.members.len()).finish_non_exhaustive()
+    }
+}
+
+/// A NumericDate (RFC 7519 §2): seconds, an integer or a finite number with a fraction. What does not
+/// fit in our time is no date: it must neither wrap nor mean "never".
+fn numeric_date(text: &str) -> Option<UnixTime> {
+    if let Ok(seconds) = text.parse::<i64>() {
+        return UnixTime::from_secs(seconds);
+    }
+    let millis = text.parse::<f64>().ok()? * 1000.0;
+    // 2^53: up to here every whole millisecond is exact.
+    const EXACT: f64 = 9_007_199_254_740_992.0;
+    (millis.is_finite() && millis.abs() <= EXACT)
+        .then(|| UnixTime::from_millis(millis.floor() as i64))
+}

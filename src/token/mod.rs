@@ -1,0 +1,18 @@
+//! Layer 2, pure: from the text of a token to verified claims.
+//!
+//! Three states of trust are three types: [`RawToken`] (text), [`UnverifiedJws`] (parsed, still a
+//! stranger's word) and [`VerifiedToken`], which only [`Verifier`] makes. No clock, no I/O, no metrics;
+//! `check` calls it with the time and the key snapshot as arguments.
+
+mod claims;
+mod issuer;
+mod jws;
+mod verifier;
+
+pub use claims::Claims;
+pub use issuer::{Audiences, Issuer, RequiredClaims};
+pub use jws::{RawToken, UnverifiedJws};
+pub use verifier::{Refusal, Refused, VerifiedToken, Verifier};
+
+#[cfg(test)]
+mod tests;

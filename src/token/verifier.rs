@@ -1,0 +1,140 @@
+//! Verification: the one place where a token's text becomes a [`VerifiedToken`].
+//!
+//! The order is fixed: form → issuer → algorithm → key → signature → claims. Before the signature only
+//! `iss`, `kid` and `alg` are read, to find the key; a reason that speaks of other claims is told only to
+//! holders of genuine tokens.
+
+use std::sync::Arc;
+
+use super::claims::{Claims, UnverifiedClaims};
+use super::issuer::Issuer;
+use super::jws::{RawToken, UnverifiedJws};
+use crate::keys::key::Algorithm;
+use crate::keys::store::{KeyLookup, KeySnapshot};
+use crate::util::clock::UnixTime;
+use crate::util::label::Label;
+
+/// Verifies tokens of the configured issuers.
+#[derive(Clone, Debug)]
+pub struct Verifier {
+    issuers: Arc<[Issuer]>,
+    max_token_bytes: usize,
+}
+
+impl Verifier {
+    /// A verifier for `issuers`, whose labels are numbered as in the key snapshots.
+    pub fn new(issuers: Vec<Issuer>, max_token_bytes: usize) -> Self {
+        Self { issuers: issuers.into(), max_token_bytes }
+    }
+
+    /// The issuers that are trusted.
+    pub fn issuers(&self) -> &[Issuer] {
+        &self.issuers
+    }
+
+    /// Verifies `token` with the keys of its own issuer.
+    ///
+    /// # Errors
+    /// The first reason found, and the issuer as soon as it is known.
+    pub fn verify(
+        &self,
+        token: RawToken<'_>,
+        keys: &KeySnapshot,
+        now: UnixTime,
+    ) -> Result<VerifiedToken, Refused> {
+        let jws = UnverifiedJws::parse(token, self.max_token_bytes).map_err(Refused::early)?;
+        let claims = UnverifiedClaims::parse(&jws.payload).map_err(Refused::early)?;
+        let iss = claims.issuer().map_err(Refused::early)?;
+        let issuer = iss.and_then(|iss| self.issuers.iter().find(|issuer| issuer.issuer == iss));
+        let issuer = issuer.ok_or_else(|| Refused::early(Refusal::UnknownIssuer))?;
+        verify_for(issuer, &jws, claims, keys, now)
+            .map_err(|refusal| Refused { refusal, issuer: Some(issuer.label.clone()) })
+    }
+}
+
+fn verify_for(
+    issuer: &Issuer,
+    jws: &UnverifiedJws<'_>,
+    claims: UnverifiedClaims<'_>,
+    keys: &KeySnapshot,
+    now: UnixTime,
+) -> Result<VerifiedToken, Refusal> {
+    let algorithm = Algorithm::from_name(&jws.algorithm)
+        .filter(|algorithm| issuer.algorithms.contains(*algorithm))
+        .ok_or(Refusal::AlgNotAllowed)?;
+    let key = match keys.find(&issuer.label, jws.kid.as_deref(), algorithm, now) {
+        KeyLookup::Found(key) => key,
+        KeyLookup::OtherAlgorithm => return Err(Refusal::AlgNotAllowed),
+        KeyLookup::UnknownKid => return Err(Refusal::UnknownKid),
+        KeyLookup::Unavailable => return Err(Refusal::KeysUnavailable),
+    };
+    if !key.verify(algorithm, jws.signing_input.as_bytes(), &jws.signature) {
+        return Err(Refusal::BadSignature);
+    }
+    let claims = claims.into_claims()?;
+    claims.judge(issuer, now)?;
+    Ok(VerifiedToken { issuer: issuer.label.clone(), claims })
+}
+
+/// A token whose signature, issuer, audience and times were good. Only [`Verifier`] makes one.
+#[derive(Clone, Debug)]
+pub struct VerifiedToken {
+    issuer: Label,
+    claims: Claims,
+}
+
+impl VerifiedToken {
+    /// Which configured issuer signed it.
+    pub fn issuer(&self) -> &Label {
+        &self.issuer
+    }
+
+    /// Its claims.
+    pub fn claims(&self) -> &Claims {
+        &self.claims
+    }
+}
+
+/// A refusal, with the issuer when the token named one of ours (which does not make it theirs).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refused {
+    /// Why.
+    pub refusal: Refusal,
+    /// The issuer whose keys and rules were applied.
+    pub issuer: Option<Label>,
+}
+
+impl Refused {
+    fn early(refusal: Refusal) -> Self {
+        Self { refusal, issuer: None }
+    }
+}
+
+/// Why a token is not verified.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// `alg` is not accepted from this issuer, is not the key's, or is nothing that claimgate verifies.
+    AlgNotAllowed,
+    /// `aud` names none of the accepted audiences.
+    AudienceMismatch,
+    /// The signature is not the key's.
+    BadSignature,
+    /// `exp` has passed.
+    Expired,
+    /// The issuer's keys are not known yet or too old.
+    KeysUnavailable,
+    /// Not a strict JWT.
+    Malformed,
+    /// A claim that must be there is not.
+    MissingClaim,
+    /// `nbf` or `iat` lies in the future.
+    NotYetValid,
+    /// Longer than the limit.
+    TooLarge,
+    /// Longer than `max_lifetime` since `iat`.
+    TooOld,
+    /// `iss` is none of the configured issuers.
+    UnknownIssuer,
+    /// No key of that `kid` and algorithm.
+    UnknownKid,
+}

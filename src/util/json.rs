@@ -1,0 +1,409 @@
+//! Strict JSON: objects with a repeated member are refused at every level, and numbers keep their
+//! exact text. serde_json does the parsing; what is added here is what RFC 7515 §4 and RFC 7519 §4 ask
+//! for and a plain `Value` does not give. JOSE headers, claims and JWK Sets are read through it.
+
+use std::borrow::Cow;
+use std::collections::HashSet;
+use std::fmt;
+
+use serde::Deserializer as _;
+use serde::de::{self, DeserializeSeed, MapAccess, Visitor};
+use serde_json::value::RawValue;
+
+/// How deep values may nest. Identity providers nest three or four levels; the rest is an attack on the stack.
+pub const MAX_DEPTH: usize = 32;
+
+/// The members of one JSON object, in the order they were written, their values not yet looked into.
+#[derive(Debug)]
+pub struct RawMembers<'a>(Vec<(Cow<'a, str>, &'a RawValue)>);
+
+impl<'a> RawMembers<'a> {
+    /// Reads `text` as exactly one JSON object without repeated members.
+    ///
+    /// # Errors
+    /// Anything else: another type, trailing text, invalid UTF-8, a member named twice (also when one
+    /// of the spellings is hidden behind `\u` escapes).
+    pub fn parse(text: &'a [u8]) -> Result<Self, Malformed> {
+        // A byte order mark and stray controls are refused by the parser itself.
+        let text = std::str::from_utf8(text).map_err(|_| Malformed::NotUtf8)?;
+        let mut parser = serde_json::Deserializer::from_str(text);
+        let members = parser.deserialize_map(RawMembersVisitor).map_err(Malformed::from_serde)?;
+        parser.end().map_err(Malformed::from_serde)?;
+        Ok(members)
+    }
+
+    /// The raw value of the member called `name`.
+    pub fn get(&self, name: &str) -> Option<&'a RawValue> {
+        self.0.iter().find(|(member, _)| member == name).map(|(_, value)| *value)
+    }
+
+    /// All members in the order they were written.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &'a RawValue)> {
+        self.0.iter().map(|(name, value)| (name.as_ref(), *value))
+    }
+}
+
+/// A JSON value whose numbers are still the text that was signed.
+#[derive(Clone, PartialEq, Eq)]
+pub enum Value {
+    /// `null`
+    Null,
+    /// `true` or `false`
+    Bool(bool),
+    /// The number as written: `1`, `1.0` and `1e0` are three different texts.
+    Number(Box<str>),
+    /// A string with its escapes resolved.
+    String(Box<str>),
+    /// An array.
+    Array(Vec<Self>),
+    /// An object: its members in the order they were written, no name twice.
+    Object(Vec<(Box<str>, Self)>),
+}
+
+/// Claims are personal data: `Debug` names the type and keeps the content.
+impl fmt::Debug for Value {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Null => "null",
+            Self::Bool(_) => "boolean",
+            Self::Number(_) => "number",
+            Self::String(_) => "string",
+            Self::Array(_) => "array",
+            Self::Object(_) => "object",
+        })
+    }
+}
+
+impl Value {
+    /// Looks into a raw value, all the way down.
+    ///
+    /// # Errors
+    /// A repeated member at any level, a lone surrogate, or more than [`MAX_DEPTH`] levels.
+    pub fn parse(raw: &RawValue) -> Result<Self, Malformed> {
+        Self::parse_nested(raw, MAX_DEPTH)
+    }
+
+    /// The string, when it is one.
+    pub fn as_str(&self) -> Option<&str> {
+        match self {
+            Self::String(text) => Some(text),
+            Self::Null | Self::Bool(_) | Self::Number(_) | Self::Array(_) | Self::Object(_) => None,
+        }
+    }
+
+    /// The member called `name`, when this is an object that has it.
+    pub fn member(&self, name: &str) -> Option<&Self> {
+        match self {
+            Self::Object(members) => {
+                members.iter().find(|(member, _)| **member == *name).map(|(_, value)| value)
+            }
+            Self::Null | Self::Bool(_) | Self::Number(_) | Self::String(_) | Self::Array(_) => None,
+        }
+    }
+
+    /// Appends the value as JSON in ASCII: everything beyond is written as `\u` escapes, so that
+    /// the text can stand in a header field.
+    pub fn write_json(&self, out: &mut String) {
+        match self {
+            Self::Null => out.push_str("null"),
+            Self::Bool(true) => out.push_str("true"),
+            Self::Bool(false) => out.push_str("false"),
+            Self::Number(text) => out.push_str(text),
+            Self::String(text) => write_string(text, out),
+            Self::Array(elements) => {
+                out.push('[');
+                for (place, element) in elements.iter().enumerate() {
+                    if place > 0 {
+                        out.push(',');
+                    }
+                    element.write_json(out);
+                }
+                out.push(']');
+            }
+            Self::Object(members) => {
+                out.push('{');
+                for (place, (name, value)) in members.iter().enumerate() {
+                    if place > 0 {
+                        out.push(',');
+                    }
+                    write_string(name, out);
+                    out.push(':');
+                    value.write_json(out);
+                }
+                out.push('}');
+            }
+        }
+    }
+
+    fn parse_nested(raw: &RawValue, depth: usize) -> Result<Self, Malformed> {
+        let text = raw.get();
+        match text.as_bytes().first() {
+            Some(b'{') => {
+                let depth = depth.checked_sub(1).ok_or(Malformed::TooDeep)?;
+                let members = RawMembers::parse(text.as_bytes())?;
+                let parsed = members
+                    .0
+                    .into_iter()
+                    .map(|(name, value)| Ok((name.into(), Self::parse_nested(value, depth)?)));
+                parsed.collect::<Result<_, Malformed>>().map(Self::Object)
+            }
+            Some(b'[') => {
+                let depth = depth.checked_sub(1).ok_or(Malformed::TooDeep)?;
+                let elements = raw_elements(text)?;
+                let parsed = elements.into_iter().map(|element| Self::parse_nested(element, depth));
+                parsed.collect::<Result<_, Malformed>>().map(Self::Array)
+            }
+            Some(b'"') => {
+                let text: Cow<'_, str> = parse_string(text)?;
+                Ok(Self::String(text.into()))
+            }
+            Some(b't') => Ok(Self::Bool(true)),
+            Some(b'f') => Ok(Self::Bool(false)),
+            Some(b'n') => Ok(Self::Null),
+            // The only thing left that the parser lets through is a number.
+            Some(_) | None => Ok(Self::Number(text.into())),
+        }
+    }
+}
+
+/// Reads a raw value as a string.
+///
+/// # Errors
+/// When it is not a string, or one that holds a lone surrogate.
+pub fn string_of(raw: &RawValue) -> Result<Cow<'_, str>, Malformed> {
+    parse_string(raw.get())
+}
+
+/// Reads the elements of a JSON array without looking into them.
+///
+/// # Errors
+/// When `text` is not exactly one JSON array.
+pub fn raw_elements(text: &str) -> Result<Vec<&RawValue>, Malformed> {
+    serde_json::from_str(text).map_err(Malformed::from_serde)
+}
+
+/// Why a text is not the strict JSON that was expected. Never quotes the text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Malformed {
+    /// Syntax or type.
+    #[error("line {line} column {column}")]
+    Syntax {
+        /// From 1.
+        line: usize,
+        /// From 1.
+        column: usize,
+    },
+    /// The bytes are not UTF-8 (RFC 8259 §8.1).
+    #[error("not UTF-8")]
+    NotUtf8,
+    /// An object names a member twice.
+    #[error("a member is named twice")]
+    Duplicate,
+    /// More than [`MAX_DEPTH`] levels.
+    #[error("nested deeper than {MAX_DEPTH} levels")]
+    TooDeep,
+}
+
+impl Malformed {
+    #[expect(clippy::needless_pass_by_value, reason = "so that it fits map_err")]
+    fn from_serde(error: serde_json::Error) -> Self {
+        if error.is_data() && error.to_string().starts_with(DUPLICATE) {
+            return Self::Duplicate;
+        }
+        Self::Syntax { line: error.line(), column: error.column() }
+    }
+}
+
+const DUPLICATE: &str = "duplicate member";
+
+/// Up to this many members a linear search is cheaper than hashing.
+const FEW: usize = 24;
+
+struct RawMembersVisitor;
+
+impl<'de> Visitor<'de> for RawMembersVisitor {
+    type Value = RawMembers<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let mut members: Vec<(Cow<'de, str>, &'de RawValue)> = Vec::with_capacity(12);
+        let mut seen: HashSet<Cow<'de, str>> = HashSet::new();
+        while let Some(name) = map.next_key_seed(CowSeed)? {
+            let repeated = if members.len() < FEW {
+                members.iter().any(|(member, _)| *member == name)
+            } else {
+                if seen.is_empty() {
+                    seen.extend(members.iter().map(|(member, _)| member.clone()));
+                }
+                !seen.insert(name.clone())
+            };
+            if repeated {
+                return Err(de::Error::custom(DUPLICATE));
+            }
+            members.push((name, map.next_value()?));
+        }
+        Ok(RawMembers(members))
+    }
+}
+
+/// Borrows a string where it has no escapes; serde's own `Cow` always copies.
+struct CowSeed;
+
+impl<'de> DeserializeSeed<'de> for CowSeed {
+    type Value = Cow<'de, str>;
+
+    fn deserialize<D: de::Deserializer<'de>>(
+        self,
+        deserializer: D,
+    ) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_str(self)
+    }
+}
+
+impl<'de> Visitor<'de> for CowSeed {
+    type Value = Cow<'de, str>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a string")
+    }
+
+    fn visit_borrowed_str<E: de::Error>(self, text: &'de str) -> Result<Self::Value, E> {
+        Ok(Cow::Borrowed(text))
+    }
+
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<Self::Value, E> {
+        Ok(Cow::Owned(text.to_owned()))
+    }
+}
+
+fn parse_string(text: &str) -> Result<Cow<'_, str>, Malformed> {
+    let mut parser = serde_json::Deserializer::from_str(text);
+    let string = CowSeed.deserialize(&mut parser).map_err(Malformed::from_serde)?;
+    parser.end().map_err(Malformed::from_serde)?;
+    Ok(string)
+}
+
+fn write_string(text: &str, out: &mut String) {
+    out.push('"');
+    for character in text.chars() {
+        match character {
+            '"' => out.push_str("\\\""),
+            '\\' => out.push_str("\\\\"),
+            ' '..='~' => out.push(character),
+            _ => {
+                let mut units = [0_u16; 2];
+                for unit in character.encode_utf16(&mut units) {
+                    // Writing to a String cannot fail.
+                    let _infallible = fmt::Write::write_fmt(out, format_args!("\\u{unit:04x}"));
+                }
+            }
+        }
+    }
+    out.push('"');
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(text: &str) -> Result<Value, Malformed> {
+        let members = RawMembers::parse(text.as_bytes())?;
+        let parsed = members.iter().map(|(name, raw)| Ok((name.into(), Value::parse(raw)?)));
+        parsed.collect::<Result<_, Malformed>>().map(Value::Object)
+    }
+
+    fn json(value: &Value) -> String {
+        let mut out = String::new();
+        value.write_json(&mut out);
+        out
+    }
+
+    #[test]
+    fn refuses_a_repeated_member_at_every_level_and_behind_escapes() {
+        for text in [
+            r#"{"a":1,"a":2}"#,
+            r#"{"a":1,"\u0061":2}"#,
+            r#"{"o":{"a":1,"a":1}}"#,
+            r#"{"o":[{"b":1},{"a":1,"\u0061":1}]}"#,
+        ] {
+            assert_eq!(parse(text).err(), Some(Malformed::Duplicate), "{text}");
+        }
+    }
+
+    #[test]
+    fn refuses_a_repeated_member_among_many() {
+        let mut members: Vec<String> = (0..5000).map(|i| format!("\"m{i}\":{i}")).collect();
+        let good = format!("{{{}}}", members.join(","));
+        assert!(parse(&good).is_ok());
+        members.push("\"m17\":0".to_owned());
+        let bad = format!("{{{}}}", members.join(","));
+        assert_eq!(parse(&bad).err(), Some(Malformed::Duplicate));
+    }
+
+    #[test]
+    fn refuses_whatever_is_not_exactly_one_rfc_8259_object() {
+        for text in [
+            "",
+            "null",
+            "[]",
+            "\"a\"",
+            "1",
+            "{",
+            "{}{}",
+            "{} x",
+            "{\"a\":1,}",
+            "{'a':1}",
+            "{a:1}",
+            "\u{feff}{}",
+            "{\"a\":NaN}",
+            "{\"a\":Infinity}",
+            "{\"a\":01}",
+            "{\"a\":.5}",
+            "{\"a\":+1}",
+            "{\"a\":1.}",
+            "{\"a\":\"\n\"}",
+            "{\"a\":/*c*/1}",
+            "{\"a\":tru}",
+            "{\"a\":\"\\ud800\"}",
+            "{\"a\":\"\\x\"}",
+            "{\"a\" 1}",
+            "{\"a\":0x10}",
+            "{\"a\":-}",
+            "{\"a\":1e}",
+        ] {
+            assert!(parse(text).is_err(), "{text:?}");
+        }
+        assert_eq!(RawMembers::parse(b"{\"a\":\"\xff\"}").err(), Some(Malformed::NotUtf8));
+    }
+
+    #[test]
+    fn numbers_keep_their_exact_text() {
+        let text =
+            r#"{"a":9007199254740993,"b":1.0,"c":1e400,"d":-0,"e":123456789012345678901234567890}"#;
+        assert_eq!(json(&parse(text).unwrap()), text);
+    }
+
+    #[test]
+    fn depth_is_limited_without_using_the_stack() {
+        let nested =
+            |levels: usize| format!("{{\"a\":{}{}}}", "[".repeat(levels), "]".repeat(levels));
+        assert!(parse(&nested(MAX_DEPTH)).is_ok());
+        assert_eq!(parse(&nested(MAX_DEPTH + 1)).err(), Some(Malformed::TooDeep));
+        assert!(parse(&nested(60_000)).is_err());
+    }
+
+    #[test]
+    fn json_is_written_in_ascii() {
+        let value = parse(r#"{"n":"Zo\u00eb \u2028 \ud83d\ude00 \"\\ \u0000"}"#).unwrap();
+        assert_eq!(json(&value), r#"{"n":"Zo\u00eb \u2028 \ud83d\ude00 \"\\ \u0000"}"#);
+    }
+
+    #[test]
+    fn debug_keeps_the_content_to_itself() {
+        let value = parse(r#"{"email":"secret@example.com"}"#).unwrap();
+        assert!(!format!("{value:?}").contains("secret"));
+    }
+}

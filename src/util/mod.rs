@@ -1,0 +1,6 @@
+//! Layer 0: small things that every layer may use and that know nothing of tokens, keys or Envoy.
+
+pub mod backoff;
+pub mod clock;
+pub mod json;
+pub mod label;

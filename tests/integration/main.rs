@@ -1,0 +1,21 @@
+//! The whole service in this process, asked through its ports: each test starts its own, on ports of its own.
+
+#![allow(
+    clippy::expect_used,
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test's helpers may fail the test, as its functions may"
+)]
+
+mod answers;
+mod explained;
+mod keys;
+mod lifecycle;
+
+#[path = "../support/logs.rs"]
+mod logs;
+#[path = "../support/provider.rs"]
+mod provider;
+#[path = "../support/service.rs"]
+mod service;

@@ -1,0 +1,172 @@
+//! A claimgate service in this process, on ports of its own, with a client for each: what every integration test starts.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use claimgate::app::{App, AppError, Options};
+use claimgate::config::Config;
+use claimgate::proto::envoy::service::auth::v3::attribute_context::{HttpRequest, Request};
+use claimgate::proto::envoy::service::auth::v3::authorization_client::AuthorizationClient;
+use claimgate::proto::envoy::service::auth::v3::check_response::HttpResponse;
+use claimgate::proto::envoy::service::auth::v3::{AttributeContext, CheckRequest, CheckResponse};
+use claimgate::util::clock::Clock;
+use serde_json::Value;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+use tokio::task::JoinHandle;
+use tokio::time::{sleep, timeout};
+use tokio_util::sync::CancellationToken;
+use tonic::transport::Channel;
+
+/// A running service.
+pub(crate) struct TestService {
+    pub(crate) grpc: SocketAddr,
+    pub(crate) admin: SocketAddr,
+    pub(crate) channel: Channel,
+    pub(crate) shutdown: CancellationToken,
+    running: JoinHandle<Result<(), AppError>>,
+}
+
+/// Nothing that is waited for takes this long unless it never comes.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+
+impl TestService {
+    /// Starts with this configuration, to which the ports are added.
+    pub(crate) async fn start(config: Value) -> Self {
+        Self::start_with(config, Options::default()).await
+    }
+
+    pub(crate) async fn start_at(config: Value, clock: Arc<dyn Clock>) -> Self {
+        Self::start_with(config, Options { clock, ..Options::default() }).await
+    }
+
+    pub(crate) async fn start_with(config: Value, options: Options) -> Self {
+        let bound = App::bind_with(configuration(config, 0), options).await.unwrap();
+        let (grpc, admin) = (bound.grpc_addr(), bound.admin_addr());
+        let shutdown = CancellationToken::new();
+        #[expect(clippy::disallowed_methods, reason = "the test stands where the process does")]
+        let running = tokio::spawn(bound.run(shutdown.clone()));
+        let channel = Channel::from_shared(format!("http://{grpc}")).unwrap().connect_lazy();
+        Self { grpc, admin, channel, shutdown, running }
+    }
+
+    /// Sends a request of any form.
+    pub(crate) async fn check(&self, request: CheckRequest) -> CheckResponse {
+        let mut client = AuthorizationClient::new(self.channel.clone());
+        client.check(request).await.expect("a denial is no gRPC error").into_inner()
+    }
+
+    /// Asks as Envoy does for a GET of `path`.
+    pub(crate) async fn ask(&self, path: &str, headers: &[(&str, &str)]) -> Answer {
+        Answer::of(self.check(request("GET", path, headers)).await)
+    }
+
+    /// Asks with a bearer token.
+    pub(crate) async fn ask_with(&self, token: &str) -> Answer {
+        self.ask("/orders", &[("authorization", &format!("Bearer {token}"))]).await
+    }
+
+    /// Status and body of a page of the admin port.
+    pub(crate) async fn admin(&self, path: &str) -> (u16, String) {
+        get(self.admin, path).await
+    }
+
+    /// Waits until `/readyz` says so.
+    pub(crate) async fn until_ready(&self) {
+        eventually("ready", async || self.admin("/readyz").await.0 == 200).await;
+    }
+
+    /// Drains, and returns what `run` returned.
+    pub(crate) async fn stop(self) -> Result<(), AppError> {
+        self.shutdown.cancel();
+        drop(self.channel);
+        timeout(PATIENCE, self.running).await.expect("it ends").expect("it does not panic")
+    }
+}
+
+/// An answer, reduced to what Envoy acts on.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Answer {
+    Allowed { set: Vec<(String, String)>, remove: Vec<String> },
+    Denied { status: i32, reason: String },
+}
+
+impl Answer {
+    pub(crate) fn of(response: CheckResponse) -> Self {
+        let code = response.status.map_or(0, |status| status.code);
+        match response.http_response {
+            Some(HttpResponse::OkResponse(ok)) if code == 0 => {
+                let set = ok.headers.into_iter().filter_map(|option| option.header);
+                let set = set.map(|header| (header.key, header.value)).collect();
+                Self::Allowed { set, remove: ok.headers_to_remove }
+            }
+            Some(HttpResponse::DeniedResponse(denied)) if code != 0 => {
+                let mut headers = denied.headers.into_iter().filter_map(|option| option.header);
+                let reason = headers.find(|header| header.key == "x-ext-auth-reason");
+                Self::Denied {
+                    status: denied.status.map_or(0, |status| status.code),
+                    reason: reason.map(|header| header.value).unwrap_or_default(),
+                }
+            }
+            other => panic!("code {code} with {other:?}: Envoy reads that in its own way"),
+        }
+    }
+
+    pub(crate) fn denied(status: i32, reason: &str) -> Self {
+        Self::Denied { status, reason: reason.to_owned() }
+    }
+
+    pub(crate) fn is_allowed(&self) -> bool {
+        matches!(self, Self::Allowed { .. })
+    }
+
+    /// The word in the metric.
+    pub(crate) fn reason(&self) -> &str {
+        match self {
+            Self::Allowed { .. } => "none",
+            Self::Denied { reason, .. } => reason,
+        }
+    }
+}
+
+/// `json` as a configuration, which YAML is a superset of; claimgate listens on loopback, gRPC on `port`.
+pub(crate) fn configuration(mut json: Value, port: u16) -> Config {
+    json["listen"] = serde_json::json!({
+        "grpc": format!("127.0.0.1:{port}"), "admin": "127.0.0.1:0",
+    });
+    Config::from_yaml(&json.to_string(), Path::new(".")).unwrap()
+}
+
+pub(crate) fn request(method: &str, path: &str, headers: &[(&str, &str)]) -> CheckRequest {
+    let http = HttpRequest {
+        method: method.to_owned(),
+        host: "orders.example.com".to_owned(),
+        path: path.to_owned(),
+        headers: headers.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect(),
+        ..HttpRequest::default()
+    };
+    let request = Some(Request { http: Some(http), ..Request::default() });
+    CheckRequest { attributes: Some(AttributeContext { request, ..AttributeContext::default() }) }
+}
+
+/// Waits for a condition, within bounds.
+pub(crate) async fn eventually(what: &str, mut holds: impl AsyncFnMut() -> bool) {
+    let waiting = async {
+        while !holds().await {
+            sleep(Duration::from_millis(20)).await;
+        }
+    };
+    timeout(PATIENCE, waiting).await.unwrap_or_else(|_| panic!("never {what}"));
+}
+
+async fn get(address: SocketAddr, path: &str) -> (u16, String) {
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    let request = format!("GET {path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    timeout(PATIENCE, stream.read_to_string(&mut answer)).await.unwrap().unwrap();
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    (head.split(' ').nth(1).unwrap().parse().unwrap(), body.to_owned())
+}

@@ -23,7 +23,6 @@ use crate::check::{Authorizer, DenialReason, PolicySnapshot};
 use crate::config::{Config, Profile};
 use crate::keys::refresher::KeyRefresher;
 use crate::keys::source::SourceSettings;
-use crate::keys::source::remote::{HttpClient, HttpClientError};
 use crate::keys::status::StatusBoard;
 use crate::keys::store::KeyStore;
 use crate::server::admin::{self, Admin};
@@ -76,9 +75,6 @@ pub enum AppError {
         /// What the system says.
         error: io::Error,
     },
-    /// Keys cannot be fetched from anywhere.
-    #[error(transparent)]
-    HttpClient(#[from] HttpClientError),
     /// A part of the service ended by itself.
     #[error(transparent)]
     Task(#[from] TaskEnded),
@@ -93,7 +89,7 @@ impl App {
     /// this returns; nothing else is fetched, and nothing runs yet.
     ///
     /// # Errors
-    /// A port that cannot be listened on, or a system without what fetching keys needs.
+    /// A port that cannot be listened on.
     pub async fn bind(config: Config) -> Result<Bound, AppError> {
         Self::bind_with(config, Options::default()).await
     }
@@ -101,7 +97,7 @@ impl App {
     /// The same, with other than the usual options.
     ///
     /// # Errors
-    /// A port that cannot be listened on, or a system without what fetching keys needs.
+    /// A port that cannot be listened on.
     pub async fn bind_with(config: Config, options: Options) -> Result<Bound, AppError> {
         let (grpc, grpc_addr) = listen("listen.grpc", config.listen.grpc).await?;
         let (admin, admin_addr) = listen("listen.admin", config.listen.admin).await?;
@@ -233,12 +229,11 @@ impl Service {
             reasons: DenialReason::ALL.map(DenialReason::as_str).into(),
             profile: config.profile.as_str(),
         }));
-        let client = HttpClient::for_sources(&config.sources)?;
         let refreshers = config.sources.into_iter().map(|source| {
             let name = format!("keys of {}, source {}", source.id.issuer, source.id.source);
             let counted = metrics.source(&source.id.issuer, &source.id.source);
             let (keys, board, clock) = (keys.clone(), board.clone(), options.clock.clone());
-            let mut refresher = KeyRefresher::new(source, &client, keys, board, counted, clock);
+            let mut refresher = KeyRefresher::new(source, keys, board, counted, clock);
             refresher.publish_inline();
             (name, refresher)
         });

@@ -53,7 +53,7 @@ pub fn run(args: &Args) -> ExitCode {
             let _gone = write!(io::stderr(), "{}", error.told(&args.config)).is_err();
             ExitCode::from(match error {
                 ServeError::Config(_) | ServeError::App(AppError::Listen { .. }) => USAGE,
-                ServeError::App(AppError::HttpClient(_) | AppError::Task(_))
+                ServeError::App(AppError::Task(_))
                 | ServeError::Runtime(_)
                 | ServeError::Interrupted => 1,
             })

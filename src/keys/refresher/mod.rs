@@ -14,7 +14,8 @@ use tokio_util::sync::CancellationToken;
 use super::jwks::{DocumentError, Jwks};
 use super::report::Reporter;
 use super::schedule;
-use super::source::remote::{HttpClient, Validators};
+use super::source::reader::{Answer, SourceReader};
+use super::source::remote::Validators;
 use super::source::{SourceError, SourceKind, SourceSettings, file};
 use super::status::{Origin, StatusBoard};
 use super::store::{KeyStore, SourceKeys};
@@ -32,7 +33,7 @@ const BACKOFF_CAP: Duration = Duration::from_secs(60);
 #[derive(Debug)]
 pub struct KeyRefresher {
     settings: SourceSettings,
-    client: HttpClient,
+    reader: SourceReader,
     store: Arc<KeyStore>,
     report: Reporter,
     clock: Arc<dyn Clock>,
@@ -53,19 +54,10 @@ struct Good {
     freshness: Duration,
 }
 
-/// What a good answer said.
-enum Answer {
-    /// Something to read.
-    Document { content: Vec<u8>, validators: Validators, cache_control: Option<String> },
-    /// A 304: what we have is still right.
-    NotModified { validators: Validators, cache_control: Option<String> },
-}
-
 impl KeyRefresher {
     /// A refresher of the source that `settings` describe. Does no I/O and publishes nothing.
     pub fn new(
         settings: SourceSettings,
-        client: &HttpClient,
         store: Arc<KeyStore>,
         board: Arc<StatusBoard>,
         metrics: SourceMetrics,
@@ -73,8 +65,8 @@ impl KeyRefresher {
     ) -> Self {
         Self {
             report: Reporter::new(&settings, board, metrics),
+            reader: SourceReader::new(&settings),
             settings,
-            client: client.clone(),
             store,
             clock,
             backoff: Backoff::new(BACKOFF_BASE, BACKOFF_CAP),
@@ -116,7 +108,11 @@ impl KeyRefresher {
 
     /// One attempt. Returns how long to wait before the next.
     pub async fn refresh_once(&mut self) -> Duration {
-        let outcome = match self.read().await {
+        let known = self.good.as_ref().map(|good| &good.validators);
+        let took = Stopwatch::start();
+        let read = self.reader.read(known).await;
+        self.report.fetched(took.elapsed());
+        let outcome = match read {
             Ok(answer) => self.accept(answer),
             Err(error) => Err(error),
         };
@@ -124,33 +120,6 @@ impl KeyRefresher {
         match outcome {
             Ok(result) => self.succeeded(result, now),
             Err(error) => self.failed(&error, now),
-        }
-    }
-
-    async fn read(&self) -> Result<Answer, SourceError> {
-        let settings = &self.settings;
-        let timeout = settings.refresh.timeout;
-        match &settings.kind {
-            SourceKind::Url(url) => {
-                let known = self.good.as_ref().map(|good| &good.validators);
-                let took = Stopwatch::start();
-                let fetched = self.client.fetch(url, known, settings.max_bytes, timeout).await;
-                self.report.fetched(took.elapsed());
-                let fetched = fetched?;
-                let (validators, cache_control) = (fetched.validators, fetched.cache_control);
-                Ok(match fetched.document {
-                    Some(content) => Answer::Document { content, validators, cache_control },
-                    None => Answer::NotModified { validators, cache_control },
-                })
-            }
-            SourceKind::File(path) => {
-                let content = file::read(path, settings.max_bytes, timeout).await?;
-                let validators = Validators::default();
-                Ok(Answer::Document { content, validators, cache_control: None })
-            }
-            SourceKind::Inline(_) => {
-                Ok(Answer::NotModified { validators: Validators::default(), cache_control: None })
-            }
         }
     }
 
@@ -203,7 +172,7 @@ impl KeyRefresher {
                 return Ok(());
             }
         }
-        let parsed = Jwks::parse(content, self.settings.algorithms, self.settings.max_keys);
+        let parsed = self.reader.parse(content);
         self.judged = Some((digest, parsed.as_ref().map(|_| ()).map_err(Clone::clone)));
         self.good = Some(Good { jwks: parsed?, validators, freshness });
         Ok(())

@@ -16,6 +16,7 @@ use url::Url;
 
 use super::super::key::{Algorithm, AlgorithmSet};
 use super::super::source::RefreshSettings;
+use super::super::source::remote::HttpClient;
 use super::super::status::SourceStatus;
 use super::super::store::{KeyLookup, SourceId};
 use super::super::testing::{ed25519_jwk, set};
@@ -143,7 +144,9 @@ async fn an_answer_that_never_ends_is_given_up_at_the_deadline() {
         let provider = Provider::start([ok(&["a"]), bad]).await;
         let mut rig = Rig::url(&provider);
         rig.refresh().await;
-        rig.refresher.settings.refresh.timeout = Duration::from_millis(200);
+        let mut settings = rig.refresher.settings.clone();
+        settings.refresh.timeout = Duration::from_millis(200);
+        rig.refresher.reader = SourceReader::new(&settings);
         rig.refresh().await;
         assert!(rig.error().ends_with("no whole answer within 200ms"), "{}", rig.error());
         assert!(rig.has("a"));
@@ -275,7 +278,9 @@ async fn secrets_in_a_url_are_in_no_report() {
 async fn a_client_made_for_https_refuses_plain_http() {
     let provider = Provider::start([ok(&["a"])]).await;
     let url = Url::parse(&format!("http://{}/jwks", provider.addr)).unwrap();
-    let client = HttpClient::for_sources(&[]).unwrap();
+    let mut client = HttpClient::new();
+    let https = Url::parse("https://127.0.0.1:1/jwks").unwrap();
+    assert!(client.fetch(&https, None, 1000, HOUR).await.is_err());
     let outcome = client.fetch(&url, None, 1000, HOUR).await;
     assert!(matches!(outcome, Err(SourceError::Unreachable(_))), "{outcome:?}");
     assert_eq!(provider.requests().len(), 0);
@@ -466,13 +471,11 @@ impl Rig {
             max_bytes: 65_536,
         };
         change(&mut settings);
-        let client = HttpClient::for_sources(std::slice::from_ref(&settings)).unwrap();
         let store = Arc::new(KeyStore::new(&[1]));
         let board = Arc::new(StatusBoard::new([(id, settings.kind.location())]));
         let clock = Arc::new(ManualClock::new(UnixTime::from_millis(1_000_000)));
         let refresher = KeyRefresher::new(
             settings,
-            &client,
             Arc::clone(&store),
             Arc::clone(&board),
             SourceMetrics::default(),

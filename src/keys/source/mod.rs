@@ -2,6 +2,7 @@
 //! a kind; when to read is [`super::refresher`]'s business. `config::compile` builds the settings.
 
 pub mod file;
+pub mod reader;
 pub mod remote;
 
 use std::fmt;

@@ -14,7 +14,7 @@ use reqwest::{Client, RequestBuilder, Response, StatusCode, redirect};
 use tokio::time;
 use url::Url;
 
-use super::{SourceError, SourceKind, SourceSettings};
+use super::SourceError;
 
 /// How long to wait for a connection, inside the deadline of the fetch.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
@@ -22,47 +22,14 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 /// Longer validators are not sent back.
 const MAX_VALIDATOR_BYTES: usize = 1024;
 
-/// The one HTTP client of the process. Cloning shares it.
-#[derive(Clone, Debug)]
-pub struct HttpClient(Client);
-
-/// The HTTP client could not be set up.
-#[derive(Debug, thiserror::Error)]
-#[error("cannot set up the HTTP client for key URLs: {reason}")]
-pub struct HttpClientError {
-    reason: String,
-}
+/// The HTTP client of one source. Nothing is set up before the first fetch.
+#[derive(Debug, Default)]
+pub struct HttpClient(Option<Client>);
 
 impl HttpClient {
-    /// A client for the URLs among `sources`. Where none of them is plain `http`, it refuses plain `http`;
-    /// where none is `https`, it does without the system's root certificates.
-    ///
-    /// # Errors
-    /// The system's root certificates are needed and there are none.
-    pub fn for_sources(sources: &[SourceSettings]) -> Result<Self, HttpClientError> {
-        let has = |scheme: &str| {
-            let is = |kind: &SourceKind| match kind {
-                SourceKind::Url(url) => url.scheme() == scheme,
-                SourceKind::File(_) | SourceKind::Inline(_) => false,
-            };
-            sources.iter().any(|source| is(&source.kind))
-        };
-        let mut builder = Client::builder()
-            .user_agent(concat!("claimgate/", env!("CARGO_PKG_VERSION")))
-            .https_only(!has("http"))
-            .redirect(redirect::Policy::none())
-            // Proxy variables of the environment are not configuration.
-            .no_proxy()
-            .connect_timeout(CONNECT_TIMEOUT)
-            // Fetches are minutes apart: a new connection each follows the provider's DNS.
-            .pool_max_idle_per_host(0);
-        if !has("https") {
-            builder = builder.tls_certs_only([]);
-        }
-        match builder.build() {
-            Ok(client) => Ok(Self(client)),
-            Err(error) => Err(HttpClientError { reason: innermost(&error) }),
-        }
+    /// A client that has not been set up yet.
+    pub fn new() -> Self {
+        Self::default()
     }
 
     /// Gets the document at `url`, or hears that the one with validators `known` is still right.
@@ -70,7 +37,7 @@ impl HttpClient {
     /// # Errors
     /// Everything but a whole 200, or a 304 to a conditional request, within `timeout` and `max_bytes`.
     pub async fn fetch(
-        &self,
+        &mut self,
         url: &Url,
         known: Option<&Validators>,
         max_bytes: usize,
@@ -84,12 +51,12 @@ impl HttpClient {
     }
 
     async fn fetch_unhurried(
-        &self,
+        &mut self,
         url: &Url,
         known: Option<&Validators>,
         max_bytes: usize,
     ) -> Result<Fetched, SourceError> {
-        let request = self.0.get(url.clone());
+        let request = self.client(url)?.get(url.clone());
         let request = request.header(ACCEPT, "application/json, application/jwk-set+json");
         let known = known.filter(|known| !known.is_empty());
         let request = match known {
@@ -124,6 +91,35 @@ impl HttpClient {
             }
         }
     }
+
+    /// The client, set up for `url`: one for `https` refuses plain `http`, one for `http` does without the
+    /// system's root certificates.
+    fn client(&mut self, url: &Url) -> Result<&Client, SourceError> {
+        let is_https = url.scheme() == "https";
+        let client = match self.0.take() {
+            Some(client) => client,
+            None => build(is_https)?,
+        };
+        Ok(self.0.insert(client))
+    }
+}
+
+fn build(is_https: bool) -> Result<Client, SourceError> {
+    let mut builder = Client::builder()
+        .user_agent(concat!("claimgate/", env!("CARGO_PKG_VERSION")))
+        .https_only(is_https)
+        .redirect(redirect::Policy::none())
+        // Proxy variables of the environment are not configuration.
+        .no_proxy()
+        .connect_timeout(CONNECT_TIMEOUT)
+        // Fetches are minutes apart: a new connection each follows the provider's DNS.
+        .pool_max_idle_per_host(0);
+    if !is_https {
+        builder = builder.tls_certs_only([]);
+    }
+    builder.build().map_err(|error| {
+        SourceError::Unreachable(format!("the HTTP client cannot be set up: {}", innermost(&error)))
+    })
 }
 
 /// A good answer.

@@ -21,7 +21,8 @@ use self::readiness::Readiness;
 use self::tasks::{TaskEnded, Tasks};
 use crate::check::{Authorizer, DenialReason, PolicySnapshot};
 use crate::config::{Config, Profile};
-use crate::keys::refresher::KeyRefresher;
+use crate::keys::demand::{DemandSettings, KeyDemand};
+use crate::keys::refresher::{KeyRefresher, Outlets};
 use crate::keys::source::SourceSettings;
 use crate::keys::status::StatusBoard;
 use crate::keys::store::KeyStore;
@@ -125,6 +126,11 @@ impl Bound {
         self.grpc_addr
     }
 
+    /// Asks for a refresh of every key source, as SIGHUP does.
+    pub fn demand(&self) -> Arc<KeyDemand> {
+        Arc::clone(&self.service.demand)
+    }
+
     /// Where probes, metrics and status are.
     pub fn admin_addr(&self) -> SocketAddr {
         self.admin_addr
@@ -211,6 +217,7 @@ struct Service {
     readiness: Readiness,
     /// With the names of their tasks.
     refreshers: Vec<(String, KeyRefresher)>,
+    demand: Arc<KeyDemand>,
     health: Health,
     metrics: Arc<Metrics>,
 }
@@ -229,11 +236,16 @@ impl Service {
             reasons: DenialReason::ALL.map(DenialReason::as_str).into(),
             profile: config.profile.as_str(),
         }));
+        let demand = Arc::new(KeyDemand::new(labels.len(), &can_be_asked(&config.sources), &keys));
         let refreshers = config.sources.into_iter().map(|source| {
             let name = format!("keys of {}, source {}", source.id.issuer, source.id.source);
-            let counted = metrics.source(&source.id.issuer, &source.id.source);
-            let (keys, board, clock) = (keys.clone(), board.clone(), options.clock.clone());
-            let mut refresher = KeyRefresher::new(source, keys, board, counted, clock);
+            let outlets = Outlets {
+                store: Arc::clone(&keys),
+                board: Arc::clone(&board),
+                metrics: metrics.source(&source.id.issuer, &source.id.source),
+            };
+            let asked = demand.reader(&source.id);
+            let mut refresher = KeyRefresher::new(source, asked, outlets, options.clock.clone());
             refresher.publish_inline();
             (name, refresher)
         });
@@ -247,6 +259,7 @@ impl Service {
             issuers: config.issuers.clone().into(),
             profile: config.profile.as_str(),
             ready: readiness.subscribe(),
+            demand: Arc::clone(&demand),
             clock: clock(),
         };
         let authorizer = Arc::new(Authorizer::new(PolicySnapshot {
@@ -258,13 +271,14 @@ impl Service {
         }));
         let ext_authz = ExtAuthz::new(
             authorizer,
+            Arc::clone(&demand),
             config.answers,
             config.limits.concurrent_checks,
             Arc::clone(&metrics),
             DecisionLog::new(options.log_sample),
             clock(),
         );
-        Ok(Self { ext_authz, admin, readiness, refreshers, health, metrics })
+        Ok(Self { ext_authz, admin, readiness, refreshers, demand, health, metrics })
     }
 }
 
@@ -281,6 +295,15 @@ fn say_what_is_weak(profile: Profile) {
 fn sources_per_issuer(issuers: &[Label], sources: &[SourceSettings]) -> Vec<usize> {
     let of = |issuer: &Label| sources.iter().filter(|source| source.id.issuer == *issuer).count();
     issuers.iter().map(of).collect()
+}
+
+fn can_be_asked(sources: &[SourceSettings]) -> Vec<DemandSettings> {
+    let can_be_read = sources.iter().filter(|source| source.kind.can_be_read());
+    let settings = can_be_read.map(|source| DemandSettings {
+        id: source.id.clone(),
+        wait: source.refresh.unknown_kid_wait,
+    });
+    settings.collect()
 }
 
 async fn listen(

@@ -1,5 +1,5 @@
-//! What the operating system asks for: SIGTERM and SIGINT end the process in good order. A second one while
-//! it drains ends it at once.
+//! What the operating system asks for: SIGTERM and SIGINT end the process in good order, a second one while it
+//! drains ends it at once. SIGHUP has all keys read again, as far as the limiter lets it.
 
 use std::convert::Infallible;
 use std::io;
@@ -7,11 +7,12 @@ use std::io;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-/// Both signals, from the moment this is made.
+/// The signals, from the moment this is made.
 #[derive(Debug)]
 pub struct Signals {
     terminate: Signal,
     interrupt: Signal,
+    hangup: Signal,
 }
 
 impl Signals {
@@ -21,28 +22,34 @@ impl Signals {
     /// When the system refuses.
     pub fn listen() -> io::Result<Self> {
         let terminate = signal(SignalKind::terminate())?;
-        Ok(Self { terminate, interrupt: signal(SignalKind::interrupt())? })
+        let interrupt = signal(SignalKind::interrupt())?;
+        Ok(Self { terminate, interrupt, hangup: signal(SignalKind::hangup())? })
     }
 
-    /// Cancels `shutdown` at the first signal and `at_once` at the second.
+    /// Cancels `shutdown` at the first signal to end and `at_once` at the second; calls `refresh` at each SIGHUP.
     pub async fn run(
         mut self,
         shutdown: CancellationToken,
         at_once: CancellationToken,
+        refresh: impl Fn(),
     ) -> Result<(), Infallible> {
-        let name = self.next().await;
+        let name = self.next(&refresh).await;
         tracing::info!(signal = name, "shutting down");
         shutdown.cancel();
-        let name = self.next().await;
+        let name = self.next(&refresh).await;
         tracing::warn!(signal = name, "ending without finishing what is in flight");
         at_once.cancel();
         Ok(())
     }
 
-    async fn next(&mut self) -> &'static str {
-        tokio::select! {
-            _ = self.terminate.recv() => "SIGTERM",
-            _ = self.interrupt.recv() => "SIGINT",
+    /// The next signal to end.
+    async fn next(&mut self, refresh: &impl Fn()) -> &'static str {
+        loop {
+            tokio::select! {
+                _ = self.terminate.recv() => return "SIGTERM",
+                _ = self.interrupt.recv() => return "SIGINT",
+                _ = self.hangup.recv() => refresh(),
+            }
         }
     }
 }

@@ -63,7 +63,8 @@ impl PolicySnapshot {
         now: UnixTime,
     ) -> Decision {
         let deny = |reason, issuer: Option<Label>| {
-            Decision::Deny(Denial { rule: Some(first.label.clone()), issuer, reason })
+            let rule = Some(first.label.clone());
+            Decision::Deny(Denial { rule, issuer, reason, missing_kid: None })
         };
         let token = match self.tokens.extract(request) {
             Extracted::Token(token) => token,
@@ -73,7 +74,14 @@ impl PolicySnapshot {
         };
         let verified = match self.verifier.verify(token, &self.keys.load(), now) {
             Ok(verified) => verified,
-            Err(refused) => return deny(refused.refusal.into(), refused.issuer),
+            Err(refused) => {
+                return Decision::Deny(Denial {
+                    rule: Some(first.label.clone()),
+                    issuer: refused.issuer,
+                    reason: refused.refusal.into(),
+                    missing_kid: refused.missing_kid,
+                });
+            }
         };
         if !first.accepts(&verified) || !others.iter().all(|rule| rule.accepts(&verified)) {
             return deny(DenialReason::ClaimMismatch, Some(verified.issuer().clone()));
@@ -91,7 +99,9 @@ impl PolicySnapshot {
         let rule = rule.label.clone();
         match self.forward.mutations(request, token, &self.tokens) {
             Ok(mutations) => Decision::Allow(Allowance { rule, issuer, mutations }),
-            Err(reason) => Decision::Deny(Denial { rule: Some(rule), issuer, reason }),
+            Err(reason) => {
+                Decision::Deny(Denial { rule: Some(rule), issuer, reason, missing_kid: None })
+            }
         }
     }
 }

@@ -33,12 +33,14 @@ pub struct Denial {
     pub issuer: Option<Label>,
     /// Why.
     pub reason: DenialReason,
+    /// The key that `issuer` would have to publish for another outcome: worth a refresh and a second check.
+    pub missing_kid: Option<Box<str>>,
 }
 
 impl Denial {
     /// A denial before any rule was looked at.
     pub fn before_any_rule(reason: DenialReason) -> Self {
-        Self { rule: None, issuer: None, reason }
+        Self { rule: None, issuer: None, reason, missing_kid: None }
     }
 }
 

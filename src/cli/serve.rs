@@ -4,6 +4,7 @@ use std::convert::Infallible;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
@@ -107,6 +108,7 @@ fn serve(args: &Args) -> Result<(), ServeError> {
 
 async fn until_signal(config: Config, options: Options) -> Result<(), ServeError> {
     let signals = Signals::listen().map_err(ServeError::Runtime)?;
+    let clock = Arc::clone(&options.clock);
     let bound = App::bind_with(config, options).await?;
     tracing::info!(
         version = env!("CARGO_PKG_VERSION"),
@@ -117,8 +119,14 @@ async fn until_signal(config: Config, options: Options) -> Result<(), ServeError
     let (shutdown, at_once) = (CancellationToken::new(), CancellationToken::new());
     let (on_first, on_second) = (shutdown.clone(), at_once.clone());
     let mut tasks = Tasks::default();
+    let demand = bound.demand();
+    let refresh = move || {
+        let asked = demand.ask_for_all(clock.now());
+        let limited = asked.iter().filter(|asked| asked.limited_until.is_some()).count();
+        tracing::info!(sources = asked.len(), limited, "SIGHUP: reading keys again");
+    };
     tasks.spawn("signals", async move {
-        signals.run(on_first, on_second).await?;
+        signals.run(on_first, on_second, refresh).await?;
         std::future::pending::<Result<(), Infallible>>().await
     });
     let outcome = at_once.run_until_cancelled(bound.run(shutdown)).await;

@@ -68,6 +68,7 @@ pub(super) struct RawRefresh {
     pub(super) max: Option<Text<Duration>>,
     pub(super) max_stale: Option<Text<MaxStale>>,
     pub(super) timeout: Option<Text<Duration>>,
+    pub(super) unknown_kid_wait: Option<Text<Duration>>,
 }
 
 #[derive(Debug, Default, Deserialize)]

@@ -60,10 +60,17 @@ impl KeyStore {
         self.current.load()
     }
 
-    /// Replaces what `source` holds; everything else stays. An unknown `source` is ignored.
-    pub fn publish(&self, source: &SourceId, keys: SourceKeys) {
+    /// Replaces what `source` holds; everything else stays. An unknown `source` is ignored. Returns whether
+    /// its keys are other ones than before.
+    pub fn publish(&self, source: &SourceId, keys: SourceKeys) -> bool {
         let keys = Arc::new(keys);
-        self.current.rcu(|snapshot| snapshot.with(source, &keys));
+        let mut changed = false;
+        self.current.rcu(|snapshot| {
+            let next = snapshot.with(source, &keys);
+            changed = next.generation != snapshot.generation;
+            next
+        });
+        changed
     }
 }
 
@@ -96,6 +103,13 @@ impl KeySnapshot {
             Some(keys) => keys.find(kid, algorithm, now),
             None => KeyLookup::Unavailable,
         }
+    }
+
+    /// Whether `issuer` has a key of this ID that may be used, for whatever algorithm.
+    pub fn publishes(&self, issuer: &Label, kid: &str, now: UnixTime) -> bool {
+        let keys = self.issuers.get(issuer.index());
+        let entries = keys.and_then(|keys| keys.by_kid.get(kid)).into_iter().flatten();
+        entries.into_iter().any(|entry| is_fresh(entry.usable_until, now))
     }
 
     /// Whether `issuer` has at least one key that may be used.

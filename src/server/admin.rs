@@ -1,4 +1,5 @@
-//! The admin port: probes, Prometheus' scrape and the status page. Reads, never changes; no body is looked at.
+//! The admin port: probes, Prometheus' scrape, the status page, and a way to have keys read at once. No body is
+//! looked at.
 //!
 //! | path | answers |
 //! | --- | --- |
@@ -6,6 +7,7 @@
 //! | `/readyz` | 200 or 503, and what is pending, a line each |
 //! | `/metrics` | Prometheus' text format |
 //! | `/status` | [`super::status_page`] as JSON |
+//! | `POST /keys/refresh` | 202 when a key source is being read now, 429 when the limiter lets none; which, as JSON |
 
 use std::io;
 use std::sync::Arc;
@@ -14,7 +16,7 @@ use axum::Router;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Json, Response};
-use axum::routing::get;
+use axum::routing::{get, post};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -22,6 +24,7 @@ use tower::limit::GlobalConcurrencyLimitLayer;
 
 use super::health::ReadyState;
 use super::status_page;
+use crate::keys::demand::{Asked, KeyDemand};
 use crate::keys::status::StatusBoard;
 use crate::telemetry::metrics::Metrics;
 use crate::token::Issuer;
@@ -40,6 +43,8 @@ pub struct Admin {
     pub profile: &'static str,
     /// For `/readyz` and `/status`.
     pub ready: watch::Receiver<ReadyState>,
+    /// For `/keys/refresh`.
+    pub demand: Arc<KeyDemand>,
     /// For ages.
     pub clock: Arc<dyn Clock>,
 }
@@ -48,7 +53,8 @@ pub struct Admin {
 const CONCURRENT_REQUESTS: usize = 32;
 
 /// Told to who asks for anything else.
-const PAGES: &str = "not found; there are /livez, /readyz, /metrics and /status\n";
+const PAGES: &str =
+    "not found; there are /livez, /readyz, /metrics, /status and POST /keys/refresh\n";
 
 /// Serves until `shutdown`, and finishes what it began.
 ///
@@ -68,6 +74,7 @@ fn router(admin: Admin) -> Router {
         .route("/readyz", get(readyz))
         .route("/metrics", get(metrics))
         .route("/status", get(status))
+        .route("/keys/refresh", post(refresh_keys))
         .fallback(|| async { (StatusCode::NOT_FOUND, PAGES) })
         .layer(GlobalConcurrencyLimitLayer::new(CONCURRENT_REQUESTS))
         .with_state(admin)
@@ -93,4 +100,28 @@ async fn status(State(admin): State<Admin>) -> Response {
     let entries = admin.board.entries();
     let now = admin.clock.now();
     Json(status_page::page(admin.profile, &ready, &admin.issuers, &entries, now)).into_response()
+}
+
+async fn refresh_keys(State(admin): State<Admin>) -> Response {
+    let now = admin.clock.now();
+    let asked = admin.demand.ask_for_all(now);
+    let wait =
+        |asked: &Asked| asked.limited_until.map(|until| until.since(now).as_secs_f64().ceil());
+    let sources = asked.iter().map(|asked| {
+        serde_json::json!({
+            "issuer": asked.id.issuer.name(),
+            "source": asked.id.source.name(),
+            "refresh": if asked.limited_until.is_none() { "started" } else { "limited" },
+            "retry_after_seconds": wait(asked),
+        })
+    });
+    let body = Json(serde_json::json!({"sources": sources.collect::<Vec<_>>()}));
+    // Nothing to be read is nothing to wait for either: keys that are part of the configuration.
+    let is_limited = !asked.is_empty() && asked.iter().all(|asked| asked.limited_until.is_some());
+    if !is_limited {
+        return (StatusCode::ACCEPTED, body).into_response();
+    }
+    let soonest = asked.iter().filter_map(wait).fold(f64::INFINITY, f64::min);
+    let retry_after = [(header::RETRY_AFTER, soonest.to_string())];
+    (StatusCode::TOO_MANY_REQUESTS, retry_after, body).into_response()
 }

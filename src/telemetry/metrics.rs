@@ -41,6 +41,8 @@ pub struct Metrics {
     allowed_duration: Histogram,
     denied_duration: Histogram,
     inflight: Gauge,
+    /// By issuer.
+    unknown_kids: Vec<[Counter; UnknownKidOutcome::ALL.len()]>,
 }
 
 /// How one check ended.
@@ -74,6 +76,11 @@ impl Metrics {
             allowed_duration,
             denied_duration,
             inflight: gauge(&recorder, "claimgate_inflight_checks", vec![]),
+            unknown_kids: settings
+                .issuers
+                .iter()
+                .map(|issuer| unknown_kids(&recorder, issuer))
+                .collect(),
             settings,
             recorder,
         };
@@ -94,6 +101,15 @@ impl Metrics {
         };
         duration.record(took.as_secs_f64());
         self.count(outcome);
+    }
+
+    /// Counts a check whose key was missing, by what came of asking for it:
+    /// `jwks_unknown_kid_total{issuer,outcome}`.
+    pub fn unknown_kid(&self, issuer: &Label, outcome: UnknownKidOutcome) {
+        let counters = self.unknown_kids.get(issuer.index());
+        if let Some(counter) = counters.and_then(|counters| counters.get(outcome as usize)) {
+            counter.increment(1);
+        }
     }
 
     /// A check began.
@@ -261,6 +277,50 @@ impl fmt::Debug for SourceHandles {
     }
 }
 
+/// What came of asking for a key that a token names and nobody has published yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UnknownKidOutcome {
+    /// It is there now.
+    Found,
+    /// Every source was read, and none has it.
+    NotFound,
+    /// It was looked for within the last minute.
+    KnownUnknown,
+    /// The sources were read too recently.
+    Limited,
+    /// The read took longer than a request may wait. It goes on.
+    TimedOut,
+}
+
+impl UnknownKidOutcome {
+    /// In the order of declaration, which is the order of the counters.
+    const ALL: [Self; 5] =
+        [Self::Found, Self::NotFound, Self::KnownUnknown, Self::Limited, Self::TimedOut];
+
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Found => "found",
+            Self::NotFound => "not_found",
+            Self::KnownUnknown => "known_unknown",
+            Self::Limited => "limited",
+            Self::TimedOut => "timed_out",
+        }
+    }
+}
+
+fn unknown_kids(
+    recorder: &PrometheusRecorder,
+    issuer: &Label,
+) -> [Counter; UnknownKidOutcome::ALL.len()] {
+    UnknownKidOutcome::ALL.map(|outcome| {
+        let pairs = vec![
+            Pair::new("issuer", issuer.name().to_owned()),
+            Pair::new("outcome", outcome.as_str()),
+        ];
+        recorder.register_counter(&Key::from_parts(UNKNOWN_KIDS, pairs), &METADATA)
+    })
+}
+
 /// How a refresh ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RefreshResult {
@@ -306,6 +366,7 @@ impl RefreshResult {
 
 const CHECKS: &str = "claimgate_checks_total";
 const CHECK_DURATION: &str = "claimgate_check_duration_seconds";
+const UNKNOWN_KIDS: &str = "claimgate_jwks_unknown_kid_total";
 const REFRESHES: &str = "claimgate_jwks_refresh_total";
 const FETCH_DURATION: &str = "claimgate_jwks_fetch_duration_seconds";
 const LAST_SUCCESS: &str = "claimgate_jwks_last_success_timestamp_seconds";
@@ -332,6 +393,7 @@ fn describe(recorder: &PrometheusRecorder) {
     let counters = [
         (CHECKS, "Checks by rule, issuer, decision and reason."),
         (REFRESHES, "Refreshes of key sources by result."),
+        (UNKNOWN_KIDS, "Checks whose key was missing, by what came of asking for it."),
     ];
     let histograms = [
         (CHECK_DURATION, "Time from a check's arrival to its answer."),

@@ -1,5 +1,5 @@
 //! The claims set, read in two steps. Before the signature is checked only the
-//! top level is split and `iss` is read, to find the keys; all the rest is looked into afterwards.
+//! top level is split and `iss` and `exp` are read, to find the keys; all the rest is looked into afterwards.
 
 use std::fmt;
 
@@ -8,7 +8,8 @@ use super::verifier::Refusal;
 use crate::util::clock::UnixTime;
 use crate::util::json::{self, RawMembers, Value};
 
-/// A claims set whose signature has not been checked: only `iss` may be asked for.
+/// A claims set whose signature has not been checked: only `iss` may be asked for, and whether it is
+/// worth looking for a key.
 pub(super) struct UnverifiedClaims<'a>(RawMembers<'a>);
 
 impl<'a> UnverifiedClaims<'a> {
@@ -20,6 +21,15 @@ impl<'a> UnverifiedClaims<'a> {
     pub(super) fn issuer(&self) -> Result<Option<std::borrow::Cow<'a, str>>, Refusal> {
         let Some(raw) = self.0.get("iss") else { return Ok(None) };
         json::string_of(raw).map(Some).map_err(|_| Refusal::Malformed)
+    }
+
+    /// Whether `exp` says, on its own word, that the token has expired; true as well for one that cannot be
+    /// read, or is missing where `issuer` must set it. Nobody who holds such a token is let in, whatever key
+    /// signed it.
+    pub(super) fn seems_expired(&self, issuer: &Issuer, now: UnixTime) -> bool {
+        let Some(raw) = self.0.get("exp") else { return issuer.require.exp };
+        let expires_at = numeric_date(raw.get());
+        expires_at.is_none_or(|expires_at| has_expired(expires_at, issuer, now))
     }
 
     /// Looks into every claim. The caller has verified the signature.
@@ -86,15 +96,14 @@ impl Claims {
     }
 
     fn judge_time(&self, issuer: &Issuer, now: UnixTime) -> Result<(), Refusal> {
-        let skew = issuer.clock_skew;
         match self.expires_at {
-            // "on or after" exp it must not be accepted (RFC 7519 §4.1.4).
-            Some(expires_at) if now >= expires_at.saturating_add(skew) => {
+            Some(expires_at) if has_expired(expires_at, issuer, now) => {
                 return Err(Refusal::Expired);
             }
             None if issuer.require.exp => return Err(Refusal::MissingClaim),
             Some(_) | None => {}
         }
+        let skew = issuer.clock_skew;
         let latest = now.saturating_add(skew);
         let starts = [self.not_before, self.issued_at];
         if starts.into_iter().flatten().any(|start| start > latest) {
@@ -146,6 +155,11 @@ impl fmt::Debug for Claims {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Claims").field("members", &self.members.len()).finish_non_exhaustive()
     }
+}
+
+/// "On or after" `exp` a token must not be accepted (RFC 7519 §4.1.4).
+fn has_expired(expires_at: UnixTime, issuer: &Issuer, now: UnixTime) -> bool {
+    now >= expires_at.saturating_add(issuer.clock_skew)
 }
 
 /// A NumericDate (RFC 7519 §2): seconds, an integer or a finite number with a fraction. What does not

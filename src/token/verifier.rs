@@ -47,8 +47,14 @@ impl Verifier {
         let iss = claims.issuer().map_err(Refused::early)?;
         let issuer = iss.and_then(|iss| self.issuers.iter().find(|issuer| issuer.issuer == iss));
         let issuer = issuer.ok_or_else(|| Refused::early(Refusal::UnknownIssuer))?;
-        verify_for(issuer, &jws, claims, keys, now)
-            .map_err(|refusal| Refused { refusal, issuer: Some(issuer.label.clone()) })
+        // Looked at before the signature only to tell whether a key is worth looking for.
+        let has_expired = claims.seems_expired(issuer, now);
+        verify_for(issuer, &jws, claims, keys, now).map_err(|refusal| {
+            let is_missing = matches!(refusal, Refusal::UnknownKid | Refusal::KeysUnavailable);
+            let missing_kid = jws.kid.as_deref().filter(|_| is_missing && !has_expired);
+            let missing_kid = missing_kid.map(Into::into);
+            Refused { refusal, issuer: Some(issuer.label.clone()), missing_kid }
+        })
     }
 }
 
@@ -102,11 +108,14 @@ pub struct Refused {
     pub refusal: Refusal,
     /// The issuer whose keys and rules were applied.
     pub issuer: Option<Label>,
+    /// The key that the issuer would have to have published. Only for a token that is worth looking for
+    /// one: of our issuer, with an accepted algorithm, and not expired.
+    pub missing_kid: Option<Box<str>>,
 }
 
 impl Refused {
     fn early(refusal: Refusal) -> Self {
-        Self { refusal, issuer: None }
+        Self { refusal, issuer: None, missing_kid: None }
     }
 }
 

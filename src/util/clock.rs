@@ -1,8 +1,10 @@
 //! Time as a value. The core takes `now: UnixTime` as an argument; only the edges hold a [`Clock`] and
 //! read it once per event. This is the one file that may call the operating system's clock.
 
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::pin::Pin;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use tokio::sync::watch;
 
 /// A point in time, in whole milliseconds since 1970-01-01T00:00:00Z, as RFC 7519 counts (no leap seconds).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -46,11 +48,17 @@ impl UnixTime {
     }
 }
 
-/// Where the edges read the time from.
+/// Where the edges read the time from, and wait for a later one.
 pub trait Clock: Send + Sync + std::fmt::Debug {
     /// The time now.
     fn now(&self) -> UnixTime;
+
+    /// Resolves when `duration` has passed. Cancel safe.
+    fn sleep(&self, duration: Duration) -> Sleep<'_>;
 }
+
+/// The future of [`Clock::sleep`].
+pub type Sleep<'a> = Pin<Box<dyn Future<Output = ()> + Send + 'a>>;
 
 /// The operating system's wall clock.
 #[derive(Clone, Copy, Debug, Default)]
@@ -68,28 +76,41 @@ impl Clock for SystemClock {
         };
         UnixTime(millis)
     }
+
+    fn sleep(&self, duration: Duration) -> Sleep<'_> {
+        Box::pin(tokio::time::sleep(duration))
+    }
 }
 
-/// A clock that stands still until it is told otherwise, for tests.
+/// A clock that stands still until it is told otherwise, for tests. Who sleeps by it wakes when it is moved far
+/// enough, and never otherwise.
 #[derive(Debug)]
-pub struct ManualClock(AtomicI64);
+pub struct ManualClock(watch::Sender<UnixTime>);
 
 impl ManualClock {
     /// A clock that shows `now`.
     pub fn new(now: UnixTime) -> Self {
-        Self(AtomicI64::new(now.as_millis()))
+        Self(watch::Sender::new(now))
     }
 
     /// Moves the clock forward.
     pub fn advance(&self, by: Duration) {
-        let now = self.now().saturating_add(by);
-        self.0.store(now.as_millis(), Ordering::SeqCst);
+        self.0.send_modify(|now| *now = now.saturating_add(by));
     }
 }
 
 impl Clock for ManualClock {
     fn now(&self) -> UnixTime {
-        UnixTime(self.0.load(Ordering::SeqCst))
+        *self.0.borrow()
+    }
+
+    fn sleep(&self, duration: Duration) -> Sleep<'_> {
+        let until = self.now().saturating_add(duration);
+        Box::pin(async move {
+            let mut clock = self.0.subscribe();
+            // The sender is `self`: it is not gone while this is polled.
+            let _gone = clock.wait_for(|now| *now >= until).await.is_err();
+        })
     }
 }
 
@@ -124,6 +145,20 @@ mod tests {
     fn seconds_that_do_not_fit_are_refused() {
         assert_eq!(UnixTime::from_secs(i64::MAX), None);
         assert_eq!(UnixTime::from_secs(2), Some(UnixTime::from_millis(2000)));
+    }
+
+    #[tokio::test]
+    async fn who_sleeps_by_a_manual_clock_wakes_when_it_is_moved_and_not_before() {
+        let clock = ManualClock::new(UnixTime::from_millis(0));
+        let mut sleep = clock.sleep(Duration::from_secs(2));
+        let is_asleep = async |sleep: &mut Sleep<'_>| {
+            tokio::select! { biased; () = sleep => false, () = tokio::task::yield_now() => true }
+        };
+        assert!(is_asleep(&mut sleep).await);
+        clock.advance(Duration::from_secs(1));
+        assert!(is_asleep(&mut sleep).await);
+        clock.advance(Duration::from_secs(1));
+        assert!(!is_asleep(&mut sleep).await);
     }
 
     #[test]

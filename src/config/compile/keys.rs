@@ -167,6 +167,7 @@ impl Compiler<'_> {
             min: min.unwrap_or_else(|| bound(bound(default.min, max), max_stale)),
             max_stale,
             timeout: given(raw.timeout).unwrap_or(default.timeout),
+            unknown_kid_wait: given(raw.unknown_kid_wait).unwrap_or(default.unknown_kid_wait),
         };
         let stale_given = raw.max_stale.is_some().then_some(max_stale).flatten();
         self.check_refresh(path, &settings, [interval, min, max, stale_given]);
@@ -190,7 +191,7 @@ impl Compiler<'_> {
                 self.report.wrong(&path.key(key), shown(given), accepted);
             }
         }
-        let RefreshSettings { interval, min, max, max_stale, timeout } = settings;
+        let RefreshSettings { interval, min, max, max_stale, timeout, unknown_kid_wait } = settings;
         if min > max {
             let expected = format!("at most refresh.max, {}", shown(*max));
             self.report.wrong(&path.key("min"), shown(*min), expected);
@@ -206,6 +207,11 @@ impl Compiler<'_> {
         }
         if *timeout < Duration::from_millis(100) || *timeout > Duration::from_secs(60) {
             self.report.wrong(&path.key("timeout"), shown(*timeout), "100ms to 60s");
+        }
+        // A request that waits longer has been given up by Envoy.
+        if *unknown_kid_wait > Duration::from_secs(5) {
+            let path = path.key("unknown_kid_wait");
+            self.report.wrong(&path, shown(*unknown_kid_wait), "0s (no wait) to 5s");
         }
     }
 }

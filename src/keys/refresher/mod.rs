@@ -2,32 +2,26 @@
 //!
 //! A failure never takes keys away: the last good ones stay in the store until they outlive `max_stale`,
 //! which the store itself judges by the time it is asked with. `app` makes one [`KeyRefresher`] a source
-//! and runs it as a task; no request ever waits for one.
+//! and runs it as a task. When it reads is [`schedule`]'s to say, or [`demand`](super::demand)'s.
 
+use std::future;
 use std::sync::Arc;
 use std::time::Duration;
 
 use aws_lc_rs::digest;
-use tokio::time;
 use tokio_util::sync::CancellationToken;
 
+use super::demand::{ReadEnd, Reader};
 use super::jwks::{DocumentError, Jwks};
 use super::report::Reporter;
-use super::schedule;
+use super::schedule::{self, Cause, MAX_RETRY_AFTER, Schedule};
 use super::source::reader::{Answer, SourceReader};
 use super::source::remote::Validators;
-use super::source::{SourceError, SourceKind, SourceSettings, file};
-use super::status::{Origin, StatusBoard};
+use super::source::{SourceError, SourceKind, SourceSettings};
+use super::status::StatusBoard;
 use super::store::{KeyStore, SourceKeys};
 use crate::telemetry::metrics::{RefreshResult, SourceMetrics};
-use crate::util::backoff::Backoff;
 use crate::util::clock::{Clock, Stopwatch, UnixTime};
-
-/// The ceiling of the first wait after a failure.
-const BACKOFF_BASE: Duration = Duration::from_secs(1);
-
-/// The ceiling of every wait after a failure.
-const BACKOFF_CAP: Duration = Duration::from_secs(60);
 
 /// Refreshes one source.
 #[derive(Debug)]
@@ -35,15 +29,28 @@ pub struct KeyRefresher {
     settings: SourceSettings,
     reader: SourceReader,
     store: Arc<KeyStore>,
+    /// `None` for a source that nobody can ask to be read.
+    demand: Option<Reader>,
     report: Reporter,
     clock: Arc<dyn Clock>,
-    backoff: Backoff,
+    schedule: Schedule,
     /// Evenly distributed in `0.0..1.0`.
     draw: fn() -> f64,
     /// The last good document.
     good: Option<Good>,
     /// The last document read and what came of it: it is not parsed twice in a row.
     judged: Option<(digest::Digest, Result<(), DocumentError>)>,
+}
+
+/// What a refresher tells others of its work.
+#[derive(Debug)]
+pub struct Outlets {
+    /// Where the keys go.
+    pub store: Arc<KeyStore>,
+    /// For `/status` and `/readyz`.
+    pub board: Arc<StatusBoard>,
+    /// For `/metrics`.
+    pub metrics: SourceMetrics,
 }
 
 /// The last good document, as far as the next refresh needs it.
@@ -58,18 +65,18 @@ impl KeyRefresher {
     /// A refresher of the source that `settings` describe. Does no I/O and publishes nothing.
     pub fn new(
         settings: SourceSettings,
-        store: Arc<KeyStore>,
-        board: Arc<StatusBoard>,
-        metrics: SourceMetrics,
+        demand: Option<Reader>,
+        outlets: Outlets,
         clock: Arc<dyn Clock>,
     ) -> Self {
         Self {
-            report: Reporter::new(&settings, board, metrics),
+            report: Reporter::new(&settings, outlets.board, outlets.metrics),
             reader: SourceReader::new(&settings),
             settings,
-            store,
+            store: outlets.store,
+            demand,
+            schedule: Schedule::new(clock.now()),
             clock,
-            backoff: Backoff::new(BACKOFF_BASE, BACKOFF_CAP),
             draw: fastrand::f64,
             good: None,
             judged: None,
@@ -87,7 +94,7 @@ impl KeyRefresher {
         let now = self.clock.now();
         // What the configuration says is as old as the process: it cannot become stale.
         self.store.publish(&self.settings.id, SourceKeys::new(jwks.clone(), None));
-        self.report.succeeded(Origin::Inline, &jwks, now, None, None);
+        self.report.succeeded(self.settings.kind.origin(), &jwks, now, None, None);
         let validators = Validators::default();
         self.good = Some(Good { jwks, validators, freshness: Duration::MAX });
     }
@@ -99,28 +106,49 @@ impl KeyRefresher {
             shutdown.cancelled().await;
             return;
         }
-        while let Some(wait) = shutdown.run_until_cancelled(self.refresh_once()).await {
-            if shutdown.run_until_cancelled(time::sleep(wait)).await.is_none() {
+        while let Some(cause) = shutdown.run_until_cancelled(self.next()).await {
+            if shutdown.run_until_cancelled(self.refresh(cause)).await.is_none() {
                 return;
             }
         }
     }
 
+    /// Waits until there is a reason to read.
+    async fn next(&mut self) -> Cause {
+        let wait = self.schedule.wait(self.clock.now());
+        let demand = &self.demand;
+        let asked = async {
+            match demand {
+                Some(demand) => demand.asked().await,
+                None => future::pending().await,
+            }
+        };
+        tokio::select! {
+            () = self.clock.sleep(wait) => Cause::Due,
+            () = self.reader.changed() => Cause::Due,
+            () = asked => Cause::Asked,
+        }
+    }
+
     /// One attempt. Returns how long to wait before the next.
-    pub async fn refresh_once(&mut self) -> Duration {
+    pub async fn refresh(&mut self, cause: Cause) -> Duration {
+        if let Some(demand) = &self.demand {
+            demand.begins();
+        }
         let known = self.good.as_ref().map(|good| &good.validators);
         let took = Stopwatch::start();
         let read = self.reader.read(known).await;
         self.report.fetched(took.elapsed());
-        let outcome = match read {
-            Ok(answer) => self.accept(answer),
-            Err(error) => Err(error),
-        };
+        let outcome = read.and_then(|answer| self.accept(answer));
         let now = self.clock.now();
-        match outcome {
-            Ok(result) => self.succeeded(result, now),
-            Err(error) => self.failed(&error, now),
+        let end = match outcome {
+            Ok(result) => self.succeeded(result, cause, now),
+            Err(error) => self.failed(&error, cause, now),
+        };
+        if let Some(demand) = &self.demand {
+            demand.ended(end, now);
         }
+        self.schedule.wait(now)
     }
 
     /// Takes over what was read. A document that cannot be used leaves everything as it was, validators
@@ -143,11 +171,9 @@ impl KeyRefresher {
                 Ok(RefreshResult::NotModified)
             }
             Answer::Document { content, validators, cache_control } => {
-                let freshness = match &self.settings.kind {
-                    SourceKind::File(_) => file::POLL,
-                    SourceKind::Url(_) | SourceKind::Inline(_) => {
-                        schedule::freshness(cache_control.as_deref(), refresh)
-                    }
+                let freshness = match self.reader.poll_interval() {
+                    Some(interval) => interval,
+                    None => schedule::freshness(cache_control.as_deref(), refresh),
                 };
                 self.judge(&content, validators, freshness)?;
                 Ok(RefreshResult::Ok)
@@ -178,38 +204,37 @@ impl KeyRefresher {
         Ok(())
     }
 
-    fn succeeded(&mut self, result: RefreshResult, now: UnixTime) -> Duration {
-        let Some(good) = &self.good else { return file::POLL };
-        self.backoff.reset();
-        let (wait, origin) = match &self.settings.kind {
-            SourceKind::Url(_) => {
-                (schedule::refresh_after(good.freshness, (self.draw)()), Origin::Network)
-            }
-            SourceKind::File(_) => (file::POLL, Origin::File),
-            SourceKind::Inline(_) => (Duration::MAX, Origin::Inline),
-        };
+    fn succeeded(&mut self, result: RefreshResult, cause: Cause, now: UnixTime) -> ReadEnd {
+        let Some(good) = &self.good else { return ReadEnd::Unchanged };
+        match self.reader.poll_interval() {
+            Some(interval) => self.schedule.look_again(now, interval),
+            None => self.schedule.succeeded(now, cause, good.freshness, (self.draw)()),
+        }
         let usable_until = self.settings.refresh.max_stale.map(|stale| now.saturating_add(stale));
-        self.store.publish(&self.settings.id, SourceKeys::new(good.jwks.clone(), usable_until));
+        let keys = SourceKeys::new(good.jwks.clone(), usable_until);
+        let changed = self.store.publish(&self.settings.id, keys);
         self.report.refreshed(result);
-        let next = now.saturating_add(wait);
+        let (origin, next) = (self.settings.kind.origin(), self.schedule.due());
         self.report.succeeded(origin, &good.jwks, now, usable_until, Some(next));
-        wait
+        if changed { ReadEnd::Changed } else { ReadEnd::Unchanged }
     }
 
-    fn failed(&mut self, error: &SourceError, now: UnixTime) -> Duration {
-        let wait = match &self.settings.kind {
+    fn failed(&mut self, error: &SourceError, cause: Cause, now: UnixTime) -> ReadEnd {
+        let asked = error.retry_after();
+        let retry_after = asked.and_then(|value| schedule::parse_retry_after(value, now));
+        let retry_after = retry_after.map(|wait| wait.min(MAX_RETRY_AFTER));
+        match self.reader.poll_interval() {
             // A look at a file costs nothing and the next good one should be seen at once; a file
             // system that does not answer at all is left alone for longer.
-            SourceKind::File(_) if !matches!(error, SourceError::Timeout(_)) => file::POLL,
-            SourceKind::File(_) | SourceKind::Url(_) | SourceKind::Inline(_) => {
-                let asked = error.retry_after();
-                let retry_after = asked.and_then(|value| schedule::parse_retry_after(value, now));
-                schedule::retry_after_failure(&mut self.backoff, (self.draw)(), retry_after)
+            Some(interval) if !matches!(error, SourceError::Timeout(_)) => {
+                self.schedule.look_again(now, interval);
             }
-        };
+            Some(_) | None => self.schedule.failed(now, cause, retry_after, (self.draw)()),
+        }
         let fresh = self.good.as_ref().map(|good| good.freshness);
-        self.report.failed(error, now, fresh, now.saturating_add(wait));
-        wait
+        self.report.failed(error, now, fresh, self.schedule.due());
+        let leave_alone_until = retry_after.map(|wait| now.saturating_add(wait));
+        ReadEnd::Failed { leave_alone_until }
     }
 }
 

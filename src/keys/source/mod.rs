@@ -13,6 +13,7 @@ use url::Url;
 
 use super::jwks::{DocumentError, Jwks};
 use super::key::AlgorithmSet;
+use super::status::Origin;
 use super::store::SourceId;
 use crate::telemetry::metrics::RefreshResult;
 
@@ -45,6 +46,20 @@ pub enum SourceKind {
 }
 
 impl SourceKind {
+    /// Whether it can be read again; what is part of the configuration cannot.
+    pub fn can_be_read(&self) -> bool {
+        !matches!(self, Self::Inline(_))
+    }
+
+    /// Where its keys come from, in a word.
+    pub fn origin(&self) -> Origin {
+        match self {
+            Self::Url(_) => Origin::Network,
+            Self::File(_) => Origin::File,
+            Self::Inline(_) => Origin::Inline,
+        }
+    }
+
     /// What an operator calls it, without userinfo and query of a URL: those may be secrets.
     pub fn location(&self) -> String {
         match self {
@@ -82,6 +97,8 @@ pub struct RefreshSettings {
     pub max_stale: Option<Duration>,
     /// Deadline of one fetch, from the first byte sent to the last byte read.
     pub timeout: Duration,
+    /// The longest that a request waits for a refresh because its key is not there yet.
+    pub unknown_kid_wait: Duration,
 }
 
 impl Default for RefreshSettings {
@@ -92,6 +109,7 @@ impl Default for RefreshSettings {
             max: Duration::from_secs(60 * 60),
             max_stale: Some(Duration::from_secs(24 * 60 * 60)),
             timeout: Duration::from_secs(5),
+            unknown_kid_wait: Duration::from_millis(150),
         }
     }
 }

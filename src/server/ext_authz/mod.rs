@@ -9,14 +9,18 @@ use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
+use futures_util::FutureExt as _;
 use prost_types::{Struct, Value, value::Kind};
+use tokio::time;
 use tonic::metadata::MetadataMap;
 use tonic::{Request, Response, Status};
 
 use crate::check::answer::{AnswerSettings, DeniedAnswer};
 use crate::check::headers::HeaderMutations;
 use crate::check::{Authorizer, CheckRequest, Decision, Denial, DenialReason};
+use crate::keys::demand::{KeyDemand, KidDemand};
 use crate::proto::envoy::config::core::v3::header_value_option::HeaderAppendAction;
 use crate::proto::envoy::config::core::v3::{HeaderMap, HeaderValue, HeaderValueOption};
 use crate::proto::envoy::service::auth::v3::authorization_server::{
@@ -29,7 +33,7 @@ use crate::proto::envoy::service::auth::v3::{
 use crate::proto::envoy::r#type::v3::HttpStatus;
 use crate::proto::google::rpc;
 use crate::telemetry::decision_log::{DecisionLine, DecisionLog};
-use crate::telemetry::metrics::{CheckOutcome, Metrics};
+use crate::telemetry::metrics::{CheckOutcome, Metrics, UnknownKidOutcome};
 use crate::util::clock::{Clock, Stopwatch, UnixTime};
 use crate::util::label::Label;
 
@@ -43,9 +47,13 @@ pub const DESCRIPTORS: &[u8] = crate::proto::DESCRIPTORS;
 /// (60 KiB of headers unless configured otherwise).
 const MAX_REQUEST_BYTES: usize = 16 * 1024 * 1024;
 
+/// What is left of the caller's deadline when a wait ends, for the answer to arrive.
+const TIME_TO_ANSWER: Duration = Duration::from_millis(20);
+
 /// The service that Envoy asks.
 pub struct ExtAuthz {
     authorizer: Arc<Authorizer>,
+    demand: Arc<KeyDemand>,
     answers: AnswerSettings,
     metrics: Arc<Metrics>,
     log: DecisionLog,
@@ -55,9 +63,11 @@ pub struct ExtAuthz {
 }
 
 impl ExtAuthz {
-    /// Answers with what `authorizer` decides, at most `max_concurrent` checks at once.
+    /// Answers with what `authorizer` decides, at most `max_concurrent` checks at once. Keys that are missing
+    /// are asked of `demand`.
     pub fn new(
         authorizer: Arc<Authorizer>,
+        demand: Arc<KeyDemand>,
         answers: AnswerSettings,
         max_concurrent: usize,
         metrics: Arc<Metrics>,
@@ -65,7 +75,7 @@ impl ExtAuthz {
         clock: Arc<dyn Clock>,
     ) -> Self {
         let running = AtomicUsize::new(0);
-        Self { authorizer, answers, metrics, log, clock, max_concurrent, running }
+        Self { authorizer, demand, answers, metrics, log, clock, max_concurrent, running }
     }
 
     /// The service in the form that a gRPC server takes.
@@ -73,19 +83,65 @@ impl ExtAuthz {
         AuthorizationServer::new(self).max_decoding_message_size(MAX_REQUEST_BYTES)
     }
 
-    fn answer(&self, request: wire::CheckRequest, is_late: bool) -> CheckResponse {
+    async fn answer(
+        &self,
+        request: wire::CheckRequest,
+        deadline: Option<Duration>,
+    ) -> CheckResponse {
         let watch = Stopwatch::start();
         let now = self.clock.now();
         let request = translate(request);
+        let is_late = deadline.is_some_and(|deadline| deadline.is_zero());
         let decision = match (&request, self.enter()) {
             (_, Some(_running)) if is_late => before_any_rule(DenialReason::Overloaded),
             (None, Some(_running)) => before_any_rule(DenialReason::Malformed),
-            (Some(request), Some(_running)) => guarded(|| self.authorizer.check(request, now)),
+            (Some(request), Some(_running)) => {
+                let decision = guarded(|| self.authorizer.check(request, now));
+                self.with_missing_key(decision, request, deadline, now).await
+            }
             (_, None) => before_any_rule(DenialReason::Overloaded),
         };
         let request = request.unwrap_or_default();
         self.record(&request, &decision, now, watch);
         respond(decision, self.answers, request.is_grpc())
+    }
+
+    /// A denial because a key is missing is not the last word: the key is asked for, and the request waits
+    /// for the one read under way and is checked once more. It is the only wait of a request, and bounded.
+    async fn with_missing_key(
+        &self,
+        decision: Decision,
+        request: &CheckRequest,
+        deadline: Option<Duration>,
+        now: UnixTime,
+    ) -> Decision {
+        let Decision::Deny(Denial { issuer: Some(issuer), missing_kid: Some(kid), .. }) = &decision
+        else {
+            return decision;
+        };
+        let mut wait = match self.demand.ask_for_kid(issuer, kid, now) {
+            KidDemand::UnderWay(wait) => wait,
+            KidDemand::KnownUnknown => {
+                self.metrics.unknown_kid(issuer, UnknownKidOutcome::KnownUnknown);
+                return decision;
+            }
+            KidDemand::Limited => {
+                self.metrics.unknown_kid(issuer, UnknownKidOutcome::Limited);
+                return decision;
+            }
+        };
+        let time_left = deadline.map(|deadline| deadline.saturating_sub(TIME_TO_ANSWER));
+        let longest = wait.longest().min(time_left.unwrap_or(Duration::MAX));
+        let has_ended = time::timeout(longest, wait.done()).await.is_ok();
+        let again = guarded(|| self.authorizer.check(request, self.clock.now()));
+        let is_missing = matches!(&again, Decision::Deny(denial) if denial.missing_kid.is_some());
+        let outcome = match (is_missing, has_ended) {
+            (false, _) => UnknownKidOutcome::Found,
+            (true, true) => UnknownKidOutcome::NotFound,
+            (true, false) => UnknownKidOutcome::TimedOut,
+        };
+        self.metrics.unknown_kid(issuer, outcome);
+        again
     }
 
     /// `None` when too many checks are running.
@@ -132,12 +188,12 @@ impl Authorization for ExtAuthz {
         &self,
         request: Request<wire::CheckRequest>,
     ) -> Result<Response<CheckResponse>, Status> {
-        let is_late = has_no_time_left(request.metadata());
+        let deadline = deadline(request.metadata());
         let request = request.into_inner();
         // The decision has its own guard; this one holds for everything around it, where a panic would
         // end the connection, which Envoy takes for an error and not for a denial.
-        let answer = catch_unwind(AssertUnwindSafe(|| self.answer(request, is_late)));
-        Ok(Response::new(answer.unwrap_or_else(|_| {
+        let answer = AssertUnwindSafe(self.answer(request, deadline)).catch_unwind();
+        Ok(Response::new(answer.await.unwrap_or_else(|_| {
             respond(before_any_rule(DenialReason::Internal), self.answers, false)
         })))
     }
@@ -164,13 +220,24 @@ fn before_any_rule(reason: DenialReason) -> Decision {
     Decision::Deny(Denial::before_any_rule(reason))
 }
 
-/// `grpc-timeout: 0m`: whoever asked has given up already. A deadline that passes later is tonic's to watch.
-fn has_no_time_left(metadata: &MetadataMap) -> bool {
-    let timeout = metadata.get("grpc-timeout").and_then(|value| value.to_str().ok());
-    timeout.is_some_and(|timeout| {
-        let digits = timeout.trim_end_matches(|c: char| c.is_ascii_alphabetic());
-        !digits.is_empty() && digits.bytes().all(|digit| digit == b'0')
-    })
+/// `grpc-timeout`, at most eight digits and a unit: how long whoever asked waits for the answer. Zero has
+/// given up already. What passes later is tonic's to watch.
+fn deadline(metadata: &MetadataMap) -> Option<Duration> {
+    let timeout = metadata.get("grpc-timeout")?.to_str().ok()?;
+    let (digits, unit) = timeout.split_at_checked(timeout.len().checked_sub(1)?)?;
+    if digits.is_empty() || digits.len() > 8 || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    let count: u64 = digits.parse().ok()?;
+    match unit {
+        "H" => Some(Duration::from_secs(count * 3600)),
+        "M" => Some(Duration::from_secs(count * 60)),
+        "S" => Some(Duration::from_secs(count)),
+        "m" => Some(Duration::from_millis(count)),
+        "u" => Some(Duration::from_micros(count)),
+        "n" => Some(Duration::from_nanos(count)),
+        _ => None,
+    }
 }
 
 /// The request without its wire format; `None` when it has no HTTP part.

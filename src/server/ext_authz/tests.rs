@@ -51,6 +51,7 @@ impl Fixture {
         });
         let config = Config::from_yaml(&yaml.to_string(), Path::new(".")).unwrap();
         let keys = Arc::new(KeyStore::new(&[1]));
+        let demand = Arc::new(KeyDemand::new(1, &[], &keys));
         for source in &config.sources {
             if let SourceKind::Inline(jwks) = &source.kind {
                 keys.publish(&source.id, SourceKeys::new(jwks.clone(), None));
@@ -72,7 +73,8 @@ impl Fixture {
         let clock = Arc::new(ManualClock::new(UnixTime::from_secs(NOW).unwrap()));
         let log = DecisionLog::new(1);
         let answers = AnswerSettings::default();
-        let service = ExtAuthz::new(authorizer, answers, max_concurrent, metrics, log, clock);
+        let service =
+            ExtAuthz::new(authorizer, demand, answers, max_concurrent, metrics, log, clock);
         Self { key, service }
     }
 

@@ -4,6 +4,7 @@
 //! in it. Around them, never inside: [`refresher`] fetches what a [`source`] publishes and swaps a whole
 //! new snapshot in. A fetch that fails changes nothing but the [`status`] board.
 
+pub mod disk;
 pub mod jwks;
 pub mod key;
 pub mod refresher;

@@ -10,9 +10,11 @@ pub mod tasks;
 use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use tokio::net::TcpListener;
 use tokio::time;
 use tokio_util::sync::CancellationToken;
@@ -22,6 +24,7 @@ use self::tasks::{TaskEnded, Tasks};
 use crate::check::{Authorizer, DenialReason, PolicySnapshot};
 use crate::config::{Config, Profile};
 use crate::keys::demand::{DemandSettings, KeyDemand};
+use crate::keys::disk::LastKnownGood;
 use crate::keys::refresher::{KeyRefresher, Outlets};
 use crate::keys::source::SourceSettings;
 use crate::keys::status::StatusBoard;
@@ -103,7 +106,7 @@ impl App {
         let (grpc, grpc_addr) = listen("listen.grpc", config.listen.grpc).await?;
         let (admin, admin_addr) = listen("listen.admin", config.listen.admin).await?;
         let health = Health::new().await;
-        let service = Service::build(config, &options, health)?;
+        let service = Service::build(config, &options, health).await;
         service.readiness.look().await;
         Ok(Bound { grpc, grpc_addr, admin, admin_addr, service, options })
     }
@@ -223,7 +226,7 @@ struct Service {
 }
 
 impl Service {
-    fn build(config: Config, options: &Options, health: Health) -> Result<Self, AppError> {
+    async fn build(config: Config, options: &Options, health: Health) -> Self {
         say_what_is_weak(config.profile);
         let labels: Vec<Label> = config.issuers.iter().map(|issuer| issuer.label.clone()).collect();
         let keys = Arc::new(KeyStore::new(&sources_per_issuer(&labels, &config.sources)));
@@ -237,19 +240,20 @@ impl Service {
             profile: config.profile.as_str(),
         }));
         let demand = Arc::new(KeyDemand::new(labels.len(), &can_be_asked(&config.sources), &keys));
-        let refreshers = config.sources.into_iter().map(|source| {
+        let refreshers = config.sources.into_iter().map(|source| async {
             let name = format!("keys of {}, source {}", source.id.issuer, source.id.source);
             let outlets = Outlets {
                 store: Arc::clone(&keys),
                 board: Arc::clone(&board),
                 metrics: metrics.source(&source.id.issuer, &source.id.source),
+                disk: last_known_good(config.state_dir.as_deref(), &source),
             };
             let asked = demand.reader(&source.id);
             let mut refresher = KeyRefresher::new(source, asked, outlets, options.clock.clone());
-            refresher.publish_inline();
+            refresher.prepare().await;
             (name, refresher)
         });
-        let refreshers = refreshers.collect();
+        let refreshers = join_all(refreshers).await;
         let clock = || Arc::clone(&options.clock);
         let readiness =
             Readiness::new(labels, Arc::clone(&keys), Arc::clone(&board), clock(), health.clone());
@@ -278,7 +282,7 @@ impl Service {
             DecisionLog::new(options.log_sample),
             clock(),
         );
-        Ok(Self { ext_authz, admin, readiness, refreshers, demand, health, metrics })
+        Self { ext_authz, admin, readiness, refreshers, demand, health, metrics }
     }
 }
 
@@ -295,6 +299,10 @@ fn say_what_is_weak(profile: Profile) {
 fn sources_per_issuer(issuers: &[Label], sources: &[SourceSettings]) -> Vec<usize> {
     let of = |issuer: &Label| sources.iter().filter(|source| source.id.issuer == *issuer).count();
     issuers.iter().map(of).collect()
+}
+
+fn last_known_good(state_dir: Option<&Path>, source: &SourceSettings) -> Option<LastKnownGood> {
+    Some(LastKnownGood::new(state_dir?, &source.kind.identity(&source.id.issuer)?))
 }
 
 fn can_be_asked(sources: &[SourceSettings]) -> Vec<DemandSettings> {

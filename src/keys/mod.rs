@@ -3,9 +3,11 @@
 //! [`key`], [`jwks`] and [`store`] are pure: a request loads one [`store::KeySnapshot`] and looks keys up
 //! in it. Around them, never inside: [`refresher`] fetches what a [`source`] publishes and swaps a whole
 //! new snapshot in. A fetch that fails changes nothing but the [`status`] board. [`demand`] brings a refresh
-//! forward when a token names a key that is not there yet.
+//! forward when a token names a key that is not there yet, and [`disk`] keeps the last good document for the
+//! next start.
 
 pub mod demand;
+pub mod disk;
 pub mod jwks;
 pub mod key;
 pub mod refresher;

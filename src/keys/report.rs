@@ -2,12 +2,13 @@
 //! when something changes. Decides nothing; [`super::refresher`] calls it.
 
 use std::collections::BTreeSet;
+use std::fmt::Display;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::jwks::{Jwks, Reasons, SkipReason};
 use super::source::{SourceError, SourceSettings};
-use super::status::{Origin, StatusBoard};
+use super::status::{Origin, Persistence, StatusBoard};
 use super::store::SourceId;
 use crate::telemetry::metrics::{RefreshResult, SourceMetrics};
 use crate::util::clock::UnixTime;
@@ -38,6 +39,8 @@ pub(super) struct Reporter {
     failing: Option<RefreshResult>,
     /// Whether the log says that the keys are too old.
     expired: bool,
+    /// What the log says of the copy on disk.
+    persistence: Persistence,
 }
 
 impl Reporter {
@@ -58,7 +61,38 @@ impl Reporter {
             failures: 0,
             failing: None,
             expired: false,
+            persistence: Persistence::Off,
         }
+    }
+
+    /// The keys in force were written to disk, or could not be, or were not on purpose.
+    pub(super) fn persisted(&mut self, outcome: Result<(), String>) {
+        self.metrics.persisted(outcome.is_ok());
+        let persistence = match outcome {
+            Ok(()) => Persistence::Kept,
+            Err(error) => Persistence::Failed(error),
+        };
+        if self.persistence == persistence {
+            return;
+        }
+        let (issuer, source) = (self.id.issuer.name(), self.id.source.name());
+        match &persistence {
+            Persistence::Failed(error) => {
+                tracing::warn!(issuer, source, error, "keys are not kept for the next start");
+            }
+            Persistence::Kept if self.persistence != Persistence::Off => {
+                tracing::info!(issuer, source, "keys are kept for the next start again");
+            }
+            Persistence::Kept | Persistence::Off => {}
+        }
+        self.persistence = persistence.clone();
+        self.board.update(&self.id, |status| status.persistence = persistence);
+    }
+
+    /// What an earlier run kept cannot be used.
+    pub(super) fn not_restored(&self, error: &dyn Display) {
+        let (issuer, source) = (self.id.issuer.name(), self.id.source.name());
+        tracing::warn!(issuer, source, %error, "the keys of an earlier run are not used");
     }
 
     /// How long a fetch took, however it ended.
@@ -81,6 +115,7 @@ impl Reporter {
         next_refresh: Option<UnixTime>,
     ) {
         self.metrics.succeeded(now);
+        self.metrics.origin(origin.as_str());
         self.metrics.stale(false);
         self.metrics.keys(jwks.keys.len(), jwks.skipped.len());
         let skipped = Reasons::of(&jwks.skipped);

@@ -18,6 +18,19 @@ pub enum Origin {
     File,
     /// Part of the configuration.
     Inline,
+    /// Kept on disk by an earlier run, and not confirmed by the source since.
+    Disk,
+}
+
+/// Whether the keys in force outlive a restart.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Persistence {
+    /// Nothing is kept: there is no `state_dir`, or no need.
+    Off,
+    /// They are on disk.
+    Kept,
+    /// They are not, and why.
+    Failed(String),
 }
 
 impl Origin {
@@ -28,6 +41,7 @@ impl Origin {
             Self::Network => "network",
             Self::File => "file",
             Self::Inline => "inline",
+            Self::Disk => "disk",
         }
     }
 }
@@ -55,6 +69,8 @@ pub struct SourceStatus {
     pub usable_until: Option<UnixTime>,
     /// When the next refresh is due; `None` for a source that never changes.
     pub next_refresh: Option<UnixTime>,
+    /// Whether the keys in force are on disk.
+    pub persistence: Persistence,
 }
 
 /// The status of every source of every issuer, in configuration order.
@@ -78,6 +94,7 @@ impl StatusBoard {
                 failures: 0,
                 usable_until: None,
                 next_refresh: None,
+                persistence: Persistence::Off,
             })
         };
         Self { sources: sources.into_iter().map(blank).collect() }

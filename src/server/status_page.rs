@@ -4,7 +4,7 @@
 use serde::Serialize;
 
 use super::health::ReadyState;
-use crate::keys::status::SourceStatus;
+use crate::keys::status::{Persistence, SourceStatus};
 use crate::token::Issuer;
 use crate::util::clock::UnixTime;
 
@@ -40,6 +40,8 @@ struct SourcePart {
     failures: u32,
     usable_until: Option<String>,
     next_refresh: Option<String>,
+    persisted: Option<bool>,
+    persistence_error: Option<String>,
 }
 
 #[derive(Clone, Debug, Serialize)]
@@ -93,6 +95,15 @@ fn source(entry: &SourceStatus, now: UnixTime) -> SourcePart {
         failures: entry.failures,
         usable_until: entry.usable_until.map(rfc3339),
         next_refresh: entry.next_refresh.map(rfc3339),
+        persisted: match entry.persistence {
+            Persistence::Off => None,
+            Persistence::Kept => Some(true),
+            Persistence::Failed(_) => Some(false),
+        },
+        persistence_error: match &entry.persistence {
+            Persistence::Failed(error) => Some(error.clone()),
+            Persistence::Off | Persistence::Kept => None,
+        },
     }
 }
 

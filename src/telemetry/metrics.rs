@@ -224,6 +224,27 @@ impl SourceMetrics {
         self.with(|handles| handles.stale.set(if stale { 1.0 } else { 0.0 }));
     }
 
+    /// Whether the keys in force are on disk as well: `jwks_persisted{issuer,source}`. Never called, there is no such
+    /// series: nothing is to be kept.
+    pub fn persisted(&self, ok: bool) {
+        self.with(|handles| {
+            let persisted = gauge(&handles.recorder, PERSISTED, handles.pairs.clone());
+            persisted.set(if ok { 1.0 } else { 0.0 });
+        });
+    }
+
+    /// Where the keys in force came from, a word of [`ORIGINS`]: `jwks_origin{issuer,source,origin}`.
+    pub fn origin(&self, origin: &'static str) {
+        self.with(|handles| {
+            for word in ORIGINS {
+                let mut pairs = handles.pairs.clone();
+                pairs.push(Pair::new("origin", word));
+                let in_force = if word == origin { 1.0 } else { 0.0 };
+                gauge(&handles.recorder, ORIGIN, pairs).set(in_force);
+            }
+        });
+    }
+
     fn with(&self, record: impl FnOnce(&SourceHandles)) {
         if let Some(handles) = &self.0 {
             record(handles);
@@ -321,6 +342,9 @@ fn unknown_kids(
     })
 }
 
+/// Where keys in force can have come from.
+pub const ORIGINS: [&str; 5] = ["network", "disk", "file", "command", "inline"];
+
 /// How a refresh ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RefreshResult {
@@ -370,6 +394,8 @@ const UNKNOWN_KIDS: &str = "claimgate_jwks_unknown_kid_total";
 const REFRESHES: &str = "claimgate_jwks_refresh_total";
 const FETCH_DURATION: &str = "claimgate_jwks_fetch_duration_seconds";
 const LAST_SUCCESS: &str = "claimgate_jwks_last_success_timestamp_seconds";
+const ORIGIN: &str = "claimgate_jwks_origin";
+const PERSISTED: &str = "claimgate_jwks_persisted";
 
 /// Part of the recorder's interface; Prometheus has no use for it.
 const METADATA: Metadata<'static> = Metadata::new(module_path!(), Level::INFO, None);
@@ -404,6 +430,8 @@ fn describe(recorder: &PrometheusRecorder) {
         ("claimgate_jwks_keys", "Keys of a source, by whether they are used."),
         ("claimgate_jwks_skipped_keys", "Keys of a source that are not used, by reason."),
         ("claimgate_jwks_stale", "1 while a source's keys are older than they should be."),
+        (ORIGIN, "1 for where a source's keys in force came from, 0 for the rest."),
+        (PERSISTED, "1 while a source's copy on disk is the keys in force, 0 when it is not."),
         ("claimgate_build_info", "1, with version and profile."),
         ("claimgate_config_generation", "Counts the configurations in force since the start."),
         ("claimgate_inflight_checks", "Checks that have begun and not ended."),
@@ -479,6 +507,37 @@ mod tests {
             r#"claimgate_jwks_skipped_keys{issuer="accounts",source="0",reason="weak_key"} 1"#,
         ] {
             assert!(text.contains(line), "{line} is not in\n{text}");
+        }
+    }
+
+    #[test]
+    fn whether_the_keys_in_force_are_on_disk_is_told_once_it_is_known() {
+        let metrics = metrics();
+        let source = metrics.source(&Label::new(0, "accounts"), &Label::new(0, "0"));
+        assert!(!metrics.render().contains("claimgate_jwks_persisted{"));
+        for (ok, value) in [(true, 1), (false, 0)] {
+            source.persisted(ok);
+            let line =
+                format!(r#"claimgate_jwks_persisted{{issuer="accounts",source="0"}} {value}"#);
+            let text = metrics.render();
+            assert!(text.contains(&line), "{line} is not in\n{text}");
+        }
+    }
+
+    #[test]
+    fn keys_in_force_have_one_origin_at_a_time() {
+        let metrics = metrics();
+        let source = metrics.source(&Label::new(0, "accounts"), &Label::new(0, "0"));
+        for origin in ORIGINS {
+            source.origin(origin);
+            let text = metrics.render();
+            let lines = text.lines().filter(|line| line.starts_with("claimgate_jwks_origin{"));
+            let (ones, zeros): (Vec<_>, Vec<_>) = lines.partition(|line| line.ends_with(" 1"));
+            let one = format!(
+                r#"claimgate_jwks_origin{{issuer="accounts",source="0",origin="{origin}"}} 1"#
+            );
+            assert_eq!(ones, [one]);
+            assert_eq!(zeros.len(), ORIGINS.len() - 1);
         }
     }
 }

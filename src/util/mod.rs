@@ -2,5 +2,6 @@
 
 pub mod backoff;
 pub mod clock;
+pub mod fs;
 pub mod json;
 pub mod label;

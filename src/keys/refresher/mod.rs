@@ -12,13 +12,14 @@ use aws_lc_rs::digest;
 use tokio_util::sync::CancellationToken;
 
 use super::demand::{ReadEnd, Reader};
-use super::jwks::{DocumentError, Jwks};
+use super::disk::{LastKnownGood, Record};
+use super::jwks::{DocumentError, Jwks, Reasons, SkipReason};
 use super::report::Reporter;
 use super::schedule::{self, Cause, MAX_RETRY_AFTER, Schedule};
 use super::source::reader::{Answer, SourceReader};
 use super::source::remote::Validators;
 use super::source::{SourceError, SourceKind, SourceSettings};
-use super::status::StatusBoard;
+use super::status::{Origin, StatusBoard};
 use super::store::{KeyStore, SourceKeys};
 use crate::telemetry::metrics::{RefreshResult, SourceMetrics};
 use crate::util::clock::{Clock, Stopwatch, UnixTime};
@@ -31,6 +32,8 @@ pub struct KeyRefresher {
     store: Arc<KeyStore>,
     /// `None` for a source that nobody can ask to be read.
     demand: Option<Reader>,
+    /// `None` where nothing is kept.
+    disk: Option<LastKnownGood>,
     report: Reporter,
     clock: Arc<dyn Clock>,
     schedule: Schedule,
@@ -51,12 +54,16 @@ pub struct Outlets {
     pub board: Arc<StatusBoard>,
     /// For `/metrics`.
     pub metrics: SourceMetrics,
+    /// For the next start.
+    pub disk: Option<LastKnownGood>,
 }
 
 /// The last good document, as far as the next refresh needs it.
 #[derive(Debug)]
 struct Good {
     jwks: Jwks,
+    /// The document, where it is kept on disk.
+    content: Vec<u8>,
     validators: Validators,
     freshness: Duration,
 }
@@ -74,6 +81,7 @@ impl KeyRefresher {
             reader: SourceReader::new(&settings),
             settings,
             store: outlets.store,
+            disk: outlets.disk,
             demand,
             schedule: Schedule::new(clock.now()),
             clock,
@@ -83,26 +91,54 @@ impl KeyRefresher {
         }
     }
 
-    /// Publishes keys that are part of the configuration; does nothing for other sources. Called before
-    /// the first request is accepted, so that such keys never count as missing.
-    pub fn publish_inline(&mut self) {
-        let SourceKind::Inline(jwks) = &self.settings.kind else { return };
-        if self.good.is_some() {
-            return;
+    /// Publishes what is there without asking anybody: keys that are part of the configuration, and what an
+    /// earlier run kept. Called before the first request is accepted, so that such keys never count as missing.
+    pub async fn prepare(&mut self) {
+        match &self.settings.kind {
+            SourceKind::Inline(jwks) => {
+                let jwks = jwks.clone();
+                self.publish_inline(&jwks);
+            }
+            SourceKind::Url(_) | SourceKind::File(_) => self.restore().await,
         }
-        let jwks = jwks.clone();
+    }
+
+    fn publish_inline(&mut self, jwks: &Jwks) {
         let now = self.clock.now();
         // What the configuration says is as old as the process: it cannot become stale.
         self.store.publish(&self.settings.id, SourceKeys::new(jwks.clone(), None));
-        self.report.succeeded(self.settings.kind.origin(), &jwks, now, None, None);
-        let validators = Validators::default();
-        self.good = Some(Good { jwks, validators, freshness: Duration::MAX });
+        self.report.succeeded(self.settings.kind.origin(), jwks, now, None, None);
     }
 
-    /// Refreshes until `shutdown` is cancelled, which interrupts a fetch under way too.
+    /// Takes over the last good document of an earlier run, as if it had been fetched when that fetched it. The
+    /// source is read at once all the same.
+    async fn restore(&mut self) {
+        let Some(disk) = &self.disk else { return };
+        let (now, max_stale) = (self.clock.now(), self.settings.refresh.max_stale);
+        let record = match disk.load(now, max_stale, self.settings.max_bytes).await {
+            Ok(Some(record)) => record,
+            Ok(None) => return,
+            Err(error) => return self.report.not_restored(&error),
+        };
+        let jwks = match self.reader.parse(&record.body) {
+            Ok(jwks) => jwks,
+            Err(error) => return self.report.not_restored(&error),
+        };
+        let fetched_at = record.fetched_at;
+        let usable_until = max_stale.map(|stale| fetched_at.saturating_add(stale));
+        self.store.publish(&self.settings.id, SourceKeys::new(jwks.clone(), usable_until));
+        self.report.succeeded(Origin::Disk, &jwks, fetched_at, usable_until, Some(now));
+        self.report.persisted(Ok(()));
+        let etag = record.etag.as_deref();
+        let validators = Validators::new(etag, record.last_modified.as_deref());
+        let (content, freshness) = (record.body, record.freshness);
+        self.good = Some(Good { jwks, content, validators, freshness });
+    }
+
+    /// Refreshes until `shutdown` is cancelled, which interrupts a fetch under way too. To be called after
+    /// [`Self::prepare`].
     pub async fn run(mut self, shutdown: CancellationToken) {
-        self.publish_inline();
-        if matches!(self.settings.kind, SourceKind::Inline(_)) {
+        if !self.settings.kind.can_be_read() {
             shutdown.cancelled().await;
             return;
         }
@@ -148,7 +184,31 @@ impl KeyRefresher {
         if let Some(demand) = &self.demand {
             demand.ended(end, now);
         }
+        // Last: nobody who waits for a key waits for a disk.
+        if matches!(end, ReadEnd::Changed | ReadEnd::Unchanged) {
+            self.persist(now).await;
+        }
         self.schedule.wait(now)
+    }
+
+    /// Keeps the document in force for the next start. What that costs is told, and changes nothing else.
+    async fn persist(&mut self, fetched_at: UnixTime) {
+        let (Some(disk), Some(good)) = (&self.disk, &self.good) else { return };
+        let skipped = Reasons::of(&good.jwks.skipped);
+        let secret = [SkipReason::PrivateKey, SkipReason::SymmetricKey];
+        let outcome = if secret.into_iter().any(|reason| skipped.count(reason) > 0) {
+            Err("the document holds a private or symmetric key, which is not written".to_owned())
+        } else {
+            let record = Record {
+                body: good.content.clone(),
+                fetched_at,
+                etag: good.validators.etag().map(str::to_owned),
+                last_modified: good.validators.last_modified().map(str::to_owned),
+                freshness: good.freshness,
+            };
+            disk.save(&record).await.map_err(|error| error.to_string())
+        };
+        self.report.persisted(outcome);
     }
 
     /// Takes over what was read. A document that cannot be used leaves everything as it was, validators
@@ -200,7 +260,8 @@ impl KeyRefresher {
         }
         let parsed = self.reader.parse(content);
         self.judged = Some((digest, parsed.as_ref().map(|_| ()).map_err(Clone::clone)));
-        self.good = Some(Good { jwks: parsed?, validators, freshness });
+        let content = if self.disk.is_some() { content.to_vec() } else { Vec::new() };
+        self.good = Some(Good { jwks: parsed?, content, validators, freshness });
         Ok(())
     }
 

@@ -18,7 +18,7 @@ use url::Url;
 use super::super::key::{Algorithm, AlgorithmSet};
 use super::super::source::remote::HttpClient;
 use super::super::source::{RefreshSettings, file};
-use super::super::status::{Origin, SourceStatus};
+use super::super::status::{Origin, Persistence, SourceStatus};
 use super::super::store::{KeyLookup, SourceId};
 use super::super::testing::{ed25519_jwk, set};
 use super::*;
@@ -292,13 +292,122 @@ async fn inline_keys_are_there_before_anything_runs_and_never_age() {
     let document = set(&[ed25519_jwk("a")]);
     let jwks = Jwks::parse(document.as_bytes(), AlgorithmSet::ALL, 10).unwrap();
     let mut rig = Rig::new(SourceKind::Inline(jwks), |_| {});
-    rig.refresher.publish_inline();
+    rig.refresher.prepare().await;
     rig.clock.advance(DAY * 10_000);
     assert!(rig.has("a"));
     assert_eq!((rig.status().origin, rig.status().next_refresh), (Origin::Inline, None));
     let shutdown = CancellationToken::new();
     shutdown.cancel();
     rig.refresher.run(shutdown).await;
+}
+
+#[tokio::test]
+async fn keys_survive_a_restart_while_the_provider_is_down() {
+    let state = tempfile::tempdir().unwrap();
+    let validators = "ETag: \"1\"\r\nCache-Control: max-age=1000";
+    let script = [ok_with(validators, &["a"]), reply("304 Not Modified", "", "")];
+    let provider = Provider::start(script).await;
+    let mut before = Rig::url(&provider).with_state(state.path());
+    before.refresher.prepare().await;
+    assert!(before.is_unavailable("a"), "nothing was kept yet");
+    before.refresh().await;
+    before.clock.advance(HOUR);
+    before.refresh().await;
+    let confirmed = before.clock.now();
+    assert_eq!(before.status().persistence, Persistence::Kept);
+
+    let mut after = Rig::url(&provider).with_state(state.path());
+    after.clock.advance(HOUR * 20);
+    after.refresher.prepare().await;
+    assert!(after.has("a"));
+    let status = after.status();
+    assert_eq!((status.origin, status.last_success), (Origin::Disk, Some(confirmed)));
+    assert_eq!(
+        status.usable_until,
+        Some(confirmed.saturating_add(DAY)),
+        "a 304 renews it there too"
+    );
+    assert_eq!(after.refresher.schedule.due(), before_start(), "and the source is read at once");
+    after.refresh().await;
+    assert!(after.has("a") && after.error().contains("cannot be read"), "{}", after.error());
+    provider.plays(reply("304 Not Modified", "", ""));
+    after.refresh().await;
+    assert!(provider.requests()[2].to_lowercase().contains("if-none-match: \"1\""));
+    assert_eq!((after.status().origin, after.status().last_error), (Origin::Network, None));
+}
+
+#[tokio::test]
+async fn what_is_on_disk_is_judged_like_an_answer() {
+    let state = tempfile::tempdir().unwrap();
+    let provider = Provider::start([ok(&["a"])]).await;
+    Rig::url(&provider).with_state(state.path()).refresh().await;
+    let file = fs::read_dir(state.path().join("jwks")).unwrap().next().unwrap().unwrap().path();
+    let good = fs::read(&file).unwrap();
+
+    let mut too_old = Rig::url(&provider).with_state(state.path());
+    too_old.clock.advance(DAY + Duration::from_millis(1));
+    too_old.refresher.prepare().await;
+    assert!(too_old.is_unavailable("a"), "older than max_stale");
+
+    let rsa = Algorithm::Rs256;
+    let mut narrowed = Rig::url_with(&provider, |settings| {
+        settings.algorithms = AlgorithmSet::from_iter([rsa]);
+    });
+    narrowed = narrowed.with_state(state.path());
+    narrowed.refresher.prepare().await;
+    assert!(narrowed.is_unavailable("a"), "the algorithm is no longer accepted");
+
+    let mut elsewhere = Rig::url(&Provider::start([]).await).with_state(state.path());
+    elsewhere.refresher.prepare().await;
+    assert!(elsewhere.is_unavailable("a"), "another URL");
+
+    fs::write(&file, &good[..good.len() - 2]).unwrap();
+    let mut damaged = Rig::url(&provider).with_state(state.path());
+    damaged.refresher.prepare().await;
+    assert!(damaged.is_unavailable("a"), "damaged");
+    provider.plays(ok(&["b"]));
+    damaged.refresh().await;
+    assert!(damaged.has("b"), "and replaced by the next good one");
+    assert_eq!(damaged.status().persistence, Persistence::Kept);
+}
+
+#[tokio::test]
+async fn a_disk_that_does_not_work_costs_persistence_and_no_key() {
+    let directory = tempfile::tempdir().unwrap();
+    let state = directory.path().join("state");
+    fs::write(&state, "a file, not a directory").unwrap();
+    let provider = Provider::start([ok(&["a"]), ok(&["b"])]).await;
+    let mut rig = Rig::url(&provider).with_state(&state);
+    rig.refresher.prepare().await;
+    rig.refresh().await;
+    assert!(rig.has("a"));
+    assert_eq!((rig.status().failures, rig.status().last_error), (0, None));
+    let Persistence::Failed(error) = rig.status().persistence else { panic!("it cannot be kept") };
+    assert!(error.contains("cannot be written"), "{error}");
+    fs::remove_file(&state).unwrap();
+    rig.refresh().await;
+    assert!(rig.has("b"));
+    assert_eq!(rig.status().persistence, Persistence::Kept, "as soon as the disk works again");
+}
+
+#[tokio::test]
+async fn a_document_with_a_private_key_in_it_is_not_written_down() {
+    let state = tempfile::tempdir().unwrap();
+    let mut private = ed25519_jwk("private");
+    private["d"] = MARKER.into();
+    let body = set(&[ed25519_jwk("a"), private]);
+    let provider = Provider::start([reply("200 OK", "", &body)]).await;
+    let mut rig = Rig::url(&provider).with_state(state.path());
+    rig.refresh().await;
+    assert!(rig.has("a"));
+    let Persistence::Failed(error) = rig.status().persistence else { panic!("it is secret") };
+    assert!(error.contains("private or symmetric") && !error.contains(MARKER), "{error}");
+    assert_eq!(fs::read_dir(state.path()).unwrap().count(), 0);
+}
+
+/// What the clock of a new rig shows.
+fn before_start() -> UnixTime {
+    UnixTime::from_millis(1_000_000)
 }
 
 #[tokio::test]
@@ -461,6 +570,14 @@ impl Rig {
         Self::new(SourceKind::Url(url), change)
     }
 
+    /// The same with a `state_dir`.
+    fn with_state(mut self, state_dir: &Path) -> Self {
+        let settings = &self.refresher.settings;
+        let identity = settings.kind.identity(&settings.id.issuer).unwrap();
+        self.refresher.disk = Some(LastKnownGood::new(state_dir, &identity));
+        self
+    }
+
     fn new(kind: SourceKind, change: impl FnOnce(&mut SourceSettings)) -> Self {
         let id = SourceId { issuer: Label::new(0, "issuer"), source: Label::new(0, "0") };
         let mut settings = SourceSettings {
@@ -475,7 +592,7 @@ impl Rig {
         change(&mut settings);
         let store = Arc::new(KeyStore::new(&[1]));
         let board = Arc::new(StatusBoard::new([(id, settings.kind.location())]));
-        let clock = Arc::new(ManualClock::new(UnixTime::from_millis(1_000_000)));
+        let clock = Arc::new(ManualClock::new(before_start()));
         let refresher = KeyRefresher::new(
             settings,
             None,
@@ -483,6 +600,7 @@ impl Rig {
                 store: Arc::clone(&store),
                 board: Arc::clone(&board),
                 metrics: SourceMetrics::default(),
+                disk: None,
             },
             Arc::clone(&clock) as Arc<dyn Clock>,
         );

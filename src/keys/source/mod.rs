@@ -11,11 +11,13 @@ use std::time::Duration;
 
 use url::Url;
 
+use super::disk::SourceIdentity;
 use super::jwks::{DocumentError, Jwks};
 use super::key::AlgorithmSet;
 use super::status::Origin;
 use super::store::SourceId;
 use crate::telemetry::metrics::RefreshResult;
+use crate::util::label::Label;
 
 /// One source of one issuer.
 #[derive(Clone, Debug)]
@@ -49,6 +51,15 @@ impl SourceKind {
     /// Whether it can be read again; what is part of the configuration cannot.
     pub fn can_be_read(&self) -> bool {
         !matches!(self, Self::Inline(_))
+    }
+
+    /// What binds a document on disk to this source of `issuer`; `None` where keeping one is of no use.
+    pub fn identity(&self, issuer: &Label) -> Option<SourceIdentity> {
+        match self {
+            // The whole URL: only a digest of it is kept.
+            Self::Url(url) => Some(SourceIdentity::new(issuer.name(), "jwks_url", url.as_str())),
+            Self::File(_) | Self::Inline(_) => None,
+        }
     }
 
     /// Where its keys come from, in a word.

@@ -146,6 +146,22 @@ impl Validators {
         self.etag.is_none() && self.last_modified.is_none()
     }
 
+    /// From what [`Self::etag`] and [`Self::last_modified`] gave; what is no field value is left out.
+    pub fn new(etag: Option<&str>, last_modified: Option<&str>) -> Self {
+        let value = |text: Option<&str>| text.and_then(|text| HeaderValue::from_str(text).ok());
+        Self { etag: value(etag), last_modified: value(last_modified) }
+    }
+
+    /// The `ETag` field, if it is text.
+    pub fn etag(&self) -> Option<&str> {
+        self.etag.as_ref().and_then(|value| value.to_str().ok())
+    }
+
+    /// The `Last-Modified` field, if it is text.
+    pub fn last_modified(&self) -> Option<&str> {
+        self.last_modified.as_ref().and_then(|value| value.to_str().ok())
+    }
+
     fn of(headers: &HeaderMap) -> Self {
         let short = |name: HeaderName| {
             headers.get(name).filter(|value| value.len() <= MAX_VALIDATOR_BYTES).cloned()

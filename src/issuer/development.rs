@@ -45,7 +45,7 @@ impl Settings {
             issuer: format!("http://{address}"),
             audience: audience.into(),
             algorithm: Algorithm::Rs256,
-            max_age: Duration::from_secs(1),
+            max_age: Duration::from_secs(3),
             lifetime: Duration::from_secs(300),
         }
     }

@@ -9,7 +9,10 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use serde_json::json;
+use tempfile::TempDir;
 use tokio::net::TcpListener;
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::client;
@@ -58,6 +61,8 @@ pub(crate) enum DemoError {
     Token(#[from] TokenError),
     #[error("cannot start the runtime: {0}")]
     Runtime(#[source] io::Error),
+    #[error("cannot make a temporary directory: {0}")]
+    State(#[source] io::Error),
     #[error("cannot listen for signals: {0}")]
     Signals(#[source] io::Error),
 }
@@ -93,11 +98,27 @@ pub(super) struct Places {
     pub(super) upstream: SocketAddr,
 }
 
-/// Asks claimgate to stop, and learns that it has.
-#[derive(Clone, Debug, Default)]
+/// Asks claimgate to stop or to run, and learns whether it does.
+#[derive(Clone, Debug)]
 struct Switch {
-    stop: CancellationToken,
-    stopped: CancellationToken,
+    wanted: watch::Sender<bool>,
+    running: watch::Sender<bool>,
+}
+
+impl Switch {
+    fn on() -> Self {
+        Self { wanted: watch::Sender::new(true), running: watch::Sender::new(true) }
+    }
+
+    /// Waits until claimgate is wanted, or not.
+    async fn until_wanted(&self, wanted: bool) {
+        // The sender is `self`: it is not gone.
+        let _gone = self.wanted.subscribe().wait_for(|is| *is == wanted).await.is_err();
+    }
+
+    fn is_running(&self) -> bool {
+        *self.running.borrow()
+    }
 }
 
 impl World {
@@ -139,9 +160,18 @@ impl World {
 
     /// Stops claimgate alone, and waits until it has.
     pub(super) async fn stop_claimgate(&self) -> Result<(), DemoError> {
-        self.claimgate.stop.cancel();
-        let stopped = async || self.claimgate.stopped.is_cancelled();
+        self.claimgate.wanted.send_replace(false);
+        let stopped = async || !self.claimgate.is_running();
         Ok(wait_until("claimgate to stop", READY, stopped).await?)
+    }
+
+    /// Stops claimgate and starts it again in the same place, with nothing in memory.
+    pub(super) async fn restart_claimgate(&self) -> Result<(), DemoError> {
+        self.stop_claimgate().await?;
+        self.claimgate.wanted.send_replace(true);
+        let running = async || self.claimgate.is_running();
+        wait_until("claimgate to start again", READY, running).await?;
+        ready(self.places.admin).await
     }
 
     async fn start(options: &Options, parts: Parts) -> Result<Self, DemoError> {
@@ -160,7 +190,46 @@ impl World {
 struct Services {
     issuer: (DevelopmentIssuer, TcpListener),
     echo: (Echo, TcpListener),
-    claimgate: (Bound, Switch),
+    claimgate: Claimgate,
+}
+
+/// claimgate, and what it takes to start it again.
+struct Claimgate {
+    bound: Bound,
+    switch: Switch,
+    issuer: SocketAddr,
+    /// Its `state_dir`; gone with it.
+    state: TempDir,
+}
+
+impl Claimgate {
+    async fn bind(issuer: SocketAddr) -> Result<Self, DemoError> {
+        let state = tempfile::tempdir().map_err(DemoError::State)?;
+        let any = SocketAddr::from(([127, 0, 0, 1], 0));
+        let bound = App::bind(configuration(issuer, [any, any], state.path())?).await?;
+        Ok(Self { bound, switch: Switch::on(), issuer, state })
+    }
+
+    /// Runs while it is wanted, and again when it is wanted again.
+    async fn run(self, stop_all: &CancellationToken) -> Result<(), DemoError> {
+        let Self { mut bound, switch, issuer, state } = self;
+        loop {
+            let places = [bound.grpc_addr(), bound.admin_addr()];
+            let stop = CancellationToken::new();
+            let stopping = async {
+                let _stopped = stop_all.run_until_cancelled(switch.until_wanted(false)).await;
+                stop.cancel();
+                Ok(())
+            };
+            tokio::try_join!(bound.run(stop.clone()), stopping)?;
+            switch.running.send_replace(false);
+            if stop_all.run_until_cancelled(switch.until_wanted(true)).await.is_none() {
+                return Ok(());
+            }
+            bound = App::bind(configuration(issuer, places, state.path())?).await?;
+            switch.running.send_replace(true);
+        }
+    }
 }
 
 /// What the world keeps of the services.
@@ -179,22 +248,18 @@ impl Services {
         let (for_issuer, issuer_addr) = listen().await?;
         let (for_echo, upstream) = listen().await?;
         let issuer = DevelopmentIssuer::new(Settings::at(issuer_addr, AUDIENCE))?;
-        let bound = App::bind(configuration(issuer_addr)?).await?;
-        let (echo, claimgate) = (Echo::default(), Switch::default());
+        let claimgate = Claimgate::bind(issuer_addr).await?;
+        let echo = Echo::default();
         let parts = Parts {
             issuer: issuer.clone(),
             echo: echo.clone(),
-            claimgate: claimgate.clone(),
+            claimgate: claimgate.switch.clone(),
             issuer_addr,
-            grpc: bound.grpc_addr(),
-            admin: bound.admin_addr(),
+            grpc: claimgate.bound.grpc_addr(),
+            admin: claimgate.bound.admin_addr(),
             upstream,
         };
-        let services = Self {
-            issuer: (issuer, for_issuer),
-            echo: (echo, for_echo),
-            claimgate: (bound, claimgate),
-        };
+        let services = Self { issuer: (issuer, for_issuer), echo: (echo, for_echo), claimgate };
         Ok((services, parts))
     }
 
@@ -202,7 +267,6 @@ impl Services {
     async fn run(self, stop_all: CancellationToken) -> Result<(), DemoError> {
         let (issuer, for_issuer) = self.issuer;
         let (echo, for_echo) = self.echo;
-        let (bound, switch) = self.claimgate;
         let issuer = async {
             let ended = issuer.run(for_issuer, stop_all.clone()).await;
             ended.map_err(|error| DemoError::Service { what: "the identity provider", error })
@@ -211,18 +275,8 @@ impl Services {
             let ended = echo.run(for_echo, stop_all.clone()).await;
             ended.map_err(|error| DemoError::Service { what: "the upstream", error })
         };
-        let claimgate = async {
-            bound.run(switch.stop.clone()).await?;
-            switch.stopped.cancel();
-            Ok(())
-        };
-        // claimgate can be stopped alone, and stops with all.
-        let forward = async {
-            stop_all.cancelled().await;
-            switch.stop.cancel();
-            Ok(())
-        };
-        tokio::try_join!(issuer, echo, claimgate, forward).map(|_| ())
+        let claimgate = self.claimgate.run(&stop_all);
+        tokio::try_join!(issuer, echo, claimgate).map(|_| ())
     }
 }
 
@@ -250,15 +304,23 @@ async fn listen() -> Result<(TcpListener, SocketAddr), DemoError> {
     Ok((listener, bound))
 }
 
-fn configuration(issuer: SocketAddr) -> Result<Config, ConfigErrors> {
-    Config::from_yaml(&configuration_text(issuer), Path::new("."))
+fn configuration(
+    issuer: SocketAddr,
+    places: [SocketAddr; 2],
+    state_dir: &Path,
+) -> Result<Config, ConfigErrors> {
+    Config::from_yaml(&configuration_text(issuer, places, state_dir), Path::new("."))
 }
 
-fn configuration_text(issuer: SocketAddr) -> String {
+fn configuration_text(issuer: SocketAddr, places: [SocketAddr; 2], state_dir: &Path) -> String {
+    let [grpc, admin] = places;
+    // Quoted as JSON, which YAML reads: the directory is the system's choice.
+    let state_dir = json!(state_dir).to_string();
     CLAIMGATE
+        .replace("/var/lib/claimgate", &state_dir)
         .replace("127.0.0.1:9000", &issuer.to_string())
-        .replace("127.0.0.1:9191", "127.0.0.1:0")
-        .replace("127.0.0.1:9193", "127.0.0.1:0")
+        .replace("127.0.0.1:9191", &grpc.to_string())
+        .replace("127.0.0.1:9193", &admin.to_string())
 }
 
 #[cfg(test)]
@@ -268,11 +330,13 @@ mod tests {
     #[test]
     fn the_configuration_is_accepted_and_every_address_in_it_is_replaced() {
         let issuer = SocketAddr::from(([127, 0, 0, 1], 4711));
-        if let Err(errors) = configuration(issuer) {
+        let any = SocketAddr::from(([127, 0, 0, 1], 0));
+        let state = Path::new("/tmp/a b");
+        if let Err(errors) = configuration(issuer, [any, any], state) {
             panic!("{errors}");
         }
-        let text = configuration_text(issuer);
-        for written in ["9000", "9191", "9193"] {
+        let text = configuration_text(issuer, [any, any], state);
+        for written in ["9000", "9191", "9193", "/var/lib"] {
             assert!(!text.contains(written), "{written}");
         }
     }

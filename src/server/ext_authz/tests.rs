@@ -11,9 +11,11 @@ use crate::check::{Allowance, PolicySnapshot};
 use crate::config::Config;
 use crate::issuer::SigningKey;
 use crate::issuer::mint::mint;
-use crate::keys::key::Algorithm;
+use crate::keys::demand::{DemandSettings, ReadEnd};
+use crate::keys::jwks::Jwks;
+use crate::keys::key::{Algorithm, AlgorithmSet};
 use crate::keys::source::SourceKind;
-use crate::keys::store::{KeyStore, SourceKeys};
+use crate::keys::store::{KeyStore, SourceId, SourceKeys};
 use crate::proto::envoy::service::auth::v3::AttributeContext;
 use crate::proto::envoy::service::auth::v3::attribute_context::{HttpRequest, Request as Part};
 use crate::telemetry::metrics::MetricsSettings;
@@ -25,6 +27,8 @@ const NOW: i64 = 1_800_000_000;
 struct Fixture {
     key: SigningKey,
     service: ExtAuthz,
+    /// For those who wait for them; never read by anybody.
+    keys: Arc<KeyStore>,
 }
 
 impl Fixture {
@@ -51,7 +55,11 @@ impl Fixture {
         });
         let config = Config::from_yaml(&yaml.to_string(), Path::new(".")).unwrap();
         let keys = Arc::new(KeyStore::new(&[1]));
-        let demand = Arc::new(KeyDemand::new(1, &[], &keys));
+        let sources = config.sources.iter().map(|source| DemandSettings {
+            id: source.id.clone(),
+            wait: Duration::from_millis(150),
+        });
+        let demand = Arc::new(KeyDemand::new(1, &sources.collect::<Vec<_>>(), &keys));
         for source in &config.sources {
             if let SourceKind::Inline(jwks) = &source.kind {
                 keys.publish(&source.id, SourceKeys::new(jwks.clone(), None));
@@ -67,7 +75,7 @@ impl Fixture {
             rules: config.rules,
             tokens: config.tokens,
             verifier: Verifier::new(config.issuers, config.limits.token_bytes),
-            keys,
+            keys: Arc::clone(&keys),
             forward: config.forward,
         }));
         let clock = Arc::new(ManualClock::new(UnixTime::from_secs(NOW).unwrap()));
@@ -75,14 +83,18 @@ impl Fixture {
         let answers = AnswerSettings::default();
         let service =
             ExtAuthz::new(authorizer, demand, answers, max_concurrent, metrics, log, clock);
-        Self { key, service }
+        Self { key, service, keys }
     }
 
     fn token(&self) -> String {
+        self.token_by(&self.key)
+    }
+
+    fn token_by(&self, key: &SigningKey) -> String {
         let claims = json!({
             "iss": "https://accounts.example.com", "aud": "orders", "sub": "alice", "exp": NOW + 60,
         });
-        format!("Bearer {}", mint(&self.key, &claims).unwrap())
+        format!("Bearer {}", mint(key, &claims).unwrap())
     }
 
     async fn ask(&self, request: wire::CheckRequest) -> CheckResponse {
@@ -274,6 +286,75 @@ async fn a_caller_without_time_left_gets_no_check() {
             None => drop(allowed(answer)),
         }
     }
+}
+
+/// How long a check with a kid that nobody publishes took, by the paused clock, and why it was denied.
+async fn wait_for_a_missing_key(fixture: &Fixture, timeout: Option<&'static str>) -> Duration {
+    let stranger = SigningKey::generate(Algorithm::EdDsa).unwrap();
+    let authorization = fixture.token_by(&stranger);
+    let mut request =
+        Request::new(with_http(Some(get("/orders", &[("authorization", &authorization)]))));
+    if let Some(timeout) = timeout {
+        request.metadata_mut().insert("grpc-timeout", timeout.parse().unwrap());
+    }
+    let began = time::Instant::now();
+    let answer = fixture.service.check(request).await.unwrap().into_inner();
+    assert_eq!(denied_for(&answer), "unknown_kid");
+    began.elapsed()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_check_waits_for_a_missing_key_within_its_own_bound_and_its_callers_deadline() {
+    for (timeout, waited) in [
+        (None, 150),
+        (Some("10S"), 150),
+        (Some("100m"), 80),
+        (Some("90000u"), 70),
+        (Some("20m"), 0),
+        (Some("1n"), 0),
+        (Some("soon"), 150),
+        (Some("999999999S"), 150),
+    ] {
+        let took = wait_for_a_missing_key(&Fixture::new(), timeout).await;
+        // The timer counts whole milliseconds and rounds up.
+        let expected = Duration::from_millis(waited);
+        assert!(took >= expected && took <= expected + Duration::from_millis(2), "{timeout:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_key_that_arrives_while_a_check_waits_lets_it_pass() {
+    let fixture = Fixture::new();
+    let rotated = SigningKey::generate(Algorithm::EdDsa).unwrap();
+    let authorization = fixture.token_by(&rotated);
+    let source = SourceId { issuer: Label::new(0, "accounts"), source: Label::new(0, "0") };
+    let reader = fixture.service.demand.reader(&source).unwrap();
+    let arrives = async {
+        reader.asked().await;
+        reader.begins();
+        let document = json!({"keys": [fixture.key.public_jwk(), rotated.public_jwk()]});
+        let accepted = AlgorithmSet::from_iter([Algorithm::EdDsa]);
+        let jwks = Jwks::parse(document.to_string().as_bytes(), accepted, 10).unwrap();
+        fixture.keys.publish(&source, SourceKeys::new(jwks, None));
+        reader.ended(ReadEnd::Changed, UnixTime::from_secs(NOW).unwrap());
+    };
+    let asks = fixture.ask_http(get("/orders", &[("authorization", &authorization)]));
+    let (answer, ()) = tokio::join!(asks, arrives);
+    allowed(answer);
+    let found = r#"claimgate_jwks_unknown_kid_total{issuer="accounts",outcome="found"} 1"#;
+    assert!(fixture.service.metrics.render().contains(found));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_check_that_waits_counts_towards_the_limit() {
+    let fixture = Fixture::with_limit(1);
+    let asks = wait_for_a_missing_key(&fixture, None);
+    let meanwhile = async {
+        tokio::task::yield_now().await;
+        denied_for(&fixture.ask_http(get("/healthz", &[])).await)
+    };
+    let (_, meanwhile) = tokio::join!(asks, meanwhile);
+    assert_eq!(meanwhile, "overloaded");
 }
 
 #[tokio::test]

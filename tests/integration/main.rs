@@ -12,6 +12,7 @@ mod answers;
 mod explained;
 mod keys;
 mod lifecycle;
+mod process;
 
 #[path = "../support/logs.rs"]
 mod logs;

@@ -75,13 +75,27 @@ impl LastKnownGood {
     pub async fn save(&self, record: &Record) -> Result<(), DiskError> {
         let content = record::encode(&self.identity, record);
         let written = self.work(move |path| write(path, &content)).await;
-        written.map_err(|failure| DiskError::Write {
-            path: self.path.clone(),
-            error: match failure {
-                Failure::Io(error) => error,
-                Failure::Refused(refusal) => io::Error::other(refusal),
-            },
-        })
+        written.map_err(|failure| self.not_written(failure))
+    }
+
+    fn not_written(&self, failure: Failure) -> DiskError {
+        let error = match failure {
+            Failure::Io(error) => error,
+            Failure::Refused(refusal) => io::Error::other(refusal),
+        };
+        DiskError::Write { path: self.path.clone(), error }
+    }
+
+    /// Removes the record, if there is one.
+    ///
+    /// # Errors
+    /// It is still there.
+    pub async fn forget(&self) -> Result<(), DiskError> {
+        let removed = self.work(|path| match fs::remove_file(path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error.into()),
+            Ok(()) | Err(_) => Ok(()),
+        });
+        removed.await.map_err(|failure| self.not_written(failure))
     }
 
     /// The record, if there is one that may be used at `now`: at most `max_stale` old, if there is such a limit, with

@@ -131,7 +131,9 @@ impl KeyRefresher {
         self.report.persisted(Ok(()));
         let etag = record.etag.as_deref();
         let validators = Validators::new(etag, record.last_modified.as_deref());
-        let (content, freshness) = (record.body, record.freshness);
+        // It was written under other bounds, perhaps.
+        let freshness = record.freshness.min(self.settings.refresh.max);
+        let content = record.body;
         self.good = Some(Good { jwks, content, validators, freshness });
     }
 
@@ -197,7 +199,12 @@ impl KeyRefresher {
         let skipped = Reasons::of(&good.jwks.skipped);
         let secret = [SkipReason::PrivateKey, SkipReason::SymmetricKey];
         let outcome = if secret.into_iter().any(|reason| skipped.count(reason) > 0) {
-            Err("the document holds a private or symmetric key, which is not written".to_owned())
+            // What is there is older, and may hold keys that this document has withdrawn.
+            disk.forget()
+                .await
+                .map_err(|error| error.to_string())
+                .and(Err("the document holds a private or symmetric key, which is not written"
+                    .to_owned()))
         } else {
             let record = Record {
                 body: good.content.clone(),

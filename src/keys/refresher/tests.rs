@@ -396,13 +396,15 @@ async fn a_document_with_a_private_key_in_it_is_not_written_down() {
     let mut private = ed25519_jwk("private");
     private["d"] = MARKER.into();
     let body = set(&[ed25519_jwk("a"), private]);
-    let provider = Provider::start([reply("200 OK", "", &body)]).await;
+    let provider = Provider::start([ok(&["withdrawn"]), reply("200 OK", "", &body)]).await;
     let mut rig = Rig::url(&provider).with_state(state.path());
     rig.refresh().await;
-    assert!(rig.has("a"));
+    rig.refresh().await;
+    assert!(rig.has("a") && !rig.has("withdrawn"));
     let Persistence::Failed(error) = rig.status().persistence else { panic!("it is secret") };
     assert!(error.contains("private or symmetric") && !error.contains(MARKER), "{error}");
-    assert_eq!(fs::read_dir(state.path()).unwrap().count(), 0);
+    let kept = fs::read_dir(state.path().join("jwks")).unwrap().count();
+    assert_eq!(kept, 0, "nor does the older one bring back what is withdrawn");
 }
 
 /// What the clock of a new rig shows.

@@ -1,0 +1,92 @@
+//! The binary as a process: what signals do. Everything else about the service is tried in this process.
+
+use std::io::{BufRead as _, BufReader};
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::thread;
+
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::{Value, json};
+
+use crate::provider::Provider;
+use crate::service::{PATIENCE, eventually};
+
+// The provider runs beside the test, which blocks while it reads the log.
+#[tokio::test(flavor = "multi_thread")]
+async fn sighup_has_the_keys_read_again_and_sigterm_ends_in_good_order() {
+    let provider = Provider::start().await;
+    let mut config = provider.config();
+    // No schedule reads within the time of this test; the provider asks for a second and gets an hour.
+    config["issuers"][0]["refresh"] = json!({"interval": "1h", "min": "1h"});
+    let mut process = Process::serve(&config);
+    process.until_logged("ready");
+    provider.issuer.set_down(true);
+    process.signal(Signal::HUP);
+    eventually("read again", async || provider.issuer.withheld() > 0).await;
+    process.until_logged("SIGHUP: reading keys again");
+    process.signal(Signal::TERM);
+    process.until_logged("ended");
+    assert!(process.child.wait().unwrap().success());
+}
+
+/// A running claimgate, ended with this.
+struct Process {
+    child: Child,
+    log: Receiver<String>,
+    _directory: tempfile::TempDir,
+}
+
+impl Process {
+    fn serve(config: &Value) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("claimgate.yaml");
+        let mut config = config.clone();
+        config["listen"] = json!({"grpc": "127.0.0.1:0", "admin": "127.0.0.1:0"});
+        std::fs::write(&file, config.to_string()).unwrap();
+        let mut child = Command::new(env!("CARGO_BIN_EXE_claimgate"))
+            .args(["serve", "--drain-delay", "0", "--config"])
+            .arg(&file)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let stderr = BufReader::new(child.stderr.take().unwrap());
+        let (send, log) = channel();
+        let _ends_with_the_process = thread::spawn(move || {
+            for line in stderr.lines().map_while(Result::ok) {
+                if send.send(line).is_err() {
+                    return;
+                }
+            }
+        });
+        Self { child, log, _directory: directory }
+    }
+
+    /// Reads the log up to a line with this message. A process that ends without it fails the test.
+    fn until_logged(&self, message: &str) {
+        let mut seen = String::new();
+        loop {
+            let line = self.log.recv_timeout(PATIENCE);
+            let line = line.unwrap_or_else(|_| panic!("it never said {message:?}:\n{seen}"));
+            seen.push_str(&line);
+            seen.push('\n');
+            let line: Value = serde_json::from_str(&line).unwrap();
+            if line["fields"]["message"] == message || line["message"] == message {
+                return;
+            }
+        }
+    }
+
+    fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.child), signal).unwrap();
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // Gone already, or gone now.
+        let _gone = self.child.kill().is_err();
+        let _gone = self.child.wait().is_err();
+    }
+}

@@ -9,8 +9,9 @@ use serde_json::{Value, json};
 
 use crate::keys::jwks::{DocumentError, Examined, SkipReason, SkippedKey};
 use crate::keys::key::{Family, VerificationKey};
-use crate::keys::schedule;
+use crate::keys::schedule::{self, Cause, Schedule};
 use crate::keys::source::{RefreshSettings, SourceError, file};
+use crate::util::clock::UnixTime;
 
 /// Characters of a `kid` or a header in text.
 const MAX_SHOWN: usize = 120;
@@ -236,9 +237,16 @@ impl Refresh {
     }
 }
 
-/// When it would be read again: at the earliest, on average, at the latest.
+/// When it would be read again: at the earliest, on average, at the latest. The first time after a start is sooner.
 fn planned(freshness: Duration) -> [Duration; 3] {
-    [0.0, 0.5, 1.0].map(|draw| schedule::refresh_after(freshness, draw))
+    let now = UnixTime::from_millis(0);
+    [0.0, 0.5, 1.0].map(|draw| {
+        let mut schedule = Schedule::new(now);
+        for _start_and_later in 0..2 {
+            schedule.succeeded(now, Cause::Due, freshness, draw);
+        }
+        schedule.wait(now)
+    })
 }
 
 /// `4m48s`.

@@ -3,6 +3,7 @@
 
 pub mod check;
 pub mod demo;
+pub mod jwks;
 pub mod serve;
 
 use std::ffi::OsString;
@@ -24,6 +25,8 @@ enum Command {
     /// Check a configuration: print every mistake, or what was read.
     Check(check::Args),
     Demo(demo::Args),
+    /// Look into a JWK Set.
+    Jwks(jwks::Args),
 }
 
 /// Does what `args`, the program's name first, ask for.
@@ -33,6 +36,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
             Command::Serve(args) => serve::run(&args),
             Command::Check(args) => check::run(&args),
             Command::Demo(args) => demo::run(args),
+            Command::Jwks(args) => jwks::run(&args),
         },
         Err(error) => {
             // Help and version come here too, with the exit code 0. Nobody is left to tell if printing fails.

@@ -10,6 +10,7 @@
 
 mod answers;
 mod explained;
+mod jwks_fetch;
 mod keys;
 mod lifecycle;
 mod process;

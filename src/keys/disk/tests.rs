@@ -1,3 +1,5 @@
+//! What a kept record survives, and everything that it is refused for.
+
 use std::fs::Permissions;
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::{PermissionsExt as _, symlink};

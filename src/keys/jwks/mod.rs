@@ -35,6 +35,29 @@ impl Jwks {
         accepted: AlgorithmSet,
         max_keys: usize,
     ) -> Result<Self, DocumentError> {
+        Examined::parse(document, accepted, max_keys)?.usable()
+    }
+}
+
+/// What a JWK Set document holds, usable or not: for people who want to know why it is not.
+#[derive(Clone, Debug)]
+pub struct Examined {
+    /// The usable keys, perhaps none.
+    pub keys: Vec<Arc<VerificationKey>>,
+    /// What was passed over, and why.
+    pub skipped: Vec<SkippedKey>,
+}
+
+impl Examined {
+    /// Reads a document as [`Jwks::parse`] does.
+    ///
+    /// # Errors
+    /// The same, but not when every key is passed over.
+    pub fn parse(
+        document: &[u8],
+        accepted: AlgorithmSet,
+        max_keys: usize,
+    ) -> Result<Self, DocumentError> {
         let members = RawMembers::parse(document).map_err(DocumentError::NotJson)?;
         let keys = members.get("keys").ok_or(DocumentError::NoKeys)?;
         let entries = json::raw_elements(keys.get()).map_err(|_| DocumentError::NoKeys)?;
@@ -50,10 +73,18 @@ impl Jwks {
             }
         }
         let keys = without_ambiguous(&kept, &mut skipped);
-        if keys.is_empty() {
-            return Err(DocumentError::NoUsableKey(Reasons::of(&skipped)));
-        }
         Ok(Self { keys, skipped })
+    }
+
+    /// The document as something to verify with.
+    ///
+    /// # Errors
+    /// There is no usable key.
+    pub fn usable(self) -> Result<Jwks, DocumentError> {
+        if self.keys.is_empty() {
+            return Err(DocumentError::NoUsableKey(Reasons::of(&self.skipped)));
+        }
+        Ok(Jwks { keys: self.keys, skipped: self.skipped })
     }
 }
 

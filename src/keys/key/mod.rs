@@ -278,6 +278,11 @@ impl VerificationKey {
         self.family
     }
 
+    /// The length of its signatures in octets, which for RSA is that of the modulus.
+    pub fn signature_bytes(&self) -> usize {
+        self.signature_bytes
+    }
+
     /// Whether the key may verify `algorithm`.
     pub fn supports(&self, algorithm: Algorithm) -> bool {
         self.parsed.iter().any(|(candidate, _)| *candidate == algorithm)

@@ -200,11 +200,10 @@ impl KeyRefresher {
         let secret = [SkipReason::PrivateKey, SkipReason::SymmetricKey];
         let outcome = if secret.into_iter().any(|reason| skipped.count(reason) > 0) {
             // What is there is older, and may hold keys that this document has withdrawn.
-            disk.forget()
-                .await
-                .map_err(|error| error.to_string())
-                .and(Err("the document holds a private or symmetric key, which is not written"
-                    .to_owned()))
+            disk.forget().await.map_err(|error| error.to_string()).and_then(|()| {
+                Err("the document holds a private or symmetric key, which is not written"
+                    .to_owned())
+            })
         } else {
             let record = Record {
                 body: good.content.clone(),

@@ -3,6 +3,12 @@
 //! A bad *entry* is skipped and counted with a reason, the rest is kept: providers publish keys of types
 //! that nobody here can use. A bad *document* is refused whole, so that an error page never replaces a
 //! good key set. Sources call [`Jwks::parse`] on whatever they fetched, whatever said it was.
+//!
+//! Documents on this machine may have two other forms, which end in the same checks: [`keyset`], a map of key
+//! IDs, and [`pem`].
+
+mod keyset;
+mod pem;
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -64,10 +70,57 @@ impl Examined {
         if entries.len() > max_keys {
             return Err(DocumentError::TooManyKeys { found: entries.len(), limit: max_keys });
         }
+        Self::collect(entries.into_iter().map(|entry| parse_entry(entry, None, accepted)))
+    }
+
+    /// Reads a document that lies on this machine: a JWK Set, or a keyset, told apart by `keys` being an object.
+    ///
+    /// # Errors
+    /// As for [`Self::parse`]; a keyset whose `active_kid` is none of its keys.
+    pub fn parse_local(
+        document: &[u8],
+        accepted: AlgorithmSet,
+        max_keys: usize,
+    ) -> Result<Self, DocumentError> {
+        let members = RawMembers::parse(document).map_err(DocumentError::NotJson)?;
+        match members.get("keys") {
+            Some(keys) if keys.get().starts_with('{') => {
+                Self::collect(keyset::entries(&members, keys, accepted, max_keys)?)
+            }
+            Some(_) | None => Self::parse(document, accepted, max_keys),
+        }
+    }
+
+    /// Reads public keys in PEM. Each is called `kid`, which fits one only, else its RFC 7638 thumbprint.
+    ///
+    /// # Errors
+    /// Not PEM, a private key in it, more than `max_keys` blocks, `kid` given for several, or no usable key.
+    pub fn parse_pem(
+        document: &[u8],
+        kid: Option<&str>,
+        accepted: AlgorithmSet,
+        max_keys: usize,
+    ) -> Result<Self, DocumentError> {
+        let blocks = pem::blocks(document)?;
+        if blocks.iter().any(|block| matches!(block, Err(SkipReason::PrivateKey))) {
+            return Err(DocumentError::PrivateKey);
+        }
+        if blocks.len() > max_keys {
+            return Err(DocumentError::TooManyKeys { found: blocks.len(), limit: max_keys });
+        }
+        if kid.is_some() && blocks.len() > 1 {
+            return Err(DocumentError::OneKidForSeveral(blocks.len()));
+        }
+        Self::collect(blocks.into_iter().map(|block| pem::keys(block, kid, accepted)))
+    }
+
+    fn collect(
+        entries: impl IntoIterator<Item = Result<Vec<VerificationKey>, SkippedKey>>,
+    ) -> Result<Self, DocumentError> {
         let mut kept = Vec::new();
         let mut skipped = Vec::new();
         for entry in entries {
-            match parse_entry(entry, accepted) {
+            match entry {
                 Ok(keys) => kept.extend(keys.into_iter().map(Arc::new)),
                 Err(skip) => skipped.push(skip),
             }
@@ -108,9 +161,12 @@ pub enum SkipReason {
     DuplicateKid,
     /// Not a valid key of its type.
     InvalidKey,
+    /// A keyset calls it otherwise than its own `kid` does.
+    KidMismatch,
     /// Not an object, a wrong type, a missing or repeated member, bad base64url.
     Malformed,
-    /// `use` is not `sig`, or `key_ops` lacks `verify` (RFC 7517 §4.2, §4.3).
+    /// `use` is not `sig`, or `key_ops` lacks `verify` (RFC 7517 §4.2, §4.3); a certificate whose key usage
+    /// lacks `digitalSignature` (RFC 5280 §4.2.1.3).
     NotForVerification,
     /// A private key was published. Its material is not looked at.
     PrivateKey,
@@ -124,11 +180,12 @@ pub enum SkipReason {
 
 impl SkipReason {
     /// Every reason, for metrics.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::AlgorithmNotAccepted,
         Self::AlgorithmMismatch,
         Self::DuplicateKid,
         Self::InvalidKey,
+        Self::KidMismatch,
         Self::Malformed,
         Self::NotForVerification,
         Self::PrivateKey,
@@ -144,6 +201,7 @@ impl SkipReason {
             Self::AlgorithmMismatch => "algorithm_mismatch",
             Self::DuplicateKid => "duplicate_kid",
             Self::InvalidKey => "invalid_key",
+            Self::KidMismatch => "kid_mismatch",
             Self::Malformed => "malformed",
             Self::NotForVerification => "not_for_verification",
             Self::PrivateKey => "private_key",
@@ -184,6 +242,18 @@ pub enum DocumentError {
     /// The array is empty or every entry was skipped.
     #[error("no usable key ({0})")]
     NoUsableKey(Reasons),
+    /// A keyset without an `active_kid`, or with one that it has no key of.
+    #[error("\"active_kid\" is missing or names none of the \"keys\"")]
+    ActiveKid,
+    /// Not PEM (RFC 7468), or cut off.
+    #[error("not PEM: {0}")]
+    NotPem(&'static str),
+    /// A private key beside public ones, in a file that was given as a public key.
+    #[error("a private key (not shown), only public keys are accepted")]
+    PrivateKey,
+    /// One `kid` is configured, and there are several keys.
+    #[error("{0} keys, a kid can be given to one only")]
+    OneKidForSeveral(usize),
 }
 
 /// How often each reason occurred.
@@ -219,16 +289,21 @@ impl fmt::Display for Reasons {
     }
 }
 
-/// One entry becomes one key, or two when an RSA key without `alg` may be used with either padding.
+/// One entry becomes one key, or two when an RSA key without `alg` may be used with either padding. `given` is
+/// what something around it calls the key.
 fn parse_entry(
     entry: &RawValue,
+    given: Option<&str>,
     accepted: AlgorithmSet,
 ) -> Result<Vec<VerificationKey>, SkippedKey> {
     let skip = |kid: Option<&str>, reason| SkippedKey { kid: kid.map(Into::into), reason };
     let jwk = RawMembers::parse(entry.get().as_bytes());
-    let jwk = Jwk(jwk.map_err(|_| skip(None, SkipReason::Malformed))?);
-    let kid = jwk.optional("kid").map_err(|reason| skip(None, reason))?;
-    let kid = kid.as_deref();
+    let jwk = Jwk(jwk.map_err(|_| skip(given, SkipReason::Malformed))?);
+    let own = jwk.optional("kid").map_err(|reason| skip(given, reason))?;
+    let kid = given.or(own.as_deref());
+    if own.is_some() && own.as_deref() != kid {
+        return Err(skip(given, SkipReason::KidMismatch));
+    }
     if kid.is_some_and(|kid| kid.is_empty() || kid.len() > MAX_KID_BYTES) {
         return Err(skip(None, SkipReason::Malformed));
     }

@@ -38,11 +38,13 @@ const SIDEWAYS: [(&str, &[&str]); 1] = [("token", &["keys::key", "keys::store"])
 const ONLY: [(&str, &[&str]); 1] = [("main", &["cli"])];
 
 /// Who may know a thing: paths, and the files or folders (without `.rs`) that may name them.
-const KNOWN_BY: [(&str, &[&str]); 6] = [
+const KNOWN_BY: [(&str, &[&str]); 8] = [
     ("crate::proto", &["server/ext_authz", "server/codec"]),
     ("reqwest", &["keys/source/remote", "cli/demo"]),
     ("jsonwebtoken", &["token", "keys", "issuer"]),
     ("aws_lc_rs", &["token", "keys", "issuer"]),
+    ("notify", &["util/watch"]),
+    ("x509_cert", &["keys/jwks/pem"]),
     ("tokio::spawn", &["app/tasks"]),
     ("tokio::task::spawn", &["app/tasks"]),
 ];

@@ -9,6 +9,7 @@ mod scalar;
 #[cfg(test)]
 mod tests;
 
+use std::ffi::OsString;
 use std::io::Read as _;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -54,8 +55,21 @@ impl Config {
     /// # Errors
     /// Every mistake in it.
     pub fn from_yaml(text: &str, base_dir: &Path) -> Result<Self, ConfigErrors> {
+        Self::from_yaml_in(text, base_dir, &|name| std::env::var_os(name))
+    }
+
+    /// The same with another environment than the process': what `jwks_env` and `command_env` name is looked
+    /// up with `environment`.
+    ///
+    /// # Errors
+    /// Every mistake in it.
+    pub fn from_yaml_in(
+        text: &str,
+        base_dir: &Path,
+        environment: &dyn Fn(&str) -> Option<OsString>,
+    ) -> Result<Self, ConfigErrors> {
         let (raw, report) = read::read(text)?;
-        compile::compile(raw, report, base_dir)
+        compile::compile(raw, report, base_dir, environment)
     }
 
     /// Reads the configuration in `file`. Relative paths in it are relative to its directory.

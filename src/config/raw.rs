@@ -8,7 +8,9 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::Profile;
-use super::scalar::{Anyone, ClaimPath, Count, JsonFormat, List, Mapping, MaxStale, Size, Text};
+use super::scalar::{
+    Anyone, ClaimPath, Count, JsonFormat, List, Mapping, MaxStale, RawDiscovery, Size, Text,
+};
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -56,7 +58,13 @@ pub(super) struct RawRequiredClaims {
 #[serde(default, deny_unknown_fields)]
 pub(super) struct RawKeySource {
     pub(super) jwks_url: Option<String>,
+    pub(super) discovery: Option<Text<RawDiscovery>>,
     pub(super) jwks_file: Option<String>,
+    pub(super) pem_file: Option<String>,
+    pub(super) kid: Option<String>,
+    pub(super) command: Option<List<String>>,
+    pub(super) command_env: Option<List<String>>,
+    pub(super) jwks_env: Option<String>,
     pub(super) jwks: Option<Value>,
 }
 
@@ -69,6 +77,11 @@ pub(super) struct RawRefresh {
     pub(super) max_stale: Option<Text<MaxStale>>,
     pub(super) timeout: Option<Text<Duration>>,
     pub(super) unknown_kid_wait: Option<Text<Duration>>,
+    pub(super) ca_file: Option<String>,
+    pub(super) client_cert_file: Option<String>,
+    pub(super) client_key_file: Option<String>,
+    pub(super) bearer_token_file: Option<String>,
+    pub(super) proxy: Option<String>,
 }
 
 #[derive(Debug, Default, Deserialize)]

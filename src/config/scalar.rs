@@ -21,6 +21,10 @@ pub(super) trait Scalar: Sized {
     fn from_number(_number: u64) -> Option<Self> {
         None
     }
+    /// Reads `true` or `false`, where one of them makes sense.
+    fn from_bool(_flag: bool) -> Option<Self> {
+        None
+    }
 }
 
 /// A leaf that holds a [`Scalar`].
@@ -45,6 +49,10 @@ impl<S: Scalar> Visitor<'_> for TextVisitor<S> {
     fn visit_str<E: de::Error>(self, text: &str) -> Result<Self::Value, E> {
         let value = S::parse(text).map(Text);
         value.ok_or_else(|| E::invalid_value(Unexpected::Str(text), &self))
+    }
+
+    fn visit_bool<E: de::Error>(self, flag: bool) -> Result<Self::Value, E> {
+        S::from_bool(flag).map(Text).ok_or_else(|| E::invalid_type(Unexpected::Bool(flag), &self))
     }
 
     fn visit_u64<E: de::Error>(self, number: u64) -> Result<Self::Value, E> {
@@ -231,6 +239,27 @@ impl Scalar for Count {
 
     fn from_number(number: u64) -> Option<Self> {
         usize::try_from(number).ok().map(Self)
+    }
+}
+
+/// `discovery`: where the issuer's metadata is.
+#[derive(Clone, Debug)]
+pub(super) enum RawDiscovery {
+    /// Where the standards have it.
+    OfIssuer,
+    /// At this URL.
+    At(String),
+}
+
+impl Scalar for RawDiscovery {
+    const EXPECTED: &'static str = "true, or the URL of a discovery document";
+
+    fn parse(text: &str) -> Option<Self> {
+        Some(Self::At(text.to_owned()))
+    }
+
+    fn from_bool(flag: bool) -> Option<Self> {
+        flag.then_some(Self::OfIssuer)
     }
 }
 

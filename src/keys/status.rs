@@ -16,6 +16,10 @@ pub enum Origin {
     Network,
     /// Read from a file.
     File,
+    /// Printed by a program.
+    Command,
+    /// Read from an environment variable.
+    Environment,
     /// Part of the configuration.
     Inline,
     /// Kept on disk by an earlier run, and not confirmed by the source since.
@@ -40,6 +44,8 @@ impl Origin {
             Self::None => "none",
             Self::Network => "network",
             Self::File => "file",
+            Self::Command => "command",
+            Self::Environment => "environment",
             Self::Inline => "inline",
             Self::Disk => "disk",
         }
@@ -51,7 +57,7 @@ impl Origin {
 pub struct SourceStatus {
     /// Which source.
     pub id: SourceId,
-    /// What it is: a URL without userinfo and query, a path, or `inline`.
+    /// What it is: see [`super::source::SourceKind::location`].
     pub location: String,
     /// Where the keys in force came from.
     pub origin: Origin,

@@ -5,3 +5,4 @@ pub mod clock;
 pub mod fs;
 pub mod json;
 pub mod label;
+pub mod watch;

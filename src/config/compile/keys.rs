@@ -1,20 +1,23 @@
-//! `issuers[].keys` and `issuers[].refresh`: where an issuer's keys come from, and when. No source is read
-//! here but an inline one. What a document may hold that is secret is never quoted.
+//! `issuers[].keys`: where an issuer's keys come from. No source is read here but those that are part of the
+//! configuration, which are [`super::documents`]' part.
 
-use std::time::Duration;
+use std::path::PathBuf;
 
-use serde_json::Value;
 use url::Url;
 
 use super::Compiler;
 use crate::config::raw::{RawKeySource, RawRefresh};
-use crate::config::report::{Path, describe, quote};
-use crate::config::scalar::{List, Mapping, MaxStale, Text};
-use crate::keys::jwks::Jwks;
-use crate::keys::source::{RefreshSettings, SourceKind, SourceSettings};
+use crate::config::report::{Path, quote};
+use crate::config::scalar::{List, Mapping, RawDiscovery, Text};
+use crate::keys::key::MAX_KID_BYTES;
+use crate::keys::source::command::{Command, SEARCH_PATH};
+use crate::keys::source::discovery::Discovery;
+use crate::keys::source::{SourceKind, SourceSettings, UrlError, key_url};
 use crate::keys::store::SourceId;
 use crate::token::Issuer;
 use crate::util::label::Label;
+
+const KINDS: &str = "one of jwks_url, discovery, jwks_file, pem_file, command, jwks_env, jwks";
 
 type RawKeys = (Option<List<Mapping<RawKeySource>>>, Option<Mapping<RawRefresh>>);
 
@@ -26,18 +29,19 @@ impl Compiler<'_> {
         (keys, refresh): RawKeys,
         issuer: &Issuer,
     ) -> Vec<SourceSettings> {
-        const EXPECTED: &str = "a list with at least one of jwks_url, jwks_file, jwks";
-        let refresh = self.refresh(&path.key("refresh"), refresh);
+        let refresh_path = path.key("refresh");
+        let refresh = self.refresh(&refresh_path, refresh);
         let path = path.key("keys");
         let Some(List(list)) = keys else {
-            self.report.missing(&path, EXPECTED);
+            self.report.missing(&path, format!("a list with at least {KINDS}"));
             return Vec::new();
         };
-        self.not_empty(&path, list.len(), EXPECTED);
+        self.not_empty(&path, list.len(), &format!("a list with at least {KINDS}"));
         let mut sources = Vec::with_capacity(list.len());
         for (index, raw) in list.into_iter().enumerate() {
             let Some(Mapping(raw)) = raw else { continue };
             let Some(kind) = self.source(&path.index(index), raw, issuer) else { continue };
+            self.check_bearer(&refresh_path, &refresh.http, &kind);
             let source = Label::new(index, &index.to_string());
             sources.push(SourceSettings {
                 id: SourceId { issuer: issuer.label.clone(), source },
@@ -52,189 +56,133 @@ impl Compiler<'_> {
     }
 
     fn source(&mut self, path: &Path, raw: RawKeySource, issuer: &Issuer) -> Option<SourceKind> {
-        match (raw.jwks_url, raw.jwks_file, raw.jwks) {
-            (Some(url), None, None) => self.url(&path.key("jwks_url"), &url).map(SourceKind::Url),
-            (None, Some(file), None) => {
-                if file.is_empty() {
-                    let path = path.key("jwks_file");
-                    self.report.wrong(&path, "an empty string", "the path of a JWK Set file");
-                }
-                Some(SourceKind::File(self.base_dir.join(file)))
+        let kinds = [
+            ("jwks_url", raw.jwks_url.is_some()),
+            ("discovery", raw.discovery.is_some()),
+            ("jwks_file", raw.jwks_file.is_some()),
+            ("pem_file", raw.pem_file.is_some()),
+            ("command", raw.command.is_some()),
+            ("jwks_env", raw.jwks_env.is_some()),
+            ("jwks", raw.jwks.is_some()),
+        ];
+        let given: Vec<&str> =
+            kinds.iter().filter(|(_, given)| *given).map(|(kind, _)| *kind).collect();
+        if given.len() > 1 {
+            let expected = "exactly one: write each source as an entry of its own";
+            self.report.wrong(path, given.join(" and "), expected);
+            return None;
+        }
+        if raw.kid.is_some() && raw.pem_file.is_none() {
+            let expected = "a kid only beside pem_file: a JWK brings its own";
+            self.report.wrong(&path.key("kid"), "one without a pem_file", expected);
+        }
+        if raw.command_env.is_some() && raw.command.is_none() {
+            let path = path.key("command_env");
+            self.report.wrong(&path, "one without a command", "it only beside command");
+        }
+        if let Some(url) = raw.jwks_url {
+            self.url(&path.key("jwks_url"), &url).map(SourceKind::Url)
+        } else if let Some(Text(discovery)) = raw.discovery {
+            self.discovery(&path.key("discovery"), discovery, issuer).map(SourceKind::Discovery)
+        } else if let Some(file) = raw.jwks_file {
+            Some(SourceKind::File(self.file(&path.key("jwks_file"), &file, "a JWK Set file")))
+        } else if let Some(file) = raw.pem_file {
+            let file = self.file(&path.key("pem_file"), &file, "a PEM file of public keys");
+            self.kid(&path.key("kid"), raw.kid.as_deref());
+            Some(SourceKind::Pem { path: file, kid: raw.kid })
+        } else if let Some(command) = raw.command {
+            self.command(path, command, raw.command_env).map(SourceKind::Command)
+        } else if let Some(name) = raw.jwks_env {
+            self.environment(&path.key("jwks_env"), name, issuer)
+        } else if let Some(jwks) = raw.jwks {
+            self.inline(&path.key("jwks"), &jwks, issuer)
+        } else {
+            if !self.report.has_in(path) {
+                self.report.missing(path, KINDS);
             }
-            (None, None, Some(jwks)) => self.inline(&path.key("jwks"), &jwks, issuer),
-            (None, None, None) => {
-                if !self.report.has_in(path) {
-                    self.report.missing(path, "one of jwks_url, jwks_file, jwks");
-                }
-                None
+            None
+        }
+    }
+
+    fn discovery(&mut self, path: &Path, raw: RawDiscovery, issuer: &Issuer) -> Option<Discovery> {
+        let accepts_http = !self.is_production();
+        match raw {
+            RawDiscovery::At(text) => {
+                let url = self.url(path, &text)?;
+                Some(Discovery::at(url, &issuer.issuer, accepts_http))
             }
-            (_, _, _) => {
-                let expected = "exactly one: write each source as an entry of its own";
-                self.report.wrong(path, "several of jwks_url, jwks_file, jwks", expected);
-                None
+            // That there is no issuer has been said where it belongs.
+            RawDiscovery::OfIssuer if issuer.issuer.is_empty() => None,
+            RawDiscovery::OfIssuer => {
+                let discovery = Discovery::of_issuer(&issuer.issuer, accepts_http);
+                if discovery.is_err() {
+                    let found = format!("true for the issuer {}", quote(&issuer.issuer));
+                    let expected = "an issuer that is an https URL (http only in profile: development), \
+                                    or the URL of its discovery document";
+                    self.report.wrong(path, found, expected);
+                }
+                discovery.ok()
             }
         }
+    }
+
+    fn kid(&mut self, path: &Path, kid: Option<&str>) {
+        let found = match kid {
+            Some("") => "an empty string".to_owned(),
+            Some(kid) if kid.len() > MAX_KID_BYTES => format!("{} bytes", kid.len()),
+            Some(_) | None => return,
+        };
+        self.report.wrong(path, found, format!("1 to {MAX_KID_BYTES} bytes"));
+    }
+
+    fn command(
+        &mut self,
+        path: &Path,
+        List(argv): List<String>,
+        inherits: Option<List<String>>,
+    ) -> Option<Command> {
+        let inherits = inherits.map(|List(list)| list).unwrap_or_default();
+        let inherits = self.strings(&path.key("command_env"), inherits);
+        for (index, name) in inherits.iter().enumerate() {
+            let path = path.key("command_env").index(index);
+            if (self.environment)(name).is_none() && !self.report.has(&path) {
+                let expected = "the name of an environment variable that is set";
+                self.report.wrong(&path, quote(name), expected);
+            }
+        }
+        let path = path.key("command");
+        self.not_empty(&path, argv.len(), "a program and its arguments, each an element");
+        let is_whole = argv.iter().all(Option::is_some);
+        let mut argv = argv.into_iter().flatten();
+        let program = argv.next()?;
+        if program.is_empty() || program.contains('/') && !program.starts_with('/') {
+            let expected = format!("an absolute path, or a name to look for in {SEARCH_PATH}");
+            self.report.wrong(&path.index(0), quote(&program), expected);
+        }
+        is_whole.then(|| Command::new(program, argv.collect(), inherits))
+    }
+
+    /// A path in the configuration; relative ones start at its directory.
+    pub(super) fn file(&mut self, path: &Path, text: &str, what: &str) -> PathBuf {
+        if text.is_empty() {
+            self.report.wrong(path, "an empty string", format!("the path of {what}"));
+        }
+        self.base_dir.join(text)
     }
 
     fn url(&mut self, path: &Path, text: &str) -> Option<Url> {
-        let expected = if self.is_production() {
-            "an https URL (http only in profile: development)"
-        } else {
-            "an https or http URL"
-        };
-        let Ok(url) = Url::parse(text) else {
-            self.report.wrong(path, quote(text), expected);
-            return None;
-        };
-        let has_scheme = match url.scheme() {
-            "https" => true,
-            "http" => !self.is_production(),
-            _ => false,
-        };
-        if !has_scheme || url.host_str().is_none_or(str::is_empty) {
-            self.report.wrong(path, quote(text), expected);
-        } else if !url.username().is_empty() || url.password().is_some() || text.contains('@') {
-            self.report.wrong(
-                path,
-                "a URL with credentials (not shown)",
-                "a URL without user or password",
-            );
-        } else if url.fragment().is_some() {
-            self.report.wrong(path, "a URL with a #fragment", "a URL without one");
-        }
-        Some(url)
-    }
-
-    fn inline(&mut self, path: &Path, jwks: &Value, issuer: &Issuer) -> Option<SourceKind> {
-        if !jwks.is_object() {
-            self.report.wrong(
-                path,
-                describe(path, jwks),
-                "a JWK Set: a mapping with a list \"keys\"",
-            );
-            return None;
-        }
-        if let Some(secret) = secret_in(jwks) {
-            self.report.wrong(path, secret, "a JWK Set of public keys only");
-            return None;
-        }
-        let mut is_public = true;
-        let keys = jwks.get("keys").and_then(Value::as_array);
-        for (index, key) in keys.into_iter().flatten().enumerate() {
-            if let Some(secret) = secret_in(key) {
-                is_public = false;
-                self.report.wrong(&path.key("keys").index(index), secret, "public keys only");
+        let (found, expected) = match key_url(text, !self.is_production()) {
+            Ok(url) => return Some(url),
+            Err(UrlError::NotHttps) if self.is_production() => {
+                (quote(text), "an https URL (http only in profile: development)")
             }
-        }
-        // A key that was not kept because of a mistake elsewhere is no mistake of its own.
-        if !is_public || issuer.algorithms.is_empty() {
-            return None;
-        }
-        let document = jwks.to_string();
-        if document.len() > self.limits.jwks_bytes {
-            let expected = format!("at most {} (limits.jwks_bytes)", self.limits.jwks_bytes);
-            self.report.wrong(path, format!("{} bytes", document.len()), expected);
-            return None;
-        }
-        match Jwks::parse(document.as_bytes(), issuer.algorithms, self.limits.jwks_keys) {
-            Ok(jwks) => Some(SourceKind::Inline(jwks)),
-            Err(error) => {
-                let names: Vec<&str> = issuer.algorithms.iter().map(|one| one.name()).collect();
-                let expected = format!("a JWK Set with a key for {}", names.join(" or "));
-                self.report.wrong(path, error, expected);
-                None
+            Err(UrlError::NotHttps) => (quote(text), "an https or http URL"),
+            Err(error @ UrlError::Credentials) => {
+                (error.to_string(), "a URL without user or password")
             }
-        }
-    }
-
-    fn refresh(&mut self, path: &Path, raw: Option<Mapping<RawRefresh>>) -> RefreshSettings {
-        let default = RefreshSettings::default();
-        let raw = raw.map(|Mapping(raw)| raw).unwrap_or_default();
-        let given = |text: Option<Text<Duration>>| text.map(|Text(duration)| duration);
-        let max_stale = match raw.max_stale {
-            None => default.max_stale,
-            Some(Text(MaxStale::For(duration))) => Some(duration),
-            Some(Text(MaxStale::Unlimited)) => None,
+            Err(error @ UrlError::Fragment) => (error.to_string(), "a URL without one"),
         };
-        // What is not given gives way to what is.
-        let bound = |default: Duration, bound: Option<Duration>| {
-            bound.map_or(default, |bound| default.min(bound))
-        };
-        let (interval, min, max) = (given(raw.interval), given(raw.min), given(raw.max));
-        let settings = RefreshSettings {
-            interval: interval.unwrap_or_else(|| bound(default.interval, max_stale)),
-            max: max.unwrap_or_else(|| bound(default.max.max(min.unwrap_or_default()), max_stale)),
-            min: min.unwrap_or_else(|| bound(bound(default.min, max), max_stale)),
-            max_stale,
-            timeout: given(raw.timeout).unwrap_or(default.timeout),
-            unknown_kid_wait: given(raw.unknown_kid_wait).unwrap_or(default.unknown_kid_wait),
-        };
-        let stale_given = raw.max_stale.is_some().then_some(max_stale).flatten();
-        self.check_refresh(path, &settings, [interval, min, max, stale_given]);
-        settings
-    }
-
-    /// `given` is what the document says of interval, min, max and max_stale.
-    fn check_refresh(
-        &mut self,
-        path: &Path,
-        settings: &RefreshSettings,
-        given: [Option<Duration>; 4],
-    ) {
-        let (least, accepted) = if self.is_production() {
-            (Duration::from_secs(30), "at least 30s (less only in profile: development)")
-        } else {
-            (Duration::from_secs(1), "at least 1s")
-        };
-        for (key, given) in ["interval", "min", "max", "max_stale"].into_iter().zip(given) {
-            if let Some(given) = given.filter(|given| *given < least) {
-                self.report.wrong(&path.key(key), shown(given), accepted);
-            }
-        }
-        let RefreshSettings { interval, min, max, max_stale, timeout, unknown_kid_wait } = settings;
-        if min > max {
-            let expected = format!("at most refresh.max, {}", shown(*max));
-            self.report.wrong(&path.key("min"), shown(*min), expected);
-        }
-        if let Some(stale) = max_stale {
-            // Else keys that are refreshed in time would be too old before the next refresh.
-            for (key, value) in [("interval", interval), ("max", max)] {
-                if value > stale {
-                    let expected = format!("at most refresh.max_stale, {}", shown(*stale));
-                    self.report.wrong(&path.key(key), shown(*value), expected);
-                }
-            }
-        }
-        if *timeout < Duration::from_millis(100) || *timeout > Duration::from_secs(60) {
-            self.report.wrong(&path.key("timeout"), shown(*timeout), "100ms to 60s");
-        }
-        // A request that waits longer has been given up by Envoy.
-        if *unknown_kid_wait > Duration::from_secs(5) {
-            let path = path.key("unknown_kid_wait");
-            self.report.wrong(&path, shown(*unknown_kid_wait), "0s (no wait) to 5s");
-        }
-    }
-}
-
-/// What is secret about a JWK (RFC 7518 §6.2.2, §6.3.2, §6.4).
-fn secret_in(key: &Value) -> Option<&'static str> {
-    let has = |name: &str| key.get(name).is_some();
-    if key.get("kty").and_then(Value::as_str) == Some("oct") || has("k") {
-        return Some("a symmetric key (not shown)");
-    }
-    let is_private = ["d", "p", "q", "dp", "dq", "qi", "oth"].into_iter().any(has);
-    is_private.then_some("a private key (not shown)")
-}
-
-/// A duration as an operator would write it.
-fn shown(duration: Duration) -> String {
-    if duration.subsec_millis() > 0 {
-        return format!("{}ms", duration.as_millis());
-    }
-    match duration.as_secs() {
-        0 => "0s".to_owned(),
-        seconds if seconds % 3600 == 0 => format!("{}h", seconds / 3600),
-        seconds if seconds % 60 == 0 => format!("{}m", seconds / 60),
-        seconds => format!("{seconds}s"),
+        self.report.wrong(path, found, expected);
+        None
     }
 }

@@ -2,12 +2,15 @@
 //! reported; a value that could not be read is replaced by one that does no harm, since a report with
 //! mistakes in it never becomes a configuration.
 
+mod documents;
 mod forward;
 mod issuers;
 mod keys;
 mod names;
+mod refresh;
 mod rules;
 
+use std::ffi::OsString;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path as FilePath, PathBuf};
 
@@ -18,10 +21,14 @@ use super::{Config, Limits, Listen, Profile};
 use crate::check::answer::AnswerSettings;
 use crate::check::extract::TokenSources;
 
+/// Where environment variables are looked up.
+pub(super) type Environment<'a> = &'a dyn Fn(&str) -> Option<OsString>;
+
 /// Everything that the parts of this module hand around.
 struct Compiler<'a> {
     profile: Profile,
     base_dir: &'a FilePath,
+    environment: Environment<'a>,
     limits: Limits,
     report: Report,
 }
@@ -31,10 +38,11 @@ pub(super) fn compile(
     raw: RawConfig,
     report: Report,
     base_dir: &FilePath,
+    environment: Environment<'_>,
 ) -> Result<Config, ConfigErrors> {
     let root = Path::default();
     let profile = raw.profile.map_or(Profile::Production, |Text(profile)| profile);
-    let mut compiler = Compiler { profile, base_dir, limits: DEFAULT_LIMITS, report };
+    let mut compiler = Compiler { profile, base_dir, environment, limits: DEFAULT_LIMITS, report };
     compiler.limits = compiler.limits(&root.key("limits"), raw.limits);
     let listen = compiler.listen(&root.key("listen"), raw.listen);
     let state_dir = compiler.state_dir(&root.key("state_dir"), raw.state_dir.as_deref());

@@ -18,7 +18,7 @@ use super::report::Reporter;
 use super::schedule::{self, Cause, MAX_RETRY_AFTER, Schedule};
 use super::source::reader::{Answer, SourceReader};
 use super::source::remote::Validators;
-use super::source::{SourceError, SourceKind, SourceSettings};
+use super::source::{SourceError, SourceSettings};
 use super::status::{Origin, StatusBoard};
 use super::store::{KeyStore, SourceKeys};
 use crate::telemetry::metrics::{RefreshResult, SourceMetrics};
@@ -94,16 +94,13 @@ impl KeyRefresher {
     /// Publishes what is there without asking anybody: keys that are part of the configuration, and what an
     /// earlier run kept. Called before the first request is accepted, so that such keys never count as missing.
     pub async fn prepare(&mut self) {
-        match &self.settings.kind {
-            SourceKind::Inline(jwks) => {
-                let jwks = jwks.clone();
-                self.publish_inline(&jwks);
-            }
-            SourceKind::Url(_) | SourceKind::File(_) => self.restore().await,
+        match self.settings.kind.configured().cloned() {
+            Some(jwks) => self.publish_configured(&jwks),
+            None => self.restore().await,
         }
     }
 
-    fn publish_inline(&mut self, jwks: &Jwks) {
+    fn publish_configured(&mut self, jwks: &Jwks) {
         let now = self.clock.now();
         // What the configuration says is as old as the process: it cannot become stale.
         self.store.publish(&self.settings.id, SourceKeys::new(jwks.clone(), None));
@@ -175,7 +172,7 @@ impl KeyRefresher {
         }
         let known = self.good.as_ref().map(|good| &good.validators);
         let took = Stopwatch::start();
-        let read = self.reader.read(known).await;
+        let read = self.reader.read(known, self.clock.now()).await;
         self.report.fetched(took.elapsed());
         let outcome = read.and_then(|answer| self.accept(answer));
         let now = self.clock.now();

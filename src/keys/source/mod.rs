@@ -1,6 +1,9 @@
 //! Where keys come from: typed settings of one source, and how reading it can fail. Reading is in one file
 //! a kind; when to read is [`super::refresher`]'s business. `config::compile` builds the settings.
 
+pub mod command;
+pub mod discovery;
+mod error;
 pub mod file;
 pub mod reader;
 pub mod remote;
@@ -9,14 +12,16 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use url::Url;
+use url::{Host, Url};
 
+use self::command::Command;
+use self::discovery::Discovery;
+pub use self::error::SourceError;
 use super::disk::SourceIdentity;
-use super::jwks::{DocumentError, Jwks};
+use super::jwks::Jwks;
 use super::key::AlgorithmSet;
 use super::status::Origin;
 use super::store::SourceId;
-use crate::telemetry::metrics::RefreshResult;
 use crate::util::label::Label;
 
 /// One source of one issuer.
@@ -41,49 +46,82 @@ pub struct SourceSettings {
 pub enum SourceKind {
     /// A JWK Set over HTTP: `jwks_url`.
     Url(Url),
-    /// A watched JWK Set file: `jwks_file`.
+    /// A JWK Set over HTTP, whose URL is the `jwks_uri` of the issuer's metadata: `discovery`.
+    Discovery(Discovery),
+    /// A watched file, a JWK Set or a keyset: `jwks_file`.
     File(PathBuf),
+    /// A watched file of public keys in PEM: `pem_file`.
+    Pem {
+        /// The file.
+        path: PathBuf,
+        /// What its one key is called; else each is called by its thumbprint.
+        kid: Option<String>,
+    },
+    /// A program that prints a JWK Set or a keyset: `command`.
+    Command(Command),
+    /// A JWK Set or a keyset out of an environment variable, already read: `jwks_env`.
+    Environment {
+        /// The variable's name.
+        name: String,
+        /// What it held.
+        jwks: Jwks,
+    },
     /// A JWK Set that is part of the configuration, already read: `jwks`.
     Inline(Jwks),
 }
 
 impl SourceKind {
+    /// The keys of a source that cannot be read again, because they came with the configuration.
+    pub fn configured(&self) -> Option<&Jwks> {
+        match self {
+            Self::Environment { jwks, .. } | Self::Inline(jwks) => Some(jwks),
+            Self::Url(_)
+            | Self::Discovery(_)
+            | Self::File(_)
+            | Self::Pem { .. }
+            | Self::Command(_) => None,
+        }
+    }
+
     /// Whether it can be read again; what is part of the configuration cannot.
     pub fn can_be_read(&self) -> bool {
-        !matches!(self, Self::Inline(_))
+        self.configured().is_none()
     }
 
     /// What binds a document on disk to this source of `issuer`; `None` where keeping one is of no use.
     pub fn identity(&self, issuer: &Label) -> Option<SourceIdentity> {
-        match self {
-            // The whole URL: only a digest of it is kept.
-            Self::Url(url) => Some(SourceIdentity::new(issuer.name(), "jwks_url", url.as_str())),
-            Self::File(_) | Self::Inline(_) => None,
-        }
+        let (kind, place) = match self {
+            // Whole, with what may be secret in it: only a digest is kept.
+            Self::Url(url) => ("jwks_url", url.to_string()),
+            Self::Discovery(discovery) => ("discovery", discovery.home().to_string()),
+            Self::Command(command) => ("command", command.words().join("\0")),
+            Self::File(_) | Self::Pem { .. } | Self::Environment { .. } | Self::Inline(_) => {
+                return None;
+            }
+        };
+        Some(SourceIdentity::new(issuer.name(), kind, &place))
     }
 
     /// Where its keys come from, in a word.
     pub fn origin(&self) -> Origin {
         match self {
-            Self::Url(_) => Origin::Network,
-            Self::File(_) => Origin::File,
+            Self::Url(_) | Self::Discovery(_) => Origin::Network,
+            Self::File(_) | Self::Pem { .. } => Origin::File,
+            Self::Command(_) => Origin::Command,
+            Self::Environment { .. } => Origin::Environment,
             Self::Inline(_) => Origin::Inline,
         }
     }
 
-    /// What an operator calls it, without userinfo and query of a URL: those may be secrets.
+    /// What an operator calls it, without what may be a secret: userinfo and query of a URL, arguments of a
+    /// command, what an environment variable holds.
     pub fn location(&self) -> String {
         match self {
-            Self::Url(url) => {
-                let mut shown = url.clone();
-                // These fail only for URLs that cannot have them.
-                let _no_userinfo =
-                    shown.set_username("").is_ok() && shown.set_password(None).is_ok();
-                shown.set_query(None);
-                shown.set_fragment(None);
-                shown.to_string()
-            }
-            Self::File(path) => path.display().to_string(),
+            Self::Url(url) => shown(url),
+            Self::Discovery(discovery) => shown(discovery.home()),
+            Self::File(path) | Self::Pem { path, .. } => path.display().to_string(),
+            Self::Command(command) => format!("command {}", command.program()),
+            Self::Environment { name, .. } => format!("environment variable {name}"),
             Self::Inline(_) => "inline".to_owned(),
         }
     }
@@ -110,6 +148,8 @@ pub struct RefreshSettings {
     pub timeout: Duration,
     /// The longest that a request waits for a refresh because its key is not there yet.
     pub unknown_kid_wait: Duration,
+    /// How HTTP is spoken, by sources that do.
+    pub http: HttpSettings,
 }
 
 impl Default for RefreshSettings {
@@ -121,61 +161,84 @@ impl Default for RefreshSettings {
             max_stale: Some(Duration::from_secs(24 * 60 * 60)),
             timeout: Duration::from_secs(5),
             unknown_kid_wait: Duration::from_millis(150),
+            http: HttpSettings::default(),
         }
     }
 }
 
-/// Why a source gave no keys. The text names what happened, never what was read; who reports it puts the
-/// location in front.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum SourceError {
-    /// What was read is no usable JWK Set.
-    #[error("no usable JWK Set: {0}")]
-    BadDocument(#[from] DocumentError),
-    /// A redirect. Following it would let whoever controls one URL name another.
-    #[error("answered {0}, a redirect: redirects are not followed, name the final URL")]
-    Redirect(u16),
-    /// An HTTP status that brings no keys.
-    #[error("answered {status}, only 200 brings keys")]
-    Status {
-        /// The status.
-        status: u16,
-        /// The `Retry-After` field of a 429 or 503, as sent.
-        retry_after: Option<String>,
-    },
-    /// No whole answer within the deadline.
-    #[error("no whole answer within {0:?}")]
-    Timeout(Duration),
-    /// More bytes than the limit.
-    #[error("longer than the limit of {0} bytes")]
-    TooLarge(usize),
-    /// Nothing to read from: connection refused, TLS, DNS; no such file, no permission, not a file.
-    #[error("cannot be read: {0}")]
-    Unreachable(String),
+/// How HTTP is spoken. The files are read when they are needed: nothing secret is in here.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct HttpSettings {
+    /// A PEM bundle of the only authorities to trust; `None` for the system's.
+    pub ca_file: Option<PathBuf>,
+    /// Who we are to a server that asks.
+    pub client_certificate: Option<ClientCertificate>,
+    /// A token to send as `Authorization: Bearer`, read for each fetch.
+    pub bearer_token_file: Option<PathBuf>,
+    /// An `http` URL without userinfo.
+    pub proxy: Option<Url>,
 }
 
-impl SourceError {
-    /// How metrics call it.
-    pub fn result(&self) -> RefreshResult {
-        match self {
-            Self::BadDocument(_) => RefreshResult::BadDocument,
-            Self::Redirect(_) | Self::Status { .. } => RefreshResult::HttpError,
-            Self::Timeout(_) => RefreshResult::Timeout,
-            Self::TooLarge(_) => RefreshResult::TooLarge,
-            Self::Unreachable(_) => RefreshResult::Unreachable,
-        }
+/// A client certificate (RFC 8446 §4.4.2), in PEM.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClientCertificate {
+    /// The certificate, and those between it and the authority.
+    pub cert_file: PathBuf,
+    /// Its private key.
+    pub key_file: PathBuf,
+    /// Whether a key file that everybody on the machine can read is used all the same.
+    pub accepts_readable_key: bool,
+}
+
+/// A URL that may be asked for keys.
+///
+/// # Errors
+/// Another scheme than `https`, or `http` where it is accepted; no host, userinfo, or a fragment.
+pub fn key_url(text: &str, accepts_http: bool) -> Result<Url, UrlError> {
+    let url = Url::parse(text).map_err(|_| UrlError::NotHttps)?;
+    let has_scheme = url.scheme() == "https" || accepts_http && url.scheme() == "http";
+    if !has_scheme || url.host_str().is_none_or(str::is_empty) {
+        return Err(UrlError::NotHttps);
     }
-    /// What the provider asked for in `Retry-After`, as sent.
-    pub fn retry_after(&self) -> Option<&str> {
-        match self {
-            Self::Status { retry_after, .. } => retry_after.as_deref(),
-            Self::BadDocument(_)
-            | Self::Redirect(_)
-            | Self::Timeout(_)
-            | Self::TooLarge(_)
-            | Self::Unreachable(_) => None,
-        }
+    // Also where it is empty, or in a place where it does no harm: nobody should wonder.
+    if !url.username().is_empty() || url.password().is_some() || text.contains('@') {
+        return Err(UrlError::Credentials);
     }
+    if url.fragment().is_some() { Err(UrlError::Fragment) } else { Ok(url) }
+}
+
+/// Why a URL may not be asked for keys. The text does not repeat it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum UrlError {
+    /// No URL, none with a host, or none of an accepted scheme.
+    #[error("not an https URL")]
+    NotHttps,
+    /// A user or a password.
+    #[error("a URL with credentials (not shown)")]
+    Credentials,
+    /// What follows a `#` is never sent.
+    #[error("a URL with a #fragment")]
+    Fragment,
+}
+
+/// Whether `url` stays on this machine, by its name alone.
+pub fn is_loopback(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        Some(Host::Domain(name)) => name == "localhost",
+        None => false,
+    }
+}
+
+/// `url` for people: without userinfo, query and fragment.
+fn shown(url: &Url) -> String {
+    let mut shown = url.clone();
+    // These fail only for URLs that cannot have them.
+    let _no_userinfo = shown.set_username("").is_ok() && shown.set_password(None).is_ok();
+    shown.set_query(None);
+    shown.set_fragment(None);
+    shown.to_string()
 }
 
 #[cfg(test)]

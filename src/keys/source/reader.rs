@@ -4,15 +4,30 @@
 use std::future;
 use std::time::Duration;
 
-use super::remote::{HttpClient, Validators};
+use tokio::time;
+
+use super::discovery::DiscoveryReader;
+use super::remote::{Fetched, HttpClient, Validators};
 use super::{SourceError, SourceKind, SourceSettings, file};
 use crate::keys::jwks::{DocumentError, Jwks};
+use crate::util::clock::UnixTime;
+use crate::util::watch::Watch;
 
 /// Reads one source. Making one does no I/O.
 #[derive(Debug)]
 pub struct SourceReader {
     settings: SourceSettings,
-    client: HttpClient,
+    way: Way,
+}
+
+/// What reading one kind of source needs to remember.
+#[derive(Debug)]
+enum Way {
+    Http(HttpClient),
+    Discovery(HttpClient, DiscoveryReader),
+    File(Watch),
+    /// Nothing.
+    Plain,
 }
 
 /// What a good answer said.
@@ -36,34 +51,61 @@ pub enum Answer {
     },
 }
 
+impl From<Fetched> for Answer {
+    fn from(fetched: Fetched) -> Self {
+        let Fetched { document, validators, cache_control } = fetched;
+        match document {
+            Some(content) => Self::Document { content, validators, cache_control },
+            None => Self::NotModified { validators, cache_control },
+        }
+    }
+}
+
 impl SourceReader {
     /// A reader of the source that `settings` describe.
     pub fn new(settings: &SourceSettings) -> Self {
-        Self { settings: settings.clone(), client: HttpClient::new() }
+        let client = |home| HttpClient::with(settings.refresh.http.clone(), home);
+        let way = match &settings.kind {
+            SourceKind::Url(url) => Way::Http(client(url)),
+            SourceKind::Discovery(discovery) => {
+                let reader = DiscoveryReader::new(discovery.clone(), settings);
+                Way::Discovery(client(discovery.home()), reader)
+            }
+            SourceKind::File(path) | SourceKind::Pem { path, .. } => Way::File(Watch::new(path)),
+            SourceKind::Command(_) | SourceKind::Environment { .. } | SourceKind::Inline(_) => {
+                Way::Plain
+            }
+        };
+        Self { settings: settings.clone(), way }
     }
 
-    /// Reads once, within the configured deadline. `known` are the validators of the document in force.
+    /// Reads once, within the configured deadline for each request. `known` are the validators of the document
+    /// in force.
     ///
     /// # Errors
     /// Everything that is not a whole answer. Whether a document is usable is for [`Self::parse`] to say.
-    pub async fn read(&mut self, known: Option<&Validators>) -> Result<Answer, SourceError> {
+    pub async fn read(
+        &mut self,
+        known: Option<&Validators>,
+        now: UnixTime,
+    ) -> Result<Answer, SourceError> {
         let settings = &self.settings;
         let (max_bytes, timeout) = (settings.max_bytes, settings.refresh.timeout);
-        match &settings.kind {
-            SourceKind::Url(url) => {
-                let fetched = self.client.fetch(url, known, max_bytes, timeout).await?;
-                let (validators, cache_control) = (fetched.validators, fetched.cache_control);
-                Ok(match fetched.document {
-                    Some(content) => Answer::Document { content, validators, cache_control },
-                    None => Answer::NotModified { validators, cache_control },
-                })
+        match (&settings.kind, &mut self.way) {
+            (SourceKind::Url(url), Way::Http(client)) => {
+                client.fetch(url, known, max_bytes, timeout).await.map(Answer::from)
             }
-            SourceKind::File(path) => {
-                let content = file::read(path, max_bytes, timeout).await?;
-                let validators = Validators::default();
-                Ok(Answer::Document { content, validators, cache_control: None })
+            (_, Way::Discovery(client, reader)) => {
+                reader.read(client, known, now).await.map(Answer::from)
             }
-            SourceKind::Inline(_) => {
+            (SourceKind::File(path) | SourceKind::Pem { path, .. }, Way::File(watch)) => {
+                // Before it is read: what happens to it meanwhile is a reason to read it again.
+                let _late = time::timeout(timeout, watch.arm()).await.is_err();
+                local(file::read(path, max_bytes, timeout).await)
+            }
+            (SourceKind::Command(command), _) => local(command.run(max_bytes, timeout).await),
+            // What came with the configuration does not change.
+            (_, Way::Plain | Way::Http(_) | Way::File(_)) => {
                 let validators = Validators::default();
                 Ok(Answer::NotModified { validators, cache_control: None })
             }
@@ -74,21 +116,54 @@ impl SourceReader {
     ///
     /// # Errors
     /// A document that cannot be used at all.
-    pub fn parse(&self, content: &[u8]) -> Result<Jwks, DocumentError> {
-        Jwks::parse(content, self.settings.algorithms, self.settings.max_keys)
+    pub fn parse(&mut self, content: &[u8]) -> Result<Jwks, DocumentError> {
+        let (accepted, max_keys) = (self.settings.algorithms, self.settings.max_keys);
+        let parsed = match &self.settings.kind {
+            SourceKind::Pem { kid, .. } => {
+                Jwks::parse_pem(content, kid.as_deref(), accepted, max_keys)
+            }
+            SourceKind::File(_) | SourceKind::Command(_) => {
+                Jwks::parse_local(content, accepted, max_keys)
+            }
+            SourceKind::Url(_)
+            | SourceKind::Discovery(_)
+            | SourceKind::Environment { .. }
+            | SourceKind::Inline(_) => Jwks::parse(content, accepted, max_keys),
+        };
+        if let (Err(_), Way::Discovery(_, reader)) = (&parsed, &mut self.way) {
+            reader.led_astray();
+        }
+        parsed
     }
 
     /// How often the source is looked at however fresh its last answer is; `None` where the answer's own
     /// freshness decides.
     pub fn poll_interval(&self) -> Option<Duration> {
-        match &self.settings.kind {
-            SourceKind::File(_) => Some(file::POLL),
-            SourceKind::Url(_) | SourceKind::Inline(_) => None,
+        match &self.way {
+            Way::File(_) => Some(file::POLL),
+            Way::Http(_) | Way::Discovery(..) | Way::Plain => None,
+        }
+    }
+
+    /// What is wrong although keys could be read: the discovery document, while its last `jwks_uri` is good.
+    pub fn warning(&self) -> Option<&SourceError> {
+        match &self.way {
+            Way::Discovery(_, reader) => reader.warning(),
+            Way::Http(_) | Way::File(_) | Way::Plain => None,
         }
     }
 
     /// Resolves when the source may have changed; never for a source that cannot tell. Cancel safe.
     pub async fn changed(&mut self) {
-        future::pending().await
+        match &mut self.way {
+            Way::File(watch) => watch.changed().await,
+            Way::Http(_) | Way::Discovery(..) | Way::Plain => future::pending().await,
+        }
     }
+}
+
+/// A document of this machine comes without validators.
+fn local(content: Result<Vec<u8>, SourceError>) -> Result<Answer, SourceError> {
+    let validators = Validators::default();
+    Ok(Answer::Document { content: content?, validators, cache_control: None })
 }

@@ -1,20 +1,23 @@
 //! Fetches a JWK Set over HTTP: one GET with one deadline, bounded and never redirected.
 //!
-//! The only file that knows reqwest. It does not judge the document, remember anything or decide when to
-//! try again: [`super::super::refresher`] calls [`HttpClient::fetch`] and does.
+//! The only folder that knows reqwest; [`client`] sets it up. It does not judge the document, remember anything
+//! or decide when to try again: [`super::reader`] calls [`HttpClient::fetch`], the refresher behind it does.
+
+mod client;
 
 use std::error::Error as _;
 use std::time::Duration;
 
 use reqwest::header::{
-    ACCEPT, CACHE_CONTROL, ETAG, HeaderMap, HeaderName, HeaderValue, IF_MODIFIED_SINCE,
-    IF_NONE_MATCH, LAST_MODIFIED, RETRY_AFTER,
+    ACCEPT, AUTHORIZATION, CACHE_CONTROL, ETAG, HeaderMap, HeaderName, HeaderValue,
+    IF_MODIFIED_SINCE, IF_NONE_MATCH, LAST_MODIFIED, RETRY_AFTER,
 };
-use reqwest::{Client, RequestBuilder, Response, StatusCode, redirect};
+use reqwest::{RequestBuilder, Response, StatusCode};
 use tokio::time;
-use url::Url;
+use url::{Origin, Url};
 
-use super::SourceError;
+use self::client::Client;
+use super::{HttpSettings, SourceError, is_loopback};
 
 /// How long to wait for a connection, inside the deadline of the fetch.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
@@ -24,12 +27,22 @@ const MAX_VALIDATOR_BYTES: usize = 1024;
 
 /// The HTTP client of one source. Nothing is set up before the first fetch.
 #[derive(Debug, Default)]
-pub struct HttpClient(Option<Client>);
+pub struct HttpClient {
+    settings: HttpSettings,
+    /// Who is configured, and so may see the bearer token.
+    home: Option<Origin>,
+    client: Client,
+}
 
 impl HttpClient {
-    /// A client that has not been set up yet.
+    /// A client without options.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// A client with options, for a source that is configured to be at `home`.
+    pub fn with(settings: HttpSettings, home: &Url) -> Self {
+        Self { settings, home: Some(home.origin()), client: Client::default() }
     }
 
     /// Gets the document at `url`, or hears that the one with validators `known` is still right.
@@ -56,9 +69,14 @@ impl HttpClient {
         known: Option<&Validators>,
         max_bytes: usize,
     ) -> Result<Fetched, SourceError> {
-        let request = self.client(url)?.get(url.clone());
-        let request = request.header(ACCEPT, "application/json, application/jwk-set+json");
-        let known = known.filter(|known| !known.is_empty());
+        let bearer = self.bearer(url).await?;
+        let client = self.client.prepare(&self.settings, url).await?;
+        let mut request = client.get(url.clone());
+        request = request.header(ACCEPT, "application/json, application/jwk-set+json");
+        if let Some(bearer) = bearer {
+            request = request.header(AUTHORIZATION, bearer);
+        }
+        let known = known.filter(|known| !known.is_empty() && known.are_for(url));
         let request = match known {
             Some(known) => known.apply(request),
             None => request,
@@ -68,13 +86,14 @@ impl HttpClient {
         let cache_control = joined(headers);
         match response.status() {
             StatusCode::OK => {
-                let validators = Validators::of(headers);
+                let validators = Validators::of(url, headers);
                 let document = body(response, max_bytes).await?;
                 Ok(Fetched { document: Some(document), validators, cache_control })
             }
             // RFC 9110 §15.4.5: to a request without a condition it says nothing.
             StatusCode::NOT_MODIFIED if known.is_some() => {
-                Ok(Fetched { document: None, validators: Validators::of(headers), cache_control })
+                let validators = Validators::of(url, headers);
+                Ok(Fetched { document: None, validators, cache_control })
             }
             status if status.is_redirection() && status != StatusCode::NOT_MODIFIED => {
                 Err(SourceError::Redirect(status.as_u16()))
@@ -92,34 +111,19 @@ impl HttpClient {
         }
     }
 
-    /// The client, set up for `url`: one for `https` refuses plain `http`, one for `http` does without the
-    /// system's root certificates.
-    fn client(&mut self, url: &Url) -> Result<&Client, SourceError> {
-        let is_https = url.scheme() == "https";
-        let client = match self.0.take() {
-            Some(client) => client,
-            None => build(is_https)?,
-        };
-        Ok(self.0.insert(client))
+    /// The `Authorization` field for a request to `url`: for the configured origin only, and never where
+    /// somebody on the way could read it.
+    async fn bearer(&self, url: &Url) -> Result<Option<HeaderValue>, SourceError> {
+        let Some(file) = &self.settings.bearer_token_file else { return Ok(None) };
+        let is_home = self.home.as_ref().is_some_and(|home| *home == url.origin());
+        // A plain request to a proxy leaves the machine, whatever it asks for.
+        let is_private =
+            url.scheme() == "https" || is_loopback(url) && self.settings.proxy.is_none();
+        if !is_home || !is_private {
+            return Ok(None);
+        }
+        client::bearer(file).await.map(Some)
     }
-}
-
-fn build(is_https: bool) -> Result<Client, SourceError> {
-    let mut builder = Client::builder()
-        .user_agent(concat!("claimgate/", env!("CARGO_PKG_VERSION")))
-        .https_only(is_https)
-        .redirect(redirect::Policy::none())
-        // Proxy variables of the environment are not configuration.
-        .no_proxy()
-        .connect_timeout(CONNECT_TIMEOUT)
-        // Fetches are minutes apart: a new connection each follows the provider's DNS.
-        .pool_max_idle_per_host(0);
-    if !is_https {
-        builder = builder.tls_certs_only([]);
-    }
-    builder.build().map_err(|error| {
-        SourceError::Unreachable(format!("the HTTP client cannot be set up: {}", innermost(&error)))
-    })
 }
 
 /// A good answer.
@@ -136,6 +140,8 @@ pub struct Fetched {
 /// What makes the next request conditional (RFC 9110 §8.8), kept as sent.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Validators {
+    /// The URL that they came from, where that may change: to another one they say nothing.
+    url: Option<Url>,
     etag: Option<HeaderValue>,
     last_modified: Option<HeaderValue>,
 }
@@ -149,7 +155,7 @@ impl Validators {
     /// From what [`Self::etag`] and [`Self::last_modified`] gave; what is no field value is left out.
     pub fn new(etag: Option<&str>, last_modified: Option<&str>) -> Self {
         let value = |text: Option<&str>| text.and_then(|text| HeaderValue::from_str(text).ok());
-        Self { etag: value(etag), last_modified: value(last_modified) }
+        Self { url: None, etag: value(etag), last_modified: value(last_modified) }
     }
 
     /// The `ETag` field, if it is text.
@@ -162,11 +168,22 @@ impl Validators {
         self.last_modified.as_ref().and_then(|value| value.to_str().ok())
     }
 
-    fn of(headers: &HeaderMap) -> Self {
+    /// Whether they came from `url`, as far as that is known.
+    fn are_for(&self, url: &Url) -> bool {
+        self.url.as_ref().is_none_or(|of| of == url)
+    }
+
+    /// Whether they are known to have come from `url`.
+    pub(super) fn came_from(&self, url: &Url) -> bool {
+        self.url.as_ref() == Some(url)
+    }
+
+    fn of(url: &Url, headers: &HeaderMap) -> Self {
         let short = |name: HeaderName| {
             headers.get(name).filter(|value| value.len() <= MAX_VALIDATOR_BYTES).cloned()
         };
-        Self { etag: short(ETAG), last_modified: short(LAST_MODIFIED) }
+        let (etag, last_modified) = (short(ETAG), short(LAST_MODIFIED));
+        Self { url: Some(url.clone()), etag, last_modified }
     }
 
     fn apply(&self, mut request: RequestBuilder) -> RequestBuilder {
@@ -223,3 +240,6 @@ fn innermost(error: &reqwest::Error) -> String {
     let text = text.unwrap_or_else(|| "the request failed".to_owned());
     text.chars().take(160).flat_map(char::escape_default).collect()
 }
+
+#[cfg(test)]
+mod tests;

@@ -88,7 +88,7 @@ mod tests {
         let config = Config::from_file(file.as_ref()).unwrap();
         assert_eq!(
             summary(&config),
-            "valid: profile production, 2 issuers, 4 key sources, 3 rules"
+            "valid: profile production, 2 issuers, 8 key sources, 3 rules"
         );
         assert_eq!(json(&Ok(config))["rules"], 3);
     }

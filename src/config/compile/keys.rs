@@ -105,16 +105,15 @@ impl Compiler<'_> {
     }
 
     fn discovery(&mut self, path: &Path, raw: RawDiscovery, issuer: &Issuer) -> Option<Discovery> {
-        let accepts_http = !self.is_production();
         match raw {
             RawDiscovery::At(text) => {
                 let url = self.url(path, &text)?;
-                Some(Discovery::at(url, &issuer.issuer, accepts_http))
+                Some(Discovery::at(url, &issuer.issuer))
             }
             // That there is no issuer has been said where it belongs.
             RawDiscovery::OfIssuer if issuer.issuer.is_empty() => None,
             RawDiscovery::OfIssuer => {
-                let discovery = Discovery::of_issuer(&issuer.issuer, accepts_http);
+                let discovery = Discovery::of_issuer(&issuer.issuer, !self.is_production());
                 if discovery.is_err() {
                     let found = format!("true for the issuer {}", quote(&issuer.issuer));
                     let expected = "an issuer that is an https URL (http only in profile: development), \

@@ -67,7 +67,6 @@ fn every_mistake_is_reported_at_its_path() {
         (KEY, "      []\n", "issuers[0].keys"),
         (KEY, "      - {}\n", "issuers[0].keys[0]"),
         (KEY, "      - {jwks_url: https://h/, jwks_file: f}\n", "issuers[0].keys[0]"),
-        (KEY, "      - {discovery: true}\n", "issuers[0].keys[0].discovery"),
         (KEY, "      - jwks_url: 5\n", "issuers[0].keys[0].jwks_url"),
         (KEY, "      - jwks_url: accounts/jwks.json\n", "issuers[0].keys[0].jwks_url"),
         (KEY, "      - jwks_url: https://h/#x\n", "issuers[0].keys[0].jwks_url"),

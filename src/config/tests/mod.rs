@@ -3,6 +3,7 @@
 
 mod mistakes;
 mod profiles;
+mod sources;
 
 use std::path::Path;
 use std::time::Duration;
@@ -82,11 +83,22 @@ fn twelve_lines_are_a_configuration() {
 fn the_example_with_every_key_compiles() {
     let text = include_str!("../../../deploy/claimgate.example.yaml");
     let config = read(text).unwrap_or_else(|errors| panic!("{errors}"));
-    assert_eq!((config.issuers.len(), config.sources.len()), (2, 4));
+    assert_eq!((config.issuers.len(), config.sources.len()), (2, 8));
     let kinds: Vec<&SourceKind> = config.sources.iter().map(|source| &source.kind).collect();
     assert!(matches!(kinds[0], SourceKind::Url(_)));
-    assert!(matches!(kinds[1], SourceKind::File(path) if path.ends_with("keys.json")));
-    assert!(matches!(kinds[2], SourceKind::Inline(jwks) if jwks.keys.len() == 1));
+    let documents = kinds.iter().filter_map(|kind| match kind {
+        SourceKind::Discovery(discovery) => Some(discovery.home().path()),
+        _ => None,
+    });
+    assert_eq!(documents.collect::<Vec<_>>(), ["/.well-known/openid-configuration", "/metadata"]);
+    assert!(matches!(kinds[3], SourceKind::File(path) if path.ends_with("keys.json")));
+    assert!(matches!(kinds[4], SourceKind::Pem { kid: Some(kid), .. } if kid == "accounts-1"));
+    assert!(matches!(kinds[5], SourceKind::Command(command) if command.program() == "env"));
+    assert!(matches!(kinds[6], SourceKind::Inline(jwks) if jwks.keys.len() == 1));
+    let http = &config.sources[7].refresh.http;
+    assert!(http.ca_file.is_some() && http.bearer_token_file.is_some() && http.proxy.is_some());
+    assert!(http.client_certificate.as_ref().is_some_and(|shown| !shown.accepts_readable_key));
+    assert!(text.contains("jwks_env: "), "which no test can set in the process' environment");
     let rules = config.rules.rules();
     assert_eq!(rules[1].matches.path, PathMatch::Prefix("/admin".to_owned()));
     assert_eq!(rules[1].matches.hosts[1], HostPattern::Below(".internal.example.com".to_owned()));
@@ -165,13 +177,18 @@ fn refresh_defaults_give_way_to_what_is_given() {
 #[test]
 fn files_are_found_beside_the_configuration() {
     let directory = tempfile::tempdir().unwrap();
-    let file = directory.path().join("claimgate.yaml");
+    let at = |name: &str| directory.path().join(name);
+    let file = at("claimgate.yaml");
     std::fs::write(&file, with(KEY, "      - jwks_file: keys.json\n")).unwrap();
     let config = Config::from_file(&file).unwrap();
     match &config.sources[0].kind {
         SourceKind::File(path) => assert_eq!(path, &directory.path().join("keys.json")),
         other => panic!("{other:?}"),
     }
+    let pem = with(KEY, "      - pem_file: keys.pem\n    refresh: {ca_file: ca.pem}\n");
+    let config = Config::from_yaml(&pem, directory.path()).unwrap();
+    assert_eq!(config.sources[0].kind.location(), at("keys.pem").display().to_string());
+    assert_eq!(config.sources[0].refresh.http.ca_file, Some(at("ca.pem")));
     let missing = directory.path().join("other.yaml");
     let found = Config::from_file(&missing).unwrap_err().to_string();
     assert!(found.contains("other.yaml: cannot be read"), "{found}");

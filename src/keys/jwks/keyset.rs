@@ -82,7 +82,7 @@ mod tests {
 
     #[test]
     fn what_cannot_be_used_is_passed_over_with_a_reason() {
-        let mut private = ed25519_jwk("private");
+        let mut private = ed25519_jwk("bad");
         private["d"] = json!("hidden");
         for (bad, reason) in [
             (json!(PRIVATE), SkipReason::PrivateKey),

@@ -16,8 +16,7 @@ use tokio::time;
 use url::Url;
 
 use super::super::key::{Algorithm, AlgorithmSet};
-use super::super::source::remote::HttpClient;
-use super::super::source::{RefreshSettings, file};
+use super::super::source::{RefreshSettings, SourceKind, file};
 use super::super::status::{Origin, Persistence, SourceStatus};
 use super::super::store::{KeyLookup, SourceId};
 use super::super::testing::{ed25519_jwk, set};
@@ -273,18 +272,6 @@ async fn secrets_in_a_url_are_in_no_report() {
     let status = format!("{:?}", rig.status());
     assert!(status.contains("http://127.0.0.1:1/jwks: cannot be read: "), "{status}");
     assert!(!status.contains("hunter"), "{status}");
-}
-
-#[tokio::test]
-async fn a_client_made_for_https_refuses_plain_http() {
-    let provider = Provider::start([ok(&["a"])]).await;
-    let url = Url::parse(&format!("http://{}/jwks", provider.addr)).unwrap();
-    let mut client = HttpClient::new();
-    let https = Url::parse("https://127.0.0.1:1/jwks").unwrap();
-    assert!(client.fetch(&https, None, 1000, HOUR).await.is_err());
-    let outcome = client.fetch(&url, None, 1000, HOUR).await;
-    assert!(matches!(outcome, Err(SourceError::Unreachable(_))), "{outcome:?}");
-    assert_eq!(provider.requests().len(), 0);
 }
 
 #[tokio::test]

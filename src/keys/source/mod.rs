@@ -7,6 +7,8 @@ mod error;
 pub mod file;
 pub mod reader;
 pub mod remote;
+#[cfg(test)]
+mod testing;
 
 use std::fmt;
 use std::path::PathBuf;

@@ -22,7 +22,6 @@ pub struct Discovery {
     home: Url,
     /// Asked when the first is 404.
     second: Option<Url>,
-    accepts_http: bool,
 }
 
 impl Discovery {
@@ -46,13 +45,12 @@ impl Discovery {
             issuer: issuer.to_owned(),
             home: at(&format!("{path}/.well-known/openid-configuration")),
             second: Some(at(&format!("/.well-known/oauth-authorization-server{path}"))),
-            accepts_http,
         })
     }
 
     /// The metadata of `issuer` at `document`, which is a [`key_url`].
-    pub fn at(document: Url, issuer: &str, accepts_http: bool) -> Self {
-        Self { issuer: issuer.to_owned(), home: document, second: None, accepts_http }
+    pub fn at(document: Url, issuer: &str) -> Self {
+        Self { issuer: issuer.to_owned(), home: document, second: None }
     }
 
     /// Where it is looked for first.
@@ -73,7 +71,9 @@ impl Discovery {
             let found = issuer.chars().take(100).flat_map(char::escape_default).collect();
             return Err(DiscoveryError::OtherIssuer { found, expected: self.issuer.clone() });
         }
-        key_url(&text("jwks_uri")?, self.accepts_http).map_err(DiscoveryError::JwksUri)
+        // Plain http is configured, or not at all.
+        let accepts_http = self.home.scheme() == "http";
+        key_url(&text("jwks_uri")?, accepts_http).map_err(DiscoveryError::JwksUri)
     }
 }
 

@@ -35,8 +35,7 @@ struct Built {
 }
 
 impl Client {
-    /// The library's client for `url`: one for `https` refuses plain `http`, one for `http` does without
-    /// certificates.
+    /// The library's client for `url`. One for `http` does without certificates.
     ///
     /// # Errors
     /// A file that cannot be read or used: what was configured is not given up silently.
@@ -44,13 +43,14 @@ impl Client {
         &mut self,
         settings: &HttpSettings,
         url: &Url,
+        https_only: bool,
     ) -> Result<&reqwest::Client, SourceError> {
         let is_https = url.scheme() == "https";
         let files = if is_https { TlsFiles::read(settings).await? } else { TlsFiles::default() };
         let of = files.digest();
         let built = match self.0.take() {
             Some(built) if built.is_https == is_https && built.of.as_ref() == of.as_ref() => built,
-            _ => Built { client: build(settings, files, is_https)?, is_https, of },
+            _ => Built { client: build(settings, files, is_https, https_only)?, is_https, of },
         };
         Ok(&self.0.insert(built).client)
     }
@@ -131,10 +131,11 @@ fn build(
     settings: &HttpSettings,
     files: TlsFiles,
     is_https: bool,
+    https_only: bool,
 ) -> Result<reqwest::Client, SourceError> {
     let mut builder = ClientBuilder::new()
         .user_agent(concat!("claimgate/", env!("CARGO_PKG_VERSION")))
-        .https_only(is_https)
+        .https_only(https_only)
         .redirect(redirect::Policy::none())
         // Proxy variables of the environment are not configuration.
         .no_proxy()

@@ -70,7 +70,9 @@ impl HttpClient {
         max_bytes: usize,
     ) -> Result<Fetched, SourceError> {
         let bearer = self.bearer(url).await?;
-        let client = self.client.prepare(&self.settings, url).await?;
+        // One that is configured with https speaks nothing else, wherever it is sent.
+        let https_only = self.home.as_ref().is_some_and(is_https);
+        let client = self.client.prepare(&self.settings, url, https_only).await?;
         let mut request = client.get(url.clone());
         request = request.header(ACCEPT, "application/json, application/jwk-set+json");
         if let Some(bearer) = bearer {
@@ -135,6 +137,10 @@ pub struct Fetched {
     pub validators: Validators,
     /// The `Cache-Control` field.
     pub cache_control: Option<String>,
+}
+
+fn is_https(origin: &Origin) -> bool {
+    matches!(origin, Origin::Tuple(scheme, ..) if scheme == "https")
 }
 
 /// What makes the next request conditional (RFC 9110 §8.8), kept as sent.

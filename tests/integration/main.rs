@@ -14,6 +14,7 @@ mod jwks_fetch;
 mod keys;
 mod lifecycle;
 mod process;
+mod sources;
 
 #[path = "../support/logs.rs"]
 mod logs;

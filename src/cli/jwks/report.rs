@@ -267,6 +267,7 @@ fn why(reason: SkipReason) -> &'static str {
         SkipReason::AlgorithmMismatch => "its alg does not fit its type and curve",
         SkipReason::DuplicateKid => "another key has the same kid and algorithm",
         SkipReason::InvalidKey => "not a valid key of its type",
+        SkipReason::KidMismatch => "the keyset calls it otherwise than its own kid",
         SkipReason::Malformed => {
             "not an object, or a member is missing, repeated or of a wrong form"
         }

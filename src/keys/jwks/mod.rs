@@ -43,6 +43,41 @@ impl Jwks {
     ) -> Result<Self, DocumentError> {
         Examined::parse(document, accepted, max_keys)?.usable()
     }
+
+    /// Reads a document that lies on this machine: a JWK Set, or a keyset, told apart by `keys` being an object.
+    ///
+    /// # Errors
+    /// As for [`Self::parse`]; a keyset whose `active_kid` is none of its keys.
+    pub fn parse_local(
+        document: &[u8],
+        accepted: AlgorithmSet,
+        max_keys: usize,
+    ) -> Result<Self, DocumentError> {
+        Examined::parse_local(document, accepted, max_keys)?.usable()
+    }
+
+    /// Reads public keys in PEM. Each is called `kid`, which fits one only, else its RFC 7638 thumbprint.
+    ///
+    /// # Errors
+    /// Not PEM, a private key in it, more than `max_keys` blocks, `kid` given for several, or no usable key.
+    pub fn parse_pem(
+        document: &[u8],
+        kid: Option<&str>,
+        accepted: AlgorithmSet,
+        max_keys: usize,
+    ) -> Result<Self, DocumentError> {
+        let blocks = pem::blocks(document)?;
+        if blocks.iter().any(|block| matches!(block, Err(SkipReason::PrivateKey))) {
+            return Err(DocumentError::PrivateKey);
+        }
+        if blocks.len() > max_keys {
+            return Err(DocumentError::TooManyKeys { found: blocks.len(), limit: max_keys });
+        }
+        if kid.is_some() && blocks.len() > 1 {
+            return Err(DocumentError::OneKidForSeveral(blocks.len()));
+        }
+        Examined::collect(blocks.into_iter().map(|block| pem::keys(block, kid, accepted))).usable()
+    }
 }
 
 /// What a JWK Set document holds, usable or not: for people who want to know why it is not.
@@ -70,13 +105,13 @@ impl Examined {
         if entries.len() > max_keys {
             return Err(DocumentError::TooManyKeys { found: entries.len(), limit: max_keys });
         }
-        Self::collect(entries.into_iter().map(|entry| parse_entry(entry, None, accepted)))
+        Ok(Self::collect(entries.into_iter().map(|entry| parse_entry(entry, None, accepted))))
     }
 
-    /// Reads a document that lies on this machine: a JWK Set, or a keyset, told apart by `keys` being an object.
+    /// Reads a document as [`Jwks::parse_local`] does.
     ///
     /// # Errors
-    /// As for [`Self::parse`]; a keyset whose `active_kid` is none of its keys.
+    /// The same, but not when every key is passed over.
     pub fn parse_local(
         document: &[u8],
         accepted: AlgorithmSet,
@@ -85,38 +120,15 @@ impl Examined {
         let members = RawMembers::parse(document).map_err(DocumentError::NotJson)?;
         match members.get("keys") {
             Some(keys) if keys.get().starts_with('{') => {
-                Self::collect(keyset::entries(&members, keys, accepted, max_keys)?)
+                Ok(Self::collect(keyset::entries(&members, keys, accepted, max_keys)?))
             }
             Some(_) | None => Self::parse(document, accepted, max_keys),
         }
     }
 
-    /// Reads public keys in PEM. Each is called `kid`, which fits one only, else its RFC 7638 thumbprint.
-    ///
-    /// # Errors
-    /// Not PEM, a private key in it, more than `max_keys` blocks, `kid` given for several, or no usable key.
-    pub fn parse_pem(
-        document: &[u8],
-        kid: Option<&str>,
-        accepted: AlgorithmSet,
-        max_keys: usize,
-    ) -> Result<Self, DocumentError> {
-        let blocks = pem::blocks(document)?;
-        if blocks.iter().any(|block| matches!(block, Err(SkipReason::PrivateKey))) {
-            return Err(DocumentError::PrivateKey);
-        }
-        if blocks.len() > max_keys {
-            return Err(DocumentError::TooManyKeys { found: blocks.len(), limit: max_keys });
-        }
-        if kid.is_some() && blocks.len() > 1 {
-            return Err(DocumentError::OneKidForSeveral(blocks.len()));
-        }
-        Self::collect(blocks.into_iter().map(|block| pem::keys(block, kid, accepted)))
-    }
-
     fn collect(
         entries: impl IntoIterator<Item = Result<Vec<VerificationKey>, SkippedKey>>,
-    ) -> Result<Self, DocumentError> {
+    ) -> Self {
         let mut kept = Vec::new();
         let mut skipped = Vec::new();
         for entry in entries {
@@ -126,7 +138,7 @@ impl Examined {
             }
         }
         let keys = without_ambiguous(&kept, &mut skipped);
-        Ok(Self { keys, skipped })
+        Self { keys, skipped }
     }
 
     /// The document as something to verify with.

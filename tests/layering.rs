@@ -50,7 +50,7 @@ const KNOWN_BY: [(&str, &[&str]); 8] = [
 ];
 
 /// What a request runs through is pure: no waiting, no clock, no files, no logs, no metrics.
-const PURE: [&str; 5] = ["check", "token", "keys/key", "keys/jwks", "keys/store"];
+const PURE: [&str; 6] = ["check", "token", "keys/hmac", "keys/key", "keys/jwks", "keys/store"];
 const IMPURE: [&str; 9] = [
     "tokio",
     "tracing",

@@ -1,6 +1,6 @@
 //! Layer 2: the keys that tokens are verified with, and how they stay fresh.
 //!
-//! [`key`], [`jwks`] and [`store`] are pure: a request loads one [`store::KeySnapshot`] and looks keys up
+//! [`key`], [`hmac`], [`jwks`] and [`store`] are pure: a request loads one [`store::KeySnapshot`] and looks keys up
 //! in it. Around them, never inside: [`refresher`] fetches what a [`source`] publishes and swaps a whole
 //! new snapshot in. A fetch that fails changes nothing but the [`status`] board. [`demand`] brings a refresh
 //! forward when a token names a key that is not there yet, and [`disk`] keeps the last good document for the
@@ -8,6 +8,7 @@
 
 pub mod demand;
 pub mod disk;
+pub mod hmac;
 pub mod jwks;
 pub mod key;
 pub mod refresher;

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use arc_swap::{ArcSwap, Guard};
 
+use super::hmac::HmacKey;
 use super::jwks::{Jwks, SkippedKey};
 use super::key::{Algorithm, VerificationKey};
 use crate::util::clock::UnixTime;
@@ -22,11 +23,23 @@ pub struct SourceId {
     pub source: Label,
 }
 
+/// What a source may hold. It is decided by the configuration, before anything is read: what is published
+/// for a source that is of the other kind is in no lookup.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KeyKind {
+    /// Shared secrets, for HS256.
+    Hmac,
+    /// Public keys.
+    Public,
+}
+
 /// What one source holds since its last success.
 #[derive(Clone, Debug)]
 pub struct SourceKeys {
-    /// The usable keys.
+    /// The usable public keys.
     pub keys: Vec<Arc<VerificationKey>>,
+    /// The shared secrets. Never in one lookup with `keys`.
+    pub hmac: Vec<Arc<HmacKey>>,
     /// What was passed over.
     pub skipped: Vec<SkippedKey>,
     /// When the keys become too old to be trusted: last success + `max_stale`. `None` for keys that are
@@ -37,7 +50,12 @@ pub struct SourceKeys {
 impl SourceKeys {
     /// The keys of a document, trusted until `usable_until`.
     pub fn new(jwks: Jwks, usable_until: Option<UnixTime>) -> Self {
-        Self { keys: jwks.keys, skipped: jwks.skipped, usable_until }
+        Self { keys: jwks.keys, hmac: Vec::new(), skipped: jwks.skipped, usable_until }
+    }
+
+    /// One shared secret, trusted until `usable_until`.
+    pub fn hmac(key: Arc<HmacKey>, usable_until: Option<UnixTime>) -> Self {
+        Self { keys: Vec::new(), hmac: vec![key], skipped: Vec::new(), usable_until }
     }
 }
 
@@ -48,9 +66,19 @@ pub struct KeyStore {
 }
 
 impl KeyStore {
-    /// A store in which no source has reported yet. `sources` says how many each issuer has.
+    /// A store in which no source has reported yet. `sources` says how many each issuer has, all of them
+    /// of public keys.
     pub fn new(sources: &[usize]) -> Self {
-        let unknown = |count: &usize| Arc::new(IssuerKeys::build(vec![None; *count]));
+        let public = |count: &usize| vec![KeyKind::Public; *count];
+        Self::with_kinds(&sources.iter().map(public).collect::<Vec<_>>())
+    }
+
+    /// The same, where `sources` says of each issuer what each of its sources may hold.
+    pub fn with_kinds(sources: &[Vec<KeyKind>]) -> Self {
+        let unknown = |kinds: &Vec<KeyKind>| {
+            let slots = kinds.iter().map(|kind| Slot { kind: *kind, held: None });
+            Arc::new(IssuerKeys::build(slots.collect()))
+        };
         let issuers = sources.iter().map(unknown).collect();
         Self { current: ArcSwap::from_pointee(KeySnapshot { generation: 0, issuers }) }
     }
@@ -112,10 +140,20 @@ impl KeySnapshot {
         entries.into_iter().any(|entry| is_fresh(entry.usable_until, now))
     }
 
-    /// Whether `issuer` has at least one key that may be used.
+    /// The shared secret that an HS256 token of `issuer` with this `kid` must be verified with.
+    ///
+    /// A `kid` finds the secret of that name or, where none is named so, one without a name. Without a
+    /// `kid`, only when exactly one secret exists. Ambiguity is no key. Never a secret of another issuer.
+    pub fn find_hmac(&self, issuer: &Label, kid: Option<&str>, now: UnixTime) -> HmacLookup<'_> {
+        match self.issuers.get(issuer.index()) {
+            Some(keys) => keys.find_hmac(kid, now),
+            None => HmacLookup::Unavailable,
+        }
+    }
+
+    /// Whether `issuer` has at least one key that may be used, be it a shared secret.
     pub fn is_ready(&self, issuer: &Label, now: UnixTime) -> bool {
-        let keys = self.issuers.get(issuer.index());
-        keys.is_some_and(|keys| keys.usable(now).next().is_some())
+        self.issuers.get(issuer.index()).is_some_and(|keys| keys.has_usable(now))
     }
 
     fn with(&self, source: &SourceId, keys: &Arc<SourceKeys>) -> Self {
@@ -123,11 +161,11 @@ impl KeySnapshot {
         let mut generation = self.generation;
         if let Some(slot) = issuers.get_mut(source.issuer.index()) {
             let mut sources = slot.sources.clone();
-            if let Some(current) = sources.get_mut(source.source.index()) {
-                if !current.as_ref().is_some_and(|current| same_keys(current, keys)) {
+            if let Some(slot) = sources.get_mut(source.source.index()) {
+                if !slot.held.as_ref().is_some_and(|held| same_keys(held, keys)) {
                     generation += 1;
                 }
-                *current = Some(Arc::clone(keys));
+                slot.held = Some(Arc::clone(keys));
             }
             *slot = Arc::new(IssuerKeys::build(sources));
         }
@@ -148,12 +186,37 @@ pub enum KeyLookup<'a> {
     Unavailable,
 }
 
+/// The outcome of a search for a shared secret. Not a [`KeyLookup`]: whoever looks for one kind of key
+/// cannot be handed the other.
+#[derive(Clone, Copy, Debug)]
+pub enum HmacLookup<'a> {
+    /// The one secret to verify with.
+    Found(&'a HmacKey),
+    /// Every secret is known and fresh, and none of them is the one that is meant.
+    UnknownKid,
+    /// It cannot be told: a secret has not been read yet, or was read too long ago.
+    Unavailable,
+}
+
 #[derive(Debug)]
 struct IssuerKeys {
-    /// `None`: this source has not reported yet, which is not the same as having no keys.
-    sources: Vec<Option<Arc<SourceKeys>>>,
+    sources: Vec<Slot>,
     by_kid: HashMap<Box<str>, Vec<Entry>>,
     all: Vec<Entry>,
+    hmac: Vec<HmacEntry>,
+}
+
+#[derive(Clone, Debug)]
+struct Slot {
+    kind: KeyKind,
+    /// `None`: this source has not reported yet, which is not the same as having no keys.
+    held: Option<Arc<SourceKeys>>,
+}
+
+#[derive(Debug)]
+struct HmacEntry {
+    key: Arc<HmacKey>,
+    usable_until: Option<UnixTime>,
 }
 
 #[derive(Clone, Debug)]
@@ -163,10 +226,17 @@ struct Entry {
 }
 
 impl IssuerKeys {
-    fn build(sources: Vec<Option<Arc<SourceKeys>>>) -> Self {
+    fn build(sources: Vec<Slot>) -> Self {
         let mut by_kid: HashMap<Box<str>, Vec<Entry>> = HashMap::new();
-        let mut all = Vec::new();
-        for source in sources.iter().flatten() {
+        let (mut all, mut hmac) = (Vec::new(), Vec::new());
+        for source in held(&sources, KeyKind::Hmac) {
+            let entry = |key: &Arc<HmacKey>| HmacEntry {
+                key: Arc::clone(key),
+                usable_until: source.usable_until,
+            };
+            hmac.extend(source.hmac.iter().map(entry));
+        }
+        for source in held(&sources, KeyKind::Public) {
             for key in &source.keys {
                 let entry = Entry { key: Arc::clone(key), usable_until: source.usable_until };
                 if let Some(kid) = key.kid() {
@@ -175,7 +245,7 @@ impl IssuerKeys {
                 all.push(entry);
             }
         }
-        Self { sources, by_kid, all }
+        Self { sources, by_kid, all, hmac }
     }
 
     fn find(&self, kid: Option<&str>, algorithm: Algorithm, now: UnixTime) -> KeyLookup<'_> {
@@ -196,12 +266,7 @@ impl IssuerKeys {
                 None => found = Some(&entry.key),
             }
         }
-        let all_known = || {
-            let known = |source: &Option<Arc<SourceKeys>>| {
-                source.as_ref().is_some_and(|source| is_fresh(source.usable_until, now))
-            };
-            self.sources.iter().all(known)
-        };
+        let all_known = || self.all_known(KeyKind::Public, now);
         match found {
             // Without a kid, "the only one" can be said only once every source has been heard.
             Some(_) if kid.is_none() && !all_known() => KeyLookup::Unavailable,
@@ -212,10 +277,52 @@ impl IssuerKeys {
         }
     }
 
-    fn usable(&self, now: UnixTime) -> impl Iterator<Item = &VerificationKey> {
-        let fresh = self.all.iter().filter(move |entry| is_fresh(entry.usable_until, now));
-        fresh.map(|entry| entry.key.as_ref())
+    fn find_hmac(&self, kid: Option<&str>, now: UnixTime) -> HmacLookup<'_> {
+        let fresh = || self.hmac.iter().filter(|entry| is_fresh(entry.usable_until, now));
+        let fresh = || fresh().map(|entry| entry.key.as_ref());
+        if kid.is_some() {
+            match only(fresh().filter(|key| key.kid() == kid)) {
+                Some(Ok(key)) => return HmacLookup::Found(key),
+                Some(Err(Ambiguous)) => return HmacLookup::UnknownKid,
+                None => {}
+            }
+        }
+        // "The only one" and "none of that name" can be said only once every secret has been read.
+        if !self.all_known(KeyKind::Hmac, now) {
+            return HmacLookup::Unavailable;
+        }
+        match only(fresh().filter(|key| kid.is_none() || key.kid().is_none())) {
+            Some(Ok(key)) => HmacLookup::Found(key),
+            Some(Err(Ambiguous)) | None => HmacLookup::UnknownKid,
+        }
     }
+
+    /// Whether every source of this kind has reported and is fresh. Those of the other kind do not matter.
+    fn all_known(&self, kind: KeyKind, now: UnixTime) -> bool {
+        let is_known = |slot: &Slot| {
+            slot.held.as_ref().is_some_and(|source| is_fresh(source.usable_until, now))
+        };
+        self.sources.iter().filter(|slot| slot.kind == kind).all(is_known)
+    }
+
+    fn has_usable(&self, now: UnixTime) -> bool {
+        self.all.iter().any(|entry| is_fresh(entry.usable_until, now))
+            || self.hmac.iter().any(|entry| is_fresh(entry.usable_until, now))
+    }
+}
+
+/// What the sources of one kind hold.
+fn held(sources: &[Slot], kind: KeyKind) -> impl Iterator<Item = &SourceKeys> {
+    sources.iter().filter(move |slot| slot.kind == kind).filter_map(|slot| slot.held.as_deref())
+}
+
+/// Different secrets where one is meant.
+struct Ambiguous;
+
+/// The one secret among `keys`; it may be there several times.
+fn only<'a>(mut keys: impl Iterator<Item = &'a HmacKey>) -> Option<Result<&'a HmacKey, Ambiguous>> {
+    let first = keys.next()?;
+    Some(if keys.all(|key| key.same_material(first)) { Ok(first) } else { Err(Ambiguous) })
 }
 
 fn is_fresh(usable_until: Option<UnixTime>, now: UnixTime) -> bool {
@@ -230,7 +337,14 @@ fn same_keys(a: &SourceKeys, b: &SourceKeys) -> bool {
     let all_in = |these: &[Arc<VerificationKey>], those: &[Arc<VerificationKey>]| {
         these.iter().all(|this| those.iter().any(|that| same(this, that)))
     };
-    all_in(&a.keys, &b.keys) && all_in(&b.keys, &a.keys)
+    let same_hmac = |a: &HmacKey, b: &HmacKey| a.kid() == b.kid() && a.same_material(b);
+    let all_hmac_in = |these: &[Arc<HmacKey>], those: &[Arc<HmacKey>]| {
+        these.iter().all(|this| those.iter().any(|that| same_hmac(this, that)))
+    };
+    all_in(&a.keys, &b.keys)
+        && all_in(&b.keys, &a.keys)
+        && all_hmac_in(&a.hmac, &b.hmac)
+        && all_hmac_in(&b.hmac, &a.hmac)
 }
 
 #[cfg(test)]
@@ -426,5 +540,110 @@ mod tests {
         store.publish(&source(7, 0), keys(slice::from_ref(&b), None));
         store.publish(&source(0, 7), keys(&[b], None));
         assert_eq!(generation(), 5, "a source that nobody configured");
+    }
+
+    const SECRETS: [&[u8]; 2] =
+        [b"the first of the shared secrets.", b"the second of the shared secrets"];
+
+    fn secret(kid: Option<&str>, which: usize, usable_until: Option<UnixTime>) -> SourceKeys {
+        SourceKeys::hmac(Arc::new(HmacKey::parse(kid, SECRETS[which]).unwrap()), usable_until)
+    }
+
+    /// The one issuer has these secrets; `None` has not been read yet.
+    fn hmac_store(secrets: &[Option<(Option<&str>, usize)>]) -> KeyStore {
+        let store = KeyStore::with_kinds(&[vec![KeyKind::Hmac; secrets.len()]]);
+        for (place, held) in secrets.iter().enumerate() {
+            if let Some((kid, which)) = held {
+                store.publish(&source(0, place), secret(*kid, *which, None));
+            }
+        }
+        store
+    }
+
+    fn found_hmac(store: &KeyStore, kid: Option<&str>, now: UnixTime) -> Outcome {
+        match store.load().find_hmac(&Label::new(0, "issuer"), kid, now) {
+            HmacLookup::Found(key) => Outcome::Found(key.kid().unwrap_or("-").to_owned()),
+            HmacLookup::UnknownKid => Unknown,
+            HmacLookup::Unavailable => Unavailable,
+        }
+    }
+
+    #[test]
+    fn a_secret_is_found_by_its_name_or_as_the_nameless_one_or_as_the_only_one() {
+        let (a, b, nameless) = (Some((Some("a"), 0)), Some((Some("b"), 1)), Some((None, 0)));
+        let (a_again, torn, other) = (Some((Some("a"), 0)), Some((Some("a"), 1)), Some((None, 1)));
+        let unread = None;
+        // For "a", for "x" and without a kid.
+        let rows: [(&[_], [Outcome; 3]); 10] = [
+            (&[a], [is("a"), Unknown, is("a")]),
+            (&[a, b], [is("a"), Unknown, Unknown]),
+            (&[a, a_again], [is("a"), Unknown, is("a")]),
+            (&[a, torn], [Unknown, Unknown, Unknown]),
+            (&[nameless], [is("-"), is("-"), is("-")]),
+            (&[b, nameless], [is("-"), is("-"), Unknown]),
+            (&[nameless, other], [Unknown, Unknown, Unknown]),
+            (&[torn, nameless], [is("a"), is("-"), Unknown]),
+            (&[a, unread], [is("a"), Unavailable, Unavailable]),
+            (&[nameless, unread], [Unavailable, Unavailable, Unavailable]),
+        ];
+        for (secrets, expected) in rows {
+            let store = hmac_store(secrets);
+            let found = [Some("a"), Some("x"), None].map(|kid| found_hmac(&store, kid, NOW));
+            assert_eq!(found, expected, "{secrets:?}");
+        }
+    }
+
+    #[test]
+    fn secrets_and_public_keys_are_never_in_one_lookup() {
+        let store = KeyStore::with_kinds(&[vec![KeyKind::Public, KeyKind::Hmac]]);
+        // Each is published for the source of the other kind, and then for its own.
+        store.publish(&source(0, 1), keys(&[ed25519_jwk("same")], None));
+        store.publish(&source(0, 0), secret(Some("same"), 0, None));
+        for kid in [Some("same"), None] {
+            assert_eq!(found(&store, 0, kid, ED), Unknown);
+            assert_eq!(found_hmac(&store, kid, NOW), Unknown);
+        }
+        store.publish(&source(0, 0), keys(&[ed25519_jwk("same")], None));
+        store.publish(&source(0, 1), secret(Some("same"), 0, None));
+        for kid in [Some("same"), None] {
+            assert_eq!(found(&store, 0, kid, ED), is("same"));
+            assert_eq!(found_hmac(&store, kid, NOW), is("same"));
+        }
+        assert_eq!(found(&store, 0, Some("same"), Algorithm::Rs256), OtherAlgorithm);
+    }
+
+    #[test]
+    fn a_source_that_has_not_reported_matters_only_to_its_own_kind() {
+        let kinds = [vec![KeyKind::Public, KeyKind::Hmac]];
+        let issuer = Label::new(0, "issuer");
+        let store = KeyStore::with_kinds(&kinds);
+        assert!(!store.load().is_ready(&issuer, NOW));
+        store.publish(&source(0, 0), keys(&[ed25519_jwk("a")], None));
+        assert_eq!(found(&store, 0, None, ED), is("a"));
+        assert_eq!(found(&store, 0, Some("x"), ED), Unknown);
+        assert_eq!(found_hmac(&store, None, NOW), Unavailable);
+        let store = KeyStore::with_kinds(&kinds);
+        store.publish(&source(0, 1), secret(Some("s"), 0, None));
+        assert_eq!(found_hmac(&store, None, NOW), is("s"));
+        assert_eq!(found_hmac(&store, Some("x"), NOW), Unknown);
+        assert_eq!(found(&store, 0, None, ED), Unavailable);
+        assert!(store.load().is_ready(&issuer, NOW), "a secret is a key");
+    }
+
+    #[test]
+    fn a_secret_is_used_up_to_its_last_moment_and_its_changes_are_counted() {
+        let store = KeyStore::with_kinds(&[vec![KeyKind::Hmac]]);
+        let later = NOW.saturating_add(Duration::from_millis(1));
+        let generation = |keys| {
+            store.publish(&source(0, 0), keys);
+            store.load().generation()
+        };
+        assert_eq!(generation(secret(Some("a"), 0, None)), 1);
+        assert_eq!(generation(secret(Some("a"), 0, Some(NOW))), 1, "renewed");
+        assert_eq!(found_hmac(&store, Some("a"), NOW), is("a"));
+        assert_eq!(found_hmac(&store, Some("a"), later), Unavailable);
+        assert!(!store.load().is_ready(&Label::new(0, "issuer"), later));
+        assert_eq!(generation(secret(Some("a"), 1, None)), 2, "another secret");
+        assert_eq!(generation(secret(None, 1, None)), 3, "another name");
     }
 }

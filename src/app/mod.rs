@@ -35,7 +35,7 @@ use crate::server::grpc;
 use crate::server::health::Health;
 use crate::telemetry::decision_log::{DEFAULT_SAMPLE, DecisionLog};
 use crate::telemetry::metrics::{Metrics, MetricsSettings};
-use crate::token::Verifier;
+use crate::token::{SignedWith, Verifier};
 use crate::util::clock::{Clock, SystemClock};
 use crate::util::label::Label;
 
@@ -237,6 +237,7 @@ impl Service {
             rules: config.rules.rules().iter().map(|rule| rule.label.clone()).collect(),
             issuers: labels.clone(),
             reasons: DenialReason::ALL.map(DenialReason::as_str).into(),
+            algorithms: SignedWith::NAMES.into(),
             profile: config.profile.as_str(),
         }));
         let demand = Arc::new(KeyDemand::new(labels.len(), &can_be_asked(&config.sources), &keys));

@@ -96,9 +96,10 @@ impl PolicySnapshot {
         token: Option<(&VerifiedToken, RawToken<'_>)>,
     ) -> Decision {
         let issuer = token.map(|(verified, _)| verified.issuer().clone());
+        let signed_with = token.map(|(verified, _)| verified.signed_with());
         let rule = rule.label.clone();
         match self.forward.mutations(request, token, &self.tokens) {
-            Ok(mutations) => Decision::Allow(Allowance { rule, issuer, mutations }),
+            Ok(mutations) => Decision::Allow(Allowance { rule, issuer, signed_with, mutations }),
             Err(reason) => {
                 Decision::Deny(Denial { rule: Some(rule), issuer, reason, missing_kid: None })
             }

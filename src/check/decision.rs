@@ -1,7 +1,7 @@
 //! The outcome of a check, as a value. A denial is not an error: `Result` is for faults of ours.
 
 use super::headers::HeaderMutations;
-use crate::token::Refusal;
+use crate::token::{Refusal, SignedWith};
 use crate::util::label::Label;
 
 /// May the request pass?
@@ -20,6 +20,8 @@ pub struct Allowance {
     pub rule: Label,
     /// The issuer of the verified token; `None` where anyone may pass.
     pub issuer: Option<Label>,
+    /// What that token was signed with.
+    pub signed_with: Option<SignedWith>,
     /// What the upstream gets to see.
     pub mutations: HeaderMutations,
 }

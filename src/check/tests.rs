@@ -55,6 +55,7 @@ fn authorizer(settings: &Settings) -> Authorizer {
             issuer: format!("https://{name}.example.com"),
             audiences: Audiences::AnyOf(vec!["orders".to_owned()]),
             algorithms: AlgorithmSet::ALL,
+            danger_accept_hs256: false,
             clock_skew: Duration::from_secs(30),
             require: RequiredClaims::default(),
         });

@@ -26,6 +26,8 @@ pub struct MetricsSettings {
     pub issuers: Vec<Label>,
     /// Every reason for a denial; a check is recorded with its place in this list.
     pub reasons: Vec<&'static str>,
+    /// Every algorithm that a token can be signed with; one is counted with its place in this list.
+    pub algorithms: Vec<&'static str>,
     /// `production` or `development`.
     pub profile: &'static str,
 }
@@ -38,6 +40,8 @@ pub struct Metrics {
     /// Row by rule, column by issuer, both with one more at the end for "none"; then by reason, the last
     /// being "none": allowed. Filled as needed: most combinations never happen.
     checks: Vec<OnceLock<Box<[OnceLock<Counter>]>>>,
+    /// Row by issuer, column by algorithm. Filled as needed: most issuers use one.
+    verified: Box<[OnceLock<Counter>]>,
     allowed_duration: Histogram,
     denied_duration: Histogram,
     inflight: Gauge,
@@ -70,9 +74,11 @@ impl Metrics {
         };
         let (allowed_duration, denied_duration) = (duration("allow"), duration("deny"));
         let cells = (settings.rules.len() + 1) * (settings.issuers.len() + 1);
+        let verified = settings.issuers.len() * settings.algorithms.len();
         let metrics = Self {
             handle: recorder.handle(),
             checks: (0..cells).map(|_| OnceLock::new()).collect(),
+            verified: (0..verified).map(|_| OnceLock::new()).collect(),
             allowed_duration,
             denied_duration,
             inflight: gauge(&recorder, "claimgate_inflight_checks", vec![]),
@@ -109,6 +115,24 @@ impl Metrics {
         let counters = self.unknown_kids.get(issuer.index());
         if let Some(counter) = counters.and_then(|counters| counters.get(outcome as usize)) {
             counter.increment(1);
+        }
+    }
+
+    /// Counts a request that was allowed with a verified token of `issuer`, by what the token was signed with:
+    /// a place in [`MetricsSettings::algorithms`]. Issuers and places that nobody has named are not counted.
+    pub fn verified(&self, issuer: &Label, algorithm: usize) {
+        let algorithms = &self.settings.algorithms;
+        let name = self.settings.issuers.get(issuer.index()).zip(algorithms.get(algorithm));
+        let Some((issuer, name)) = name else { return };
+        if let Some(cell) = self.verified.get(issuer.index() * algorithms.len() + algorithm) {
+            let register = || {
+                let pairs = vec![
+                    Pair::new("issuer", issuer.name().to_owned()),
+                    Pair::new("algorithm", *name),
+                ];
+                self.recorder.register_counter(&Key::from_parts(VERIFIED, pairs), &METADATA)
+            };
+            cell.get_or_init(register).increment(1);
         }
     }
 
@@ -389,6 +413,7 @@ impl RefreshResult {
 }
 
 const CHECKS: &str = "claimgate_checks_total";
+const VERIFIED: &str = "claimgate_verified_tokens_total";
 const CHECK_DURATION: &str = "claimgate_check_duration_seconds";
 const UNKNOWN_KIDS: &str = "claimgate_jwks_unknown_kid_total";
 const REFRESHES: &str = "claimgate_jwks_refresh_total";
@@ -418,6 +443,7 @@ fn recorder() -> PrometheusRecorder {
 fn describe(recorder: &PrometheusRecorder) {
     let counters = [
         (CHECKS, "Checks by rule, issuer, decision and reason."),
+        (VERIFIED, "Requests allowed with a verified token, by what the token was signed with."),
         (REFRESHES, "Refreshes of key sources by result."),
         (UNKNOWN_KIDS, "Checks whose key was missing, by what came of asking for it."),
     ];
@@ -465,6 +491,7 @@ mod tests {
             rules: vec![Label::new(0, "health"), Label::new(1, "rest")],
             issuers: vec![Label::new(0, "accounts")],
             reasons: vec!["missing_token", "expired"],
+            algorithms: vec!["HS256", "RS256"],
             profile: "production",
         })
     }
@@ -490,6 +517,27 @@ mod tests {
             r#"profile="production""#,
         ] {
             assert!(text.contains(line), "{line} is not in\n{text}");
+        }
+    }
+
+    #[test]
+    fn a_verified_token_is_counted_by_issuer_and_algorithm_out_of_closed_lists() {
+        let metrics = metrics();
+        let accounts = Label::new(0, "accounts");
+        metrics.verified(&accounts, 0);
+        metrics.verified(&accounts, 1);
+        metrics.verified(&accounts, 1);
+        metrics.verified(&accounts, 2);
+        metrics.verified(&Label::new(1, "nobody"), 0);
+        let text = metrics.render();
+        let lines: Vec<&str> =
+            text.lines().filter(|line| line.starts_with("claimgate_verified")).collect();
+        assert_eq!(lines.len(), 2, "{lines:?}");
+        for line in [
+            r#"claimgate_verified_tokens_total{issuer="accounts",algorithm="HS256"} 1"#,
+            r#"claimgate_verified_tokens_total{issuer="accounts",algorithm="RS256"} 2"#,
+        ] {
+            assert!(lines.contains(&line), "{line} is not in\n{text}");
         }
     }
 

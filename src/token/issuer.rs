@@ -15,8 +15,10 @@ pub struct Issuer {
     pub issuer: String,
     /// Whom its tokens must be meant for.
     pub audiences: Audiences,
-    /// What its tokens may be signed with.
+    /// What its tokens may be signed with, by a private key.
     pub algorithms: AlgorithmSet,
+    /// Whether they may be signed with a shared secret as well (HS256): whoever verifies could sign then.
+    pub danger_accept_hs256: bool,
     /// Tolerance for clocks that disagree, on `exp`, `nbf` and `iat`.
     pub clock_skew: Duration,
     /// What its tokens must carry beyond `iss` and `aud`.

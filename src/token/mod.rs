@@ -5,13 +5,16 @@
 //! `check` calls it with the time and the key snapshot as arguments.
 
 mod claims;
+mod hs256;
 mod issuer;
 mod jws;
+mod signed_with;
 mod verifier;
 
 pub use claims::Claims;
 pub use issuer::{Audiences, Issuer, RequiredClaims};
 pub use jws::{RawToken, UnverifiedJws};
+pub use signed_with::SignedWith;
 pub use verifier::{Refusal, Refused, VerifiedToken, Verifier};
 
 #[cfg(test)]

@@ -68,6 +68,7 @@ fn issuer(index: usize, name: &str, iss: &str) -> Issuer {
         issuer: iss.to_owned(),
         audiences: Audiences::AnyOf(vec!["orders".to_owned(), "billing".to_owned()]),
         algorithms: AlgorithmSet::ALL,
+        danger_accept_hs256: false,
         clock_skew: Duration::from_secs(30),
         require: RequiredClaims::default(),
     }

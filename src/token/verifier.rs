@@ -7,8 +7,10 @@
 use std::sync::Arc;
 
 use super::claims::{Claims, UnverifiedClaims};
+use super::hs256::{self, HS256};
 use super::issuer::Issuer;
 use super::jws::{RawToken, UnverifiedJws};
+use super::signed_with::SignedWith;
 use crate::keys::key::Algorithm;
 use crate::keys::store::{KeyLookup, KeySnapshot};
 use crate::util::clock::UnixTime;
@@ -65,27 +67,48 @@ fn verify_for(
     keys: &KeySnapshot,
     now: UnixTime,
 ) -> Result<VerifiedToken, Refusal> {
-    let algorithm = Algorithm::from_name(&jws.algorithm)
-        .filter(|algorithm| issuer.algorithms.contains(*algorithm))
-        .ok_or(Refusal::AlgNotAllowed)?;
+    let signed_with = accepted(issuer, &jws.algorithm).ok_or(Refusal::AlgNotAllowed)?;
+    match signed_with {
+        SignedWith::Hs256 => hs256::verify(issuer, jws, keys, now)?,
+        SignedWith::Public(algorithm) => verify_public(issuer, jws, algorithm, keys, now)?,
+    }
+    let claims = claims.into_claims()?;
+    claims.judge(issuer, now)?;
+    Ok(VerifiedToken { issuer: issuer.label.clone(), signed_with, claims })
+}
+
+/// What the header's `alg` means, if this issuer's tokens may be signed so.
+fn accepted(issuer: &Issuer, name: &str) -> Option<SignedWith> {
+    if name == HS256 {
+        return issuer.danger_accept_hs256.then_some(SignedWith::Hs256);
+    }
+    let algorithm = Algorithm::from_name(name);
+    algorithm.filter(|one| issuer.algorithms.contains(*one)).map(SignedWith::Public)
+}
+
+/// Knows public keys only: no shared secret can get here, whatever the header says.
+fn verify_public(
+    issuer: &Issuer,
+    jws: &UnverifiedJws<'_>,
+    algorithm: Algorithm,
+    keys: &KeySnapshot,
+    now: UnixTime,
+) -> Result<(), Refusal> {
     let key = match keys.find(&issuer.label, jws.kid.as_deref(), algorithm, now) {
         KeyLookup::Found(key) => key,
         KeyLookup::OtherAlgorithm => return Err(Refusal::AlgNotAllowed),
         KeyLookup::UnknownKid => return Err(Refusal::UnknownKid),
         KeyLookup::Unavailable => return Err(Refusal::KeysUnavailable),
     };
-    if !key.verify(algorithm, jws.signing_input.as_bytes(), &jws.signature) {
-        return Err(Refusal::BadSignature);
-    }
-    let claims = claims.into_claims()?;
-    claims.judge(issuer, now)?;
-    Ok(VerifiedToken { issuer: issuer.label.clone(), claims })
+    let is_genuine = key.verify(algorithm, jws.signing_input.as_bytes(), &jws.signature);
+    is_genuine.then_some(()).ok_or(Refusal::BadSignature)
 }
 
 /// A token whose signature, issuer, audience and times were good. Only [`Verifier`] makes one.
 #[derive(Clone, Debug)]
 pub struct VerifiedToken {
     issuer: Label,
+    signed_with: SignedWith,
     claims: Claims,
 }
 
@@ -93,6 +116,11 @@ impl VerifiedToken {
     /// Which configured issuer signed it.
     pub fn issuer(&self) -> &Label {
         &self.issuer
+    }
+
+    /// What it was signed with.
+    pub fn signed_with(&self) -> SignedWith {
+        self.signed_with
     }
 
     /// Its claims.

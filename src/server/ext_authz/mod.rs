@@ -19,7 +19,7 @@ use tonic::{Request, Response, Status};
 
 use crate::check::answer::{AnswerSettings, DeniedAnswer};
 use crate::check::headers::HeaderMutations;
-use crate::check::{Authorizer, CheckRequest, Decision, Denial, DenialReason};
+use crate::check::{Allowance, Authorizer, CheckRequest, Decision, Denial, DenialReason};
 use crate::keys::demand::{KeyDemand, KidDemand};
 use crate::proto::envoy::config::core::v3::header_value_option::HeaderAppendAction;
 use crate::proto::envoy::config::core::v3::{HeaderMap, HeaderValue, HeaderValueOption};
@@ -162,6 +162,12 @@ impl ExtAuthz {
         // The reasons are registered in the order of their declaration.
         let outcome = CheckOutcome { rule, issuer, reason: reason.map(|reason| reason as usize) };
         self.metrics.checked(outcome, watch.elapsed());
+        if let Decision::Allow(Allowance {
+            issuer: Some(issuer), signed_with: Some(with), ..
+        }) = decision
+        {
+            self.metrics.verified(issuer, with.index());
+        }
         let line = || DecisionLine {
             rule: rule.map(Label::name),
             issuer: issuer.map(Label::name),

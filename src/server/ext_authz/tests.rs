@@ -19,7 +19,7 @@ use crate::keys::store::{KeyStore, SourceId, SourceKeys};
 use crate::proto::envoy::service::auth::v3::AttributeContext;
 use crate::proto::envoy::service::auth::v3::attribute_context::{HttpRequest, Request as Part};
 use crate::telemetry::metrics::MetricsSettings;
-use crate::token::Verifier;
+use crate::token::{SignedWith, Verifier};
 use crate::util::clock::ManualClock;
 
 const NOW: i64 = 1_800_000_000;
@@ -69,6 +69,7 @@ impl Fixture {
             rules: config.rules.rules().iter().map(|rule| rule.label.clone()).collect(),
             issuers: config.issuers.iter().map(|issuer| issuer.label.clone()).collect(),
             reasons: DenialReason::ALL.map(DenialReason::as_str).into(),
+            algorithms: SignedWith::NAMES.into(),
             profile: "development",
         }));
         let authorizer = Arc::new(Authorizer::new(PolicySnapshot {
@@ -252,7 +253,7 @@ fn every_header_of_an_allow_overwrites() {
     let set = vec![("x-jwt-sub".to_owned(), "alice".to_owned())];
     let mutations = HeaderMutations { set, remove: vec!["x_jwt_sub".to_owned()] };
     let rule = Label::new(0, "rest");
-    let decision = Decision::Allow(Allowance { rule, issuer: None, mutations });
+    let decision = Decision::Allow(Allowance { rule, issuer: None, signed_with: None, mutations });
     let (set, remove) = allowed(respond(decision, AnswerSettings::default(), false));
     assert_eq!((set.len(), remove.len()), (1, 1));
 }

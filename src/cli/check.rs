@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use super::USAGE;
-use crate::config::{Config, ConfigErrors};
+use crate::config::{Config, ConfigError, ConfigErrors};
 
 /// Arguments of `check`.
 #[derive(Clone, Debug, clap::Args)]
@@ -14,6 +14,10 @@ pub struct Args {
     /// The configuration to check.
     #[arg(value_name = "FILE")]
     pub file: PathBuf,
+    /// Fail for what is valid but weak as well: HS256, the development profile, keys that never become too
+    /// old, tokens that never expire, audiences that are not checked, a rule that opens everything.
+    #[arg(long)]
+    pub strict: bool,
     /// How to print the outcome.
     #[arg(long, value_enum, default_value = "text")]
     pub output: Output,
@@ -28,18 +32,30 @@ pub enum Output {
     Json,
 }
 
-/// 0 for a configuration that is right, 2 for one that is not.
+/// 0 for a configuration that is right, 2 for one that is not, or that is weak where `--strict` was asked for.
 pub fn run(args: &Args) -> ExitCode {
     let outcome = Config::from_file(&args.file);
-    print(&args.file.display().to_string(), &outcome, args.output);
-    if outcome.is_ok() { ExitCode::SUCCESS } else { ExitCode::from(USAGE) }
+    let config = outcome.as_ref().ok().filter(|_| args.strict);
+    let weaknesses = config.map(Config::weaknesses);
+    print(&args.file.display().to_string(), &outcome, weaknesses.as_deref(), args.output);
+    let is_strong = weaknesses.is_none_or(|weaknesses| weaknesses.is_empty());
+    if outcome.is_ok() && is_strong { ExitCode::SUCCESS } else { ExitCode::from(USAGE) }
 }
 
-fn print(file: &str, outcome: &Result<Config, ConfigErrors>, output: Output) {
-    let written = match (outcome, output) {
-        (Ok(config), Output::Text) => writeln!(io::stdout(), "{file}: {}", summary(config)),
-        (Err(errors), Output::Text) => writeln!(io::stderr(), "{errors}"),
-        (outcome, Output::Json) => writeln!(io::stdout(), "{}", json(outcome)),
+/// `weaknesses` are `None` when nobody asked for them.
+fn print(
+    file: &str,
+    outcome: &Result<Config, ConfigErrors>,
+    weaknesses: Option<&[ConfigError]>,
+    output: Output,
+) {
+    let written = match (outcome, weaknesses.unwrap_or_default(), output) {
+        (Ok(config), [], Output::Text) => writeln!(io::stdout(), "{file}: {}", summary(config)),
+        (Ok(_), weak, Output::Text) => {
+            weak.iter().try_for_each(|one| writeln!(io::stderr(), "{one}"))
+        }
+        (Err(errors), _, Output::Text) => writeln!(io::stderr(), "{errors}"),
+        (outcome, _, Output::Json) => writeln!(io::stdout(), "{}", json(outcome, weaknesses)),
     };
     // A reader that went away, or a full disk: the exit code still answers.
     let _gone = written.is_err();
@@ -58,8 +74,12 @@ fn counted(count: usize, noun: &str) -> String {
     format!("{count} {noun}{plural}")
 }
 
-fn json(outcome: &Result<Config, ConfigErrors>) -> serde_json::Value {
-    match outcome {
+/// `weaknesses` is a member only where somebody asked for them.
+fn json(
+    outcome: &Result<Config, ConfigErrors>,
+    weaknesses: Option<&[ConfigError]>,
+) -> serde_json::Value {
+    let mut json = match outcome {
         Ok(config) => serde_json::json!({
             "valid": true,
             "profile": config.profile.as_str(),
@@ -68,14 +88,18 @@ fn json(outcome: &Result<Config, ConfigErrors>) -> serde_json::Value {
             "rules": config.rules.rules().len(),
             "mistakes": [],
         }),
-        Err(errors) => {
-            let mistakes = errors.errors().iter();
-            let mistakes: Vec<_> = mistakes
-                .map(|error| serde_json::json!({"place": error.place, "message": error.message}))
-                .collect();
-            serde_json::json!({"valid": false, "mistakes": mistakes})
-        }
+        Err(errors) => serde_json::json!({"valid": false, "mistakes": listed(errors.errors())}),
+    };
+    if let (Some(weaknesses), Some(members)) = (weaknesses, json.as_object_mut()) {
+        members.insert("weaknesses".to_owned(), listed(weaknesses));
     }
+    json
+}
+
+fn listed(errors: &[ConfigError]) -> serde_json::Value {
+    let place_and_message =
+        |error: &ConfigError| serde_json::json!({"place": error.place, "message": error.message});
+    errors.iter().map(place_and_message).collect()
 }
 
 #[cfg(test)]
@@ -90,15 +114,30 @@ mod tests {
             summary(&config),
             "valid: profile production, 2 issuers, 8 key sources, 3 rules"
         );
-        assert_eq!(json(&Ok(config))["rules"], 3);
+        assert_eq!(json(&Ok(config), None)["rules"], 3);
     }
 
     #[test]
     fn mistakes_are_told_to_programs_one_by_one() {
         let errors = Config::from_yaml("rules: 7\nx: 1", "".as_ref()).unwrap_err();
-        let json = json(&Err(errors));
+        let json = json(&Err(errors), None);
         assert_eq!(json["valid"], false);
         assert_eq!(json["mistakes"][0]["place"], "rules");
         assert_eq!(json["mistakes"][1]["place"], "x");
+    }
+
+    #[test]
+    fn weak_settings_are_told_to_programs_that_ask_for_them() {
+        let file = concat!(env!("CARGO_MANIFEST_DIR"), "/deploy/claimgate.example.yaml");
+        let config = Ok(Config::from_file(file.as_ref()).unwrap());
+        let weak = ConfigError { place: "profile".to_owned(), message: "weak".to_owned() };
+        let told = json(&config, Some(&[weak]));
+        assert_eq!(told["valid"], true);
+        assert_eq!(
+            told["weaknesses"],
+            serde_json::json!([{"place": "profile", "message": "weak"}])
+        );
+        assert_eq!(json(&config, Some(&[]))["weaknesses"], serde_json::json!([]));
+        assert!(json(&config, None).get("weaknesses").is_none());
     }
 }

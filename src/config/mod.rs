@@ -6,6 +6,7 @@ mod raw;
 mod read;
 mod report;
 mod scalar;
+mod strict;
 #[cfg(test)]
 mod tests;
 

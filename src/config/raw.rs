@@ -40,6 +40,7 @@ pub(super) struct RawIssuer {
     pub(super) issuer: Option<String>,
     pub(super) audiences: Option<List<String>>,
     pub(super) algorithms: Option<List<String>>,
+    pub(super) danger_accept_hs256: Option<bool>,
     pub(super) clock_skew: Option<Text<Duration>>,
     pub(super) require: Option<Mapping<RawRequiredClaims>>,
     pub(super) keys: Option<List<Mapping<RawKeySource>>>,

@@ -172,6 +172,12 @@ impl Report {
         self.mistakes.iter().any(|(other, _)| is_in(other))
     }
 
+    /// Whether something was wrong with the place at `path`, its key's spelling, or anything in it.
+    pub(super) fn has_below(&self, path: &Path) -> bool {
+        let is_below = |other: &Path| other.0.starts_with(&path.0);
+        self.mistakes.iter().any(|(other, _)| is_below(other)) || self.misspelled.contains(path)
+    }
+
     pub(super) fn len(&self) -> usize {
         self.mistakes.len()
     }

@@ -8,8 +8,12 @@ use crate::config::report::{Path, quote, suggestion};
 use crate::config::scalar::{List, Mapping, Text};
 use crate::keys::key::{Algorithm, AlgorithmSet};
 use crate::keys::source::SourceSettings;
+use crate::keys::store::KeyKind;
 use crate::token::{Audiences, Issuer, RequiredClaims};
 use crate::util::label::Label;
+
+/// The one algorithm with a shared secret that can be accepted.
+const HS256: &str = "HS256";
 
 impl Compiler<'_> {
     pub(super) fn issuers(
@@ -32,7 +36,9 @@ impl Compiler<'_> {
             self.issuer_url(&path.key("issuer"), raw.issuer.as_deref(), &mut urls);
             let issuer = self.issuer(&path, &raw, Label::new(index, &name));
             let keys = (raw.keys, raw.refresh);
-            sources.extend(self.sources(&path, keys, &issuer));
+            let of_issuer = self.sources(&path, keys, &issuer);
+            self.check_key_kinds(&path, &issuer, &of_issuer);
+            sources.extend(of_issuer);
             issuers.push(issuer);
         }
         (issuers, sources)
@@ -45,11 +51,13 @@ impl Compiler<'_> {
             let found = format!("{}s", clock_skew.as_secs());
             self.report.wrong(&path.key("clock_skew"), found, "at most 10m");
         }
+        let (algorithms, danger_accept_hs256) = self.algorithms(path, raw);
         Issuer {
             label,
             issuer: raw.issuer.clone().unwrap_or_default(),
             audiences: self.audiences(&path.key("audiences"), raw.audiences.as_ref()),
-            algorithms: self.algorithms(&path.key("algorithms"), raw.algorithms.as_ref()),
+            algorithms,
+            danger_accept_hs256,
             clock_skew,
             require: self.required_claims(&path.key("require"), raw.require.as_ref()),
         }
@@ -85,24 +93,44 @@ impl Compiler<'_> {
         }
     }
 
-    fn algorithms(&mut self, path: &Path, raw: Option<&List<String>>) -> AlgorithmSet {
-        let Some(List(list)) = raw else { return AlgorithmSet::from_iter([Algorithm::Rs256]) };
+    /// The public-key algorithms, and whether HS256 is among the others.
+    fn algorithms(&mut self, issuer: &Path, raw: &RawIssuer) -> (AlgorithmSet, bool) {
+        let (path, danger) = (issuer.key("algorithms"), raw.danger_accept_hs256);
+        let lists_hs256 =
+            matches!(&raw.algorithms, Some(List(list)) if list.contains(&Some(HS256.to_owned())));
+        if danger == Some(true) && !lists_hs256 {
+            let expected = "HS256 in this issuer's algorithms, or no such key";
+            self.report.wrong(&issuer.key("danger_accept_hs256"), true, expected);
+        }
+        let Some(List(list)) = &raw.algorithms else {
+            return (AlgorithmSet::from_iter([Algorithm::Rs256]), false);
+        };
         let names = Algorithm::ALL.map(Algorithm::name);
         let expected = format!("one of {}", names.join(", "));
-        self.not_empty(path, list.len(), &format!("at least {expected}"));
+        self.not_empty(&path, list.len(), &format!("at least {expected}"));
         let mut accepted = Vec::new();
         for (index, name) in list.iter().enumerate() {
             let (Some(name), path) = (name, path.index(index)) else { continue };
             let found = quote(name);
             match Algorithm::from_name(name) {
                 Some(algorithm) => accepted.push(algorithm),
+                None if name == HS256 => {
+                    // Said in so many words or not at all: development needs no permission, but obeys a "false".
+                    if !danger.unwrap_or(!self.is_production()) {
+                        let message = format!(
+                            "{expected}: with a shared secret whoever verifies could sign as well (accepted with \
+                             danger_accept_hs256: true on this issuer, or without it in profile: development)"
+                        );
+                        self.report.wrong(&path, found, message);
+                    }
+                }
                 None if name.eq_ignore_ascii_case("none") => {
                     let message = format!("{expected}: unsigned tokens are never accepted");
                     self.report.wrong(&path, found, message);
                 }
                 None if name.to_ascii_uppercase().starts_with("HS") => {
                     let message = format!(
-                        "{expected}: with a shared secret whoever verifies could sign as well"
+                        "{expected}: of the algorithms with a shared secret only HS256 is ever accepted"
                     );
                     self.report.wrong(&path, found, message);
                 }
@@ -112,7 +140,46 @@ impl Compiler<'_> {
                 }
             }
         }
-        AlgorithmSet::from_iter(accepted)
+        (AlgorithmSet::from_iter(accepted), lists_hs256)
+    }
+
+    /// Each way to sign needs keys of its own kind: a mismatch would refuse every token, or wait for keys that
+    /// nobody would look at.
+    fn check_key_kinds(&mut self, issuer_path: &Path, issuer: &Issuer, sources: &[SourceSettings]) {
+        let path = issuer_path.key("keys");
+        // What was wrong with a source or an algorithm may be all that is wrong here.
+        if self.report.has_below(&path) || self.report.has_below(&issuer_path.key("algorithms")) {
+            return;
+        }
+        let names: Vec<&str> = issuer.algorithms.iter().map(|one| one.name()).collect();
+        let names = names.join(", ");
+        for source in sources {
+            let path = &path.index(source.id.source.index());
+            match source.kind.holds() {
+                KeyKind::Hmac if !issuer.danger_accept_hs256 => {
+                    let expected =
+                        format!("a source of public keys for {names}, or HS256 in algorithms too");
+                    self.report.wrong(&path.key("hmac_file"), "a shared secret", expected);
+                }
+                KeyKind::Public if issuer.algorithms.is_empty() => {
+                    let expected = "hmac_file, since algorithms lists HS256 alone";
+                    self.report.wrong(path, "a source of public keys", expected);
+                }
+                KeyKind::Hmac | KeyKind::Public => {}
+            }
+        }
+        if self.report.has_below(&path) {
+            return;
+        }
+        let has = |kind| sources.iter().any(|source| source.kind.holds() == kind);
+        if issuer.danger_accept_hs256 && !has(KeyKind::Hmac) {
+            let expected = "one with hmac_file too, since algorithms lists HS256";
+            self.report.wrong(&path, "no hmac_file", expected);
+        }
+        if !issuer.algorithms.is_empty() && !has(KeyKind::Public) {
+            let expected = format!("one with public keys too, since algorithms lists {names}");
+            self.report.wrong(&path, "no source of public keys", expected);
+        }
     }
 
     fn required_claims(

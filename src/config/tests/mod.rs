@@ -4,6 +4,7 @@
 mod mistakes;
 mod profiles;
 mod sources;
+mod strict;
 
 use std::path::Path;
 use std::time::Duration;

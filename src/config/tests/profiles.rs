@@ -42,7 +42,7 @@ fn what_production_refuses_development_allows() {
 fn no_profile_accepts_shared_secrets_unsigned_tokens_or_published_private_keys() {
     for profile in ["production", "development"] {
         for (name, telling) in
-            [("HS256", "shared secret"), ("none", "unsigned"), ("RS265", "did you mean")]
+            [("HS512", "shared secret"), ("none", "unsigned"), ("RS265", "did you mean")]
         {
             let text =
                 with(AUDIENCES, &format!("    audiences: [a]\n    algorithms: [RS256, {name}]\n"));

@@ -23,7 +23,7 @@ use super::disk::SourceIdentity;
 use super::jwks::Jwks;
 use super::key::AlgorithmSet;
 use super::status::Origin;
-use super::store::SourceId;
+use super::store::{KeyKind, SourceId};
 use crate::util::label::Label;
 
 /// One source of one issuer.
@@ -112,6 +112,19 @@ impl SourceKind {
             Self::Command(_) => Origin::Command,
             Self::Environment { .. } => Origin::Environment,
             Self::Inline(_) => Origin::Inline,
+        }
+    }
+
+    /// What kind of keys can come from it.
+    pub fn holds(&self) -> KeyKind {
+        match self {
+            Self::Url(_)
+            | Self::Discovery(_)
+            | Self::File(_)
+            | Self::Pem { .. }
+            | Self::Command(_)
+            | Self::Environment { .. }
+            | Self::Inline(_) => KeyKind::Public,
         }
     }
 

@@ -1,0 +1,70 @@
+//! What is valid and still weak: settings that a build should not ship. `claimgate check --strict` fails for
+//! them; nothing else looks here, and the service runs with them as before.
+
+use super::{Config, ConfigError, Profile};
+use crate::check::rules::{PathMatch, Rule, RuleMatch};
+use crate::token::{Audiences, Issuer};
+
+impl Config {
+    /// Every weak setting, each with its place in the document and what is wrong with it: `profile` first,
+    /// then issuers and rules in their order.
+    pub fn weaknesses(&self) -> Vec<ConfigError> {
+        let mut found = Vec::new();
+        let mut weak = |place: String, message: &str| {
+            found.push(ConfigError { place, message: message.to_owned() });
+        };
+        match self.profile {
+            Profile::Production => {}
+            Profile::Development => {
+                weak("profile".to_owned(), "development: it allows what weakens security");
+            }
+        }
+        for issuer in &self.issuers {
+            let place = |key: &str| format!("issuers[{}].{key}", issuer.label.index());
+            match &issuer.audiences {
+                Audiences::AnyOf(_) => {}
+                Audiences::DangerNotChecked => {
+                    weak(place("audiences"), "not checked: tokens meant for others are accepted");
+                }
+            }
+            if issuer.danger_accept_hs256 {
+                weak(
+                    place("algorithms"),
+                    if issuer.algorithms.is_empty() { ONLY_HS256 } else { HS256 },
+                );
+            }
+            if !issuer.require.exp {
+                weak(place("require.exp"), "false: tokens without \"exp\" never expire");
+            }
+            if self.is_never_stale(issuer) {
+                weak(place("refresh.max_stale"), "unlimited: a withdrawn key may be used for ever");
+            }
+        }
+        for rule in self.rules.rules().iter().filter(|rule| opens_everything(rule)) {
+            weak(format!("rules[{}]", rule.label.index()), OPEN);
+        }
+        found
+    }
+
+    fn is_never_stale(&self, issuer: &Issuer) -> bool {
+        let mut sources = self.sources.iter().filter(|source| source.id.issuer == issuer.label);
+        sources.any(|source| source.refresh.max_stale.is_none())
+    }
+}
+
+const ONLY_HS256: &str =
+    "only HS256 is accepted: whoever verifies could sign; RS256 and its public keys are missing";
+const HS256: &str = "HS256 is still accepted: whoever verifies could sign";
+const OPEN: &str = "allow: anyone for every path, method and host: every request is let through";
+
+/// Whether any request that comes to this rule gets through.
+fn opens_everything(rule: &Rule) -> bool {
+    let RuleMatch { path, methods, hosts } = &rule.matches;
+    let is_any_path = match path {
+        PathMatch::Any => true,
+        // `path_prefix: /`, kept without its slash.
+        PathMatch::Prefix(prefix) => prefix.is_empty(),
+        PathMatch::Exact(_) => false,
+    };
+    rule.is_open() && is_any_path && methods.is_empty() && hosts.is_empty()
+}

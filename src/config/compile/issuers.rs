@@ -116,7 +116,7 @@ impl Compiler<'_> {
                 Some(algorithm) => accepted.push(algorithm),
                 None if name == HS256 => {
                     // Said in so many words or not at all: development needs no permission, but obeys a "false".
-                    if !danger.unwrap_or(!self.is_production()) {
+                    if !danger.unwrap_or_else(|| !self.is_production()) {
                         let message = format!(
                             "{expected}: with a shared secret whoever verifies could sign as well (accepted with \
                              danger_accept_hs256: true on this issuer, or without it in profile: development)"

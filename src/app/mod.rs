@@ -28,14 +28,14 @@ use crate::keys::disk::LastKnownGood;
 use crate::keys::refresher::{KeyRefresher, Outlets};
 use crate::keys::source::SourceSettings;
 use crate::keys::status::StatusBoard;
-use crate::keys::store::KeyStore;
+use crate::keys::store::{KeyKind, KeyStore};
 use crate::server::admin::{self, Admin};
 use crate::server::ext_authz::ExtAuthz;
 use crate::server::grpc;
 use crate::server::health::Health;
 use crate::telemetry::decision_log::{DEFAULT_SAMPLE, DecisionLog};
 use crate::telemetry::metrics::{Metrics, MetricsSettings};
-use crate::token::{SignedWith, Verifier};
+use crate::token::{Issuer, SignedWith, Verifier};
 use crate::util::clock::{Clock, SystemClock};
 use crate::util::label::Label;
 
@@ -227,9 +227,9 @@ struct Service {
 
 impl Service {
     async fn build(config: Config, options: &Options, health: Health) -> Self {
-        say_what_is_weak(config.profile);
+        say_what_is_weak(config.profile, &config.issuers);
         let labels: Vec<Label> = config.issuers.iter().map(|issuer| issuer.label.clone()).collect();
-        let keys = Arc::new(KeyStore::new(&sources_per_issuer(&labels, &config.sources)));
+        let keys = Arc::new(KeyStore::with_kinds(&kinds_of_sources(&labels, &config.sources)));
         let located =
             config.sources.iter().map(|source| (source.id.clone(), source.kind.location()));
         let board = Arc::new(StatusBoard::new(located));
@@ -287,7 +287,14 @@ impl Service {
     }
 }
 
-fn say_what_is_weak(profile: Profile) {
+fn say_what_is_weak(profile: Profile, issuers: &[Issuer]) {
+    for issuer in issuers.iter().filter(|issuer| issuer.danger_accept_hs256) {
+        let issuer = issuer.label.name();
+        tracing::warn!(
+            issuer,
+            "HS256 IS ACCEPTED: whoever knows the secret can sign for this issuer"
+        );
+    }
     match profile {
         Profile::Production => {}
         Profile::Development => tracing::warn!(
@@ -297,8 +304,12 @@ fn say_what_is_weak(profile: Profile) {
     }
 }
 
-fn sources_per_issuer(issuers: &[Label], sources: &[SourceSettings]) -> Vec<usize> {
-    let of = |issuer: &Label| sources.iter().filter(|source| source.id.issuer == *issuer).count();
+/// What each source of each issuer may hold.
+fn kinds_of_sources(issuers: &[Label], sources: &[SourceSettings]) -> Vec<Vec<KeyKind>> {
+    let of = |issuer: &Label| {
+        let own = sources.iter().filter(|source| source.id.issuer == *issuer);
+        own.map(|source| source.kind.holds()).collect()
+    };
     issuers.iter().map(of).collect()
 }
 
@@ -307,7 +318,10 @@ fn last_known_good(state_dir: Option<&Path>, source: &SourceSettings) -> Option<
 }
 
 fn can_be_asked(sources: &[SourceSettings]) -> Vec<DemandSettings> {
-    let can_be_read = sources.iter().filter(|source| source.kind.can_be_read());
+    // A secret is in a file that is looked at every second anyway.
+    let can_be_read = sources
+        .iter()
+        .filter(|source| source.kind.can_be_read() && source.kind.holds() == KeyKind::Public);
     let settings = can_be_read.map(|source| DemandSettings {
         id: source.id.clone(),
         wait: source.refresh.unknown_kid_wait,

@@ -67,6 +67,7 @@ pub(super) struct RawKeySource {
     pub(super) command_env: Option<List<String>>,
     pub(super) jwks_env: Option<String>,
     pub(super) jwks: Option<Value>,
+    pub(super) hmac_file: Option<String>,
 }
 
 #[derive(Debug, Default, Deserialize)]

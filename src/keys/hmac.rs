@@ -20,8 +20,8 @@ pub const MIN_SECRET_BYTES: usize = 32;
 /// Longer secrets are something else. HMAC itself hashes whatever is longer than 64 octets.
 pub const MAX_SECRET_BYTES: usize = 1024;
 
-/// The longest content that can hold a secret: it may end with a line break.
-pub const MAX_CONTENT_BYTES: usize = MAX_SECRET_BYTES + 2;
+/// So much of a file is looked at: enough to tell a JWK Set or a certificate by what it is, not by its length.
+pub const MAX_CONTENT_BYTES: usize = 16 * 1024;
 
 /// A secret that HS256 tokens are verified with. Neither `Debug` nor an error shows it; the library wipes it
 /// when it is dropped.

@@ -6,6 +6,7 @@
 //! forward when a token names a key that is not there yet, and [`disk`] keeps the last good document for the
 //! next start.
 
+pub mod content;
 pub mod demand;
 pub mod disk;
 pub mod hmac;

@@ -6,7 +6,8 @@ use std::fmt::Display;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::jwks::{Jwks, Reasons, SkipReason};
+use super::content::Content;
+use super::jwks::{Reasons, SkipReason};
 use super::source::{SourceError, SourceSettings};
 use super::status::{Origin, Persistence, StatusBoard};
 use super::store::SourceId;
@@ -105,11 +106,11 @@ impl Reporter {
         self.metrics.refreshed(result);
     }
 
-    /// `jwks` are in force since `now` and until `usable_until`.
+    /// What `content` holds is in force since `now` and until `usable_until`.
     pub(super) fn succeeded(
         &mut self,
         origin: Origin,
-        jwks: &Jwks,
+        content: &Content,
         now: UnixTime,
         usable_until: Option<UnixTime>,
         next_refresh: Option<UnixTime>,
@@ -117,15 +118,15 @@ impl Reporter {
         self.metrics.succeeded(now);
         self.metrics.origin(origin.as_str());
         self.metrics.stale(false);
-        self.metrics.keys(jwks.keys.len(), jwks.skipped.len());
-        let skipped = Reasons::of(&jwks.skipped);
+        self.metrics.keys(content.usable(), content.skipped().len());
+        let skipped = Reasons::of(content.skipped());
         for reason in SkipReason::ALL {
             self.metrics.skipped(reason.as_str(), skipped.count(reason));
         }
         if self.failing.take().is_some() {
             self.log_recovery();
         }
-        self.log_changes(&kids_of(jwks), skipped);
+        self.log_changes(&kids_of(content), skipped);
         self.last_success = Some(now);
         self.usable_until = usable_until;
         self.failures = 0;
@@ -133,7 +134,7 @@ impl Reporter {
         self.board.update(&self.id, |status| {
             status.origin = origin;
             status.kids.clone_from(&self.kids);
-            status.skipped.clone_from(&jwks.skipped);
+            status.skipped = content.skipped().to_vec();
             status.last_success = Some(now);
             status.last_error = None;
             status.failures = 0;
@@ -209,10 +210,10 @@ impl Reporter {
 }
 
 /// The key IDs, each once: an RSA key without `alg` is two keys to us, and one to its publisher.
-fn kids_of(jwks: &Jwks) -> Vec<String> {
+fn kids_of(content: &Content) -> Vec<String> {
     let mut kids: Vec<String> = Vec::new();
-    for key in &jwks.keys {
-        let kid = key.kid().unwrap_or(NO_KID);
+    for kid in content.kids() {
+        let kid = kid.unwrap_or(NO_KID);
         if !kids.iter().any(|known| known == kid) {
             kids.push(kid.to_owned());
         }
@@ -243,6 +244,7 @@ mod tests {
 
     use url::Url;
 
+    use super::super::jwks::Jwks;
     use super::super::key::AlgorithmSet;
     use super::super::source::{RefreshSettings, SourceKind};
     use super::super::testing::{ed25519_jwk, set};
@@ -255,12 +257,12 @@ mod tests {
         let fail = |report: &mut Reporter, error: &SourceError| {
             report.failed(error, now, Some(Duration::ZERO), now);
         };
-        let succeed = |report: &mut Reporter, jwks: &Jwks| {
+        let succeed = |report: &mut Reporter, jwks: &Content| {
             report.succeeded(Origin::Network, jwks, now, Some(now), None);
         };
         let jwks = |kids: &[&str]| {
             let keys: Vec<_> = kids.iter().map(|kid| ed25519_jwk(kid)).collect();
-            Jwks::parse(set(&keys).as_bytes(), AlgorithmSet::ALL, 10).unwrap()
+            Content::Public(Jwks::parse(set(&keys).as_bytes(), AlgorithmSet::ALL, 10).unwrap())
         };
         let (status, timeout) = (
             SourceError::Status { status: 500, retry_after: None },

@@ -10,6 +10,7 @@
 
 mod answers;
 mod explained;
+mod hs256;
 mod jwks_fetch;
 mod keys;
 mod lifecycle;

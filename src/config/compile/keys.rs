@@ -12,12 +12,13 @@ use crate::config::scalar::{List, Mapping, RawDiscovery, Text};
 use crate::keys::key::MAX_KID_BYTES;
 use crate::keys::source::command::{Command, SEARCH_PATH};
 use crate::keys::source::discovery::Discovery;
-use crate::keys::source::{SourceKind, SourceSettings, UrlError, key_url};
+use crate::keys::source::{HmacFile, SourceKind, SourceSettings, UrlError, key_url};
 use crate::keys::store::SourceId;
 use crate::token::Issuer;
 use crate::util::label::Label;
 
-const KINDS: &str = "one of jwks_url, discovery, jwks_file, pem_file, command, jwks_env, jwks";
+const KINDS: &str =
+    "one of jwks_url, discovery, jwks_file, pem_file, command, jwks_env, jwks, hmac_file";
 
 type RawKeys = (Option<List<Mapping<RawKeySource>>>, Option<Mapping<RawRefresh>>);
 
@@ -64,6 +65,7 @@ impl Compiler<'_> {
             ("command", raw.command.is_some()),
             ("jwks_env", raw.jwks_env.is_some()),
             ("jwks", raw.jwks.is_some()),
+            ("hmac_file", raw.hmac_file.is_some()),
         ];
         let given: Vec<&str> =
             kinds.iter().filter(|(_, given)| *given).map(|(kind, _)| *kind).collect();
@@ -72,9 +74,9 @@ impl Compiler<'_> {
             self.report.wrong(path, given.join(" and "), expected);
             return None;
         }
-        if raw.kid.is_some() && raw.pem_file.is_none() {
-            let expected = "a kid only beside pem_file: a JWK brings its own";
-            self.report.wrong(&path.key("kid"), "one without a pem_file", expected);
+        if raw.kid.is_some() && raw.pem_file.is_none() && raw.hmac_file.is_none() {
+            let expected = "a kid only beside pem_file or hmac_file: a JWK brings its own";
+            self.report.wrong(&path.key("kid"), "one without either", expected);
         }
         if raw.command_env.is_some() && raw.command.is_none() {
             let path = path.key("command_env");
@@ -96,6 +98,12 @@ impl Compiler<'_> {
             self.environment(&path.key("jwks_env"), name, issuer)
         } else if let Some(jwks) = raw.jwks {
             self.inline(&path.key("jwks"), &jwks, issuer)
+        } else if let Some(file) = raw.hmac_file {
+            // Whether the issuer accepts HS256 at all is told with its algorithms.
+            let file = self.file(&path.key("hmac_file"), &file, "a file with a shared secret");
+            self.kid(&path.key("kid"), raw.kid.as_deref());
+            let must_be_private = self.is_production();
+            Some(SourceKind::Hmac(HmacFile { path: file, kid: raw.kid, must_be_private }))
         } else {
             if !self.report.has_in(path) {
                 self.report.missing(path, KINDS);

@@ -136,6 +136,7 @@ impl Compiler<'_> {
             SourceKind::Discovery(discovery) => discovery.home(),
             SourceKind::File(_)
             | SourceKind::Pem { .. }
+            | SourceKind::Hmac(_)
             | SourceKind::Command(_)
             | SourceKind::Environment { .. }
             | SourceKind::Inline(_) => return,

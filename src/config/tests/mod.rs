@@ -1,6 +1,7 @@
 //! What a configuration may say and what it is told otherwise: tables of documents, and the exact paths of
 //! their mistakes.
 
+mod hs256;
 mod mistakes;
 mod profiles;
 mod sources;

@@ -10,17 +10,19 @@ use std::time::Duration;
 
 use aws_lc_rs::digest;
 use tokio_util::sync::CancellationToken;
+use zeroize::Zeroizing;
 
+use super::content::Content;
 use super::demand::{ReadEnd, Reader};
 use super::disk::{LastKnownGood, Record};
-use super::jwks::{DocumentError, Jwks, Reasons, SkipReason};
+use super::jwks::{Reasons, SkipReason};
 use super::report::Reporter;
 use super::schedule::{self, Cause, MAX_RETRY_AFTER, Schedule};
 use super::source::reader::{Answer, SourceReader};
 use super::source::remote::Validators;
 use super::source::{SourceError, SourceSettings};
 use super::status::{Origin, StatusBoard};
-use super::store::{KeyStore, SourceKeys};
+use super::store::KeyStore;
 use crate::telemetry::metrics::{RefreshResult, SourceMetrics};
 use crate::util::clock::{Clock, Stopwatch, UnixTime};
 
@@ -42,7 +44,7 @@ pub struct KeyRefresher {
     /// The last good document.
     good: Option<Good>,
     /// The last document read and what came of it: it is not parsed twice in a row.
-    judged: Option<(digest::Digest, Result<(), DocumentError>)>,
+    judged: Option<(digest::Digest, Result<(), SourceError>)>,
 }
 
 /// What a refresher tells others of its work.
@@ -61,7 +63,7 @@ pub struct Outlets {
 /// The last good document, as far as the next refresh needs it.
 #[derive(Debug)]
 struct Good {
-    jwks: Jwks,
+    keys: Content,
     /// The document, where it is kept on disk.
     content: Vec<u8>,
     validators: Validators,
@@ -95,16 +97,16 @@ impl KeyRefresher {
     /// earlier run kept. Called before the first request is accepted, so that such keys never count as missing.
     pub async fn prepare(&mut self) {
         match self.settings.kind.configured().cloned() {
-            Some(jwks) => self.publish_configured(&jwks),
+            Some(jwks) => self.publish_configured(&Content::Public(jwks)),
             None => self.restore().await,
         }
     }
 
-    fn publish_configured(&mut self, jwks: &Jwks) {
+    fn publish_configured(&mut self, keys: &Content) {
         let now = self.clock.now();
         // What the configuration says is as old as the process: it cannot become stale.
-        self.store.publish(&self.settings.id, SourceKeys::new(jwks.clone(), None));
-        self.report.succeeded(self.settings.kind.origin(), jwks, now, None, None);
+        self.store.publish(&self.settings.id, keys.for_store(None));
+        self.report.succeeded(self.settings.kind.origin(), keys, now, None, None);
     }
 
     /// Takes over the last good document of an earlier run, as if it had been fetched when that fetched it. The
@@ -117,21 +119,21 @@ impl KeyRefresher {
             Ok(None) => return,
             Err(error) => return self.report.not_restored(&error),
         };
-        let jwks = match self.reader.parse(&record.body) {
-            Ok(jwks) => jwks,
+        let keys = match self.reader.parse(&record.body) {
+            Ok(keys) => keys,
             Err(error) => return self.report.not_restored(&error),
         };
         let fetched_at = record.fetched_at;
         let usable_until = max_stale.map(|stale| fetched_at.saturating_add(stale));
-        self.store.publish(&self.settings.id, SourceKeys::new(jwks.clone(), usable_until));
-        self.report.succeeded(Origin::Disk, &jwks, fetched_at, usable_until, Some(now));
+        self.store.publish(&self.settings.id, keys.for_store(usable_until));
+        self.report.succeeded(Origin::Disk, &keys, fetched_at, usable_until, Some(now));
         self.report.persisted(Ok(()));
         let etag = record.etag.as_deref();
         let validators = Validators::new(etag, record.last_modified.as_deref());
         // It was written under other bounds, perhaps.
         let freshness = record.freshness.min(self.settings.refresh.max);
         let content = record.body;
-        self.good = Some(Good { jwks, content, validators, freshness });
+        self.good = Some(Good { keys, content, validators, freshness });
     }
 
     /// Refreshes until `shutdown` is cancelled, which interrupts a fetch under way too. To be called after
@@ -193,7 +195,9 @@ impl KeyRefresher {
     /// Keeps the document in force for the next start. What that costs is told, and changes nothing else.
     async fn persist(&mut self, fetched_at: UnixTime) {
         let (Some(disk), Some(good)) = (&self.disk, &self.good) else { return };
-        let skipped = Reasons::of(&good.jwks.skipped);
+        // A secret has no place there, whoever asks for one.
+        let Content::Public(jwks) = &good.keys else { return };
+        let skipped = Reasons::of(&jwks.skipped);
         let secret = [SkipReason::PrivateKey, SkipReason::SymmetricKey];
         let outcome = if secret.into_iter().any(|reason| skipped.count(reason) > 0) {
             // What is there is older, and may hold keys that this document has withdrawn.
@@ -238,7 +242,8 @@ impl KeyRefresher {
                     Some(interval) => interval,
                     None => schedule::freshness(cache_control.as_deref(), refresh),
                 };
-                self.judge(&content, validators, freshness)?;
+                // It may be a secret: what it was read into is wiped, whatever comes of it.
+                self.judge(&Zeroizing::new(content), validators, freshness)?;
                 Ok(RefreshResult::Ok)
             }
         }
@@ -264,7 +269,7 @@ impl KeyRefresher {
         let parsed = self.reader.parse(content);
         self.judged = Some((digest, parsed.as_ref().map(|_| ()).map_err(Clone::clone)));
         let content = if self.disk.is_some() { content.to_vec() } else { Vec::new() };
-        self.good = Some(Good { jwks: parsed?, content, validators, freshness });
+        self.good = Some(Good { keys: parsed?, content, validators, freshness });
         Ok(())
     }
 
@@ -275,11 +280,10 @@ impl KeyRefresher {
             None => self.schedule.succeeded(now, cause, good.freshness, (self.draw)()),
         }
         let usable_until = self.settings.refresh.max_stale.map(|stale| now.saturating_add(stale));
-        let keys = SourceKeys::new(good.jwks.clone(), usable_until);
-        let changed = self.store.publish(&self.settings.id, keys);
+        let changed = self.store.publish(&self.settings.id, good.keys.for_store(usable_until));
         self.report.refreshed(result);
         let (origin, next) = (self.settings.kind.origin(), self.schedule.due());
-        self.report.succeeded(origin, &good.jwks, now, usable_until, Some(next));
+        self.report.succeeded(origin, &good.keys, now, usable_until, Some(next));
         if changed { ReadEnd::Changed } else { ReadEnd::Unchanged }
     }
 

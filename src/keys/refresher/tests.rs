@@ -15,6 +15,7 @@ use tokio::task::JoinHandle;
 use tokio::time;
 use url::Url;
 
+use super::super::jwks::Jwks;
 use super::super::key::{Algorithm, AlgorithmSet};
 use super::super::source::{RefreshSettings, SourceKind, file};
 use super::super::status::{Origin, Persistence, SourceStatus};

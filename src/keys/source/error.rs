@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::discovery::DiscoveryError;
+use crate::keys::hmac::HmacKeyError;
 use crate::keys::jwks::DocumentError;
 use crate::telemetry::metrics::RefreshResult;
 
@@ -13,6 +14,9 @@ pub enum SourceError {
     /// What was read holds no keys that can be used.
     #[error("no usable keys: {0}")]
     BadDocument(#[from] DocumentError),
+    /// What was read is no secret that can be used.
+    #[error("no usable secret: {0}")]
+    BadSecret(#[from] HmacKeyError),
     /// A redirect. Following it would let whoever controls one URL name another.
     #[error("answered {0}, a redirect: redirects are not followed, name the final URL")]
     Redirect(u16),
@@ -59,7 +63,9 @@ impl SourceError {
     /// How metrics call it.
     pub fn result(&self) -> RefreshResult {
         match self {
-            Self::BadDocument(_) | Self::BadDiscovery(_) => RefreshResult::BadDocument,
+            Self::BadDocument(_) | Self::BadSecret(_) | Self::BadDiscovery(_) => {
+                RefreshResult::BadDocument
+            }
             Self::Redirect(_) | Self::Status { .. } => RefreshResult::HttpError,
             Self::Timeout(_) => RefreshResult::Timeout,
             Self::TooLarge(_) => RefreshResult::TooLarge,
@@ -79,6 +85,7 @@ impl SourceError {
             Self::Status { retry_after, .. } => retry_after.as_deref(),
             Self::At { error, .. } => error.retry_after(),
             Self::BadDocument(_)
+            | Self::BadSecret(_)
             | Self::BadDiscovery(_)
             | Self::Command { .. }
             | Self::Redirect(_)

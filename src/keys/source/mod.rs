@@ -68,8 +68,21 @@ pub enum SourceKind {
         /// What it held.
         jwks: Jwks,
     },
+    /// A watched file with a shared secret for HS256: `hmac_file`.
+    Hmac(HmacFile),
     /// A JWK Set that is part of the configuration, already read: `jwks`.
     Inline(Jwks),
+}
+
+/// A file with a shared secret.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HmacFile {
+    /// Where it is.
+    pub path: PathBuf,
+    /// Which tokens it is for: those of this `kid`, or those that name no other secret.
+    pub kid: Option<String>,
+    /// Whether it is refused while others than its owner and group have any access to it.
+    pub must_be_private: bool,
 }
 
 impl SourceKind {
@@ -81,6 +94,7 @@ impl SourceKind {
             | Self::Discovery(_)
             | Self::File(_)
             | Self::Pem { .. }
+            | Self::Hmac(_)
             | Self::Command(_) => None,
         }
     }
@@ -97,6 +111,8 @@ impl SourceKind {
             Self::Url(url) => ("jwks_url", url.to_string()),
             Self::Discovery(discovery) => ("discovery", discovery.home().to_string()),
             Self::Command(command) => ("command", command.words().join("\0")),
+            // A secret least of all.
+            Self::Hmac(_) => return None,
             Self::File(_) | Self::Pem { .. } | Self::Environment { .. } | Self::Inline(_) => {
                 return None;
             }
@@ -108,7 +124,7 @@ impl SourceKind {
     pub fn origin(&self) -> Origin {
         match self {
             Self::Url(_) | Self::Discovery(_) => Origin::Network,
-            Self::File(_) | Self::Pem { .. } => Origin::File,
+            Self::File(_) | Self::Pem { .. } | Self::Hmac(_) => Origin::File,
             Self::Command(_) => Origin::Command,
             Self::Environment { .. } => Origin::Environment,
             Self::Inline(_) => Origin::Inline,
@@ -118,6 +134,7 @@ impl SourceKind {
     /// What kind of keys can come from it.
     pub fn holds(&self) -> KeyKind {
         match self {
+            Self::Hmac(_) => KeyKind::Hmac,
             Self::Url(_)
             | Self::Discovery(_)
             | Self::File(_)
@@ -134,7 +151,9 @@ impl SourceKind {
         match self {
             Self::Url(url) => shown(url),
             Self::Discovery(discovery) => shown(discovery.home()),
-            Self::File(path) | Self::Pem { path, .. } => path.display().to_string(),
+            Self::File(path) | Self::Pem { path, .. } | Self::Hmac(HmacFile { path, .. }) => {
+                path.display().to_string()
+            }
             Self::Command(command) => format!("command {}", command.program()),
             Self::Environment { name, .. } => format!("environment variable {name}"),
             Self::Inline(_) => "inline".to_owned(),

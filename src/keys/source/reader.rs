@@ -2,14 +2,17 @@
 //! [`super::super::refresher`]'s business; what a document holds is [`super::super::jwks`]'.
 
 use std::future;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time;
 
 use super::discovery::DiscoveryReader;
 use super::remote::{Fetched, HttpClient, Validators};
-use super::{SourceError, SourceKind, SourceSettings, file};
-use crate::keys::jwks::{DocumentError, Jwks};
+use super::{HmacFile, SourceError, SourceKind, SourceSettings, file};
+use crate::keys::content::Content;
+use crate::keys::hmac::{HmacKey, MAX_CONTENT_BYTES};
+use crate::keys::jwks::Jwks;
 use crate::util::clock::UnixTime;
 use crate::util::watch::Watch;
 
@@ -71,7 +74,9 @@ impl SourceReader {
                 let reader = DiscoveryReader::new(discovery.clone(), settings);
                 Way::Discovery(client(discovery.home()), reader)
             }
-            SourceKind::File(path) | SourceKind::Pem { path, .. } => Way::File(Watch::new(path)),
+            SourceKind::File(path)
+            | SourceKind::Pem { path, .. }
+            | SourceKind::Hmac(HmacFile { path, .. }) => Way::File(Watch::new(path)),
             SourceKind::Command(_) | SourceKind::Environment { .. } | SourceKind::Inline(_) => {
                 Way::Plain
             }
@@ -103,6 +108,14 @@ impl SourceReader {
                 let _late = time::timeout(timeout, watch.arm()).await.is_err();
                 local(file::read(path, max_bytes, timeout).await)
             }
+            (SourceKind::Hmac(HmacFile { path, must_be_private, .. }), Way::File(watch)) => {
+                let _late = time::timeout(timeout, watch.arm()).await.is_err();
+                local(if *must_be_private {
+                    file::read_private(path, MAX_CONTENT_BYTES, timeout).await
+                } else {
+                    file::read(path, MAX_CONTENT_BYTES, timeout).await
+                })
+            }
             (SourceKind::Command(command), _) => local(command.run(max_bytes, timeout).await),
             // What came with the configuration does not change.
             (_, Way::Plain | Way::Http(_) | Way::File(_)) => {
@@ -112,13 +125,17 @@ impl SourceReader {
         }
     }
 
-    /// The keys in a document of this source.
+    /// What is in a document of this source.
     ///
     /// # Errors
     /// A document that cannot be used at all.
-    pub fn parse(&mut self, content: &[u8]) -> Result<Jwks, DocumentError> {
+    pub fn parse(&mut self, content: &[u8]) -> Result<Content, SourceError> {
         let (accepted, max_keys) = (self.settings.algorithms, self.settings.max_keys);
         let parsed = match &self.settings.kind {
+            SourceKind::Hmac(HmacFile { kid, .. }) => {
+                let key = HmacKey::parse(kid.as_deref(), content)?;
+                return Ok(Content::Hmac(Arc::new(key)));
+            }
             SourceKind::Pem { kid, .. } => {
                 Jwks::parse_pem(content, kid.as_deref(), accepted, max_keys)
             }
@@ -133,7 +150,7 @@ impl SourceReader {
         if let (Err(_), Way::Discovery(_, reader)) = (&parsed, &mut self.way) {
             reader.led_astray();
         }
-        parsed
+        Ok(Content::Public(parsed?))
     }
 
     /// How often the source is looked at however fresh its last answer is; `None` where the answer's own

@@ -283,6 +283,19 @@ fn what_is_missing_of_one_kind_changes_nothing_for_tokens_of_the_other() {
 }
 
 #[test]
+fn nobody_is_asked_for_a_secret_that_a_token_names() {
+    let fixture = Fixture::new(Some("old"));
+    let missing = |token: &str| {
+        let now = UnixTime::from_secs(NOW).unwrap();
+        let refused = fixture.verifier.verify(RawToken::new(token), &fixture.keys.load(), now);
+        refused.unwrap_err().missing_kid
+    };
+    assert_eq!(missing(&hs256(SECRET, Some("x"))), None);
+    let public = mint_with_header(&RSA, &json!({"kid": "x"}), &claims()).unwrap();
+    assert_eq!(missing(&public).as_deref(), Some("x"));
+}
+
+#[test]
 fn the_claims_of_an_hs256_token_are_judged_like_any_other_s_and_only_after_its_tag() {
     let fixture = Fixture::new(None);
     let with = |secret, name: &str, value: Value| {

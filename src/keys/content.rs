@@ -1,5 +1,5 @@
 //! What one read of a source brought, as far as it can be used: public keys or a shared secret, never both.
-//! [`super::source::reader`] makes it, [`super::refresher`] publishes it, [`super::report`] tells of it.
+//! [`super::source::reader`] makes it, [`super::refresher`] publishes it, `report` tells of it.
 
 use std::sync::Arc;
 

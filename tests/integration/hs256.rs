@@ -16,6 +16,7 @@ use claimgate::util::clock::{Clock as _, SystemClock};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use crate::logs;
 use crate::service::{Answer, TestService, eventually};
 
 const ISSUER: &str = "https://accounts.example.com";
@@ -256,9 +257,12 @@ async fn a_secret_file_is_followed_and_a_bad_one_leaves_the_last_good_in_use() {
 
 #[tokio::test]
 async fn a_secret_that_cannot_be_used_at_the_start_stops_its_own_tokens_only() {
+    logs::collect();
     let operator = Operator::new();
     operator.write_secret(SECRET, 0o644);
-    let service = TestService::start(operator.config(&["RS256", "HS256"])).await;
+    let mut config = operator.config(&["RS256", "HS256"]);
+    config["state_dir"] = json!(operator.path("state"));
+    let service = TestService::start(config).await;
     service.until_ready().await;
     assert!(service.ask_with(&operator.rs256()).await.is_allowed());
     let refused = service.ask_with(&hs256(SECRET, None)).await;
@@ -274,8 +278,12 @@ async fn a_secret_that_cannot_be_used_at_the_start_stops_its_own_tokens_only() {
         |line: &&str| line.starts_with("claimgate_jwks_unknown_kid_total") && !line.ends_with(" 0");
     assert_eq!(metrics.lines().find(asked), None);
     let (_, status) = service.admin("/status").await;
-    assert!(!metrics.contains(SECRET) && !status.contains(SECRET));
     service.stop().await.unwrap();
+    let shown = [metrics, status, logs::lines()];
+    assert!(shown[2].contains("secret.txt"), "nothing was logged");
+    assert!(!shown.concat().contains(SECRET), "the secret is shown");
+    let kept = fs::read_dir(operator.path("state")).into_iter().flatten().count();
+    assert_eq!(kept, 0, "a secret is not kept on disk for the next start");
 }
 
 fn make_directory(path: &Path) {

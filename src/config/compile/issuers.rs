@@ -7,7 +7,7 @@ use crate::config::raw::{RawIssuer, RawRequiredClaims};
 use crate::config::report::{Path, quote, suggestion};
 use crate::config::scalar::{List, Mapping, Text};
 use crate::keys::key::{Algorithm, AlgorithmSet};
-use crate::keys::source::SourceSettings;
+use crate::keys::source::{HmacFile, SourceKind, SourceSettings};
 use crate::keys::store::KeyKind;
 use crate::token::{Audiences, Issuer, RequiredClaims};
 use crate::util::label::Label;
@@ -153,6 +153,7 @@ impl Compiler<'_> {
         }
         let names: Vec<&str> = issuer.algorithms.iter().map(|one| one.name()).collect();
         let names = names.join(", ");
+        let mut kids = Vec::new();
         for source in sources {
             let path = &path.index(source.id.source.index());
             match source.kind.holds() {
@@ -166,6 +167,15 @@ impl Compiler<'_> {
                     self.report.wrong(path, "a source of public keys", expected);
                 }
                 KeyKind::Hmac | KeyKind::Public => {}
+            }
+            if let SourceKind::Hmac(HmacFile { kid, .. }) = &source.kind {
+                // Of two secrets by one name neither would be used.
+                if kids.contains(&kid) {
+                    let found = kid.as_deref().map_or_else(|| "none".to_owned(), quote);
+                    let expected = "a kid that no other hmac_file of this issuer has";
+                    self.report.wrong(&path.key("kid"), found, expected);
+                }
+                kids.push(kid);
             }
         }
         if self.report.has_below(&path) {

@@ -246,7 +246,7 @@ mod tests {
     async fn an_unchanged_key_set_answers_304_to_its_own_etag_only() {
         let issuer = issuer();
         let first = router(&issuer).oneshot(request("GET", "/jwks.json", "")).await.unwrap();
-        assert_eq!(first.headers()[header::CACHE_CONTROL], "max-age=1");
+        assert_eq!(first.headers()[header::CACHE_CONTROL], "max-age=3");
         let etag = first.headers()[header::ETAG].to_str().unwrap().to_owned();
         let conditional = |tags: String| {
             let mut request = request("GET", "/jwks.json", "");

@@ -79,8 +79,8 @@ fn violations(src: &Path) -> Vec<String> {
         if !text.starts_with("//!") {
             found.push(format!("{name}.rs:1: does not open with `//!`"));
         }
-        // A file of tests may know what its test needs, like `#[cfg(test)] mod tests`.
-        if name.ends_with("/tests") {
+        // A file of tests may know what its test needs, like `#[cfg(test)] mod tests`; what helps them as well.
+        if name.ends_with("/tests") || name.ends_with("/testing") {
             continue;
         }
         for named in source::paths(&module_of(&name), &text) {

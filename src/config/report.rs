@@ -195,15 +195,16 @@ impl Report {
     }
 }
 
-/// Names what was found. Text that may hold a secret (anything below `jwks`, URLs with a userinfo or a query,
-/// key files) is named, not quoted.
+/// Names what was found. Text that may hold a secret (anything below `jwks` and `command`, URLs with a userinfo
+/// or a query, key files) is named, not quoted.
 pub(super) fn describe(path: &Path, value: &Value) -> String {
+    let may_be_secret = path.is_below_key("jwks") || path.is_below_key("command");
     match value {
         Value::Null => "nothing".to_owned(),
-        Value::Bool(_) | Value::Number(_) if path.is_below_key("jwks") => "a scalar".to_owned(),
+        Value::Bool(_) | Value::Number(_) if may_be_secret => "a scalar".to_owned(),
         Value::Bool(value) => value.to_string(),
         Value::Number(value) => cut(&value.to_string()),
-        Value::String(_) if path.is_below_key("jwks") => "a string".to_owned(),
+        Value::String(_) if may_be_secret => "a string".to_owned(),
         Value::String(text) => quote(text),
         Value::Array(_) => "a list".to_owned(),
         Value::Object(_) => "a mapping".to_owned(),

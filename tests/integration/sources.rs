@@ -141,7 +141,7 @@ fn an_environment_variable_is_read_with_the_configuration() {
 async fn contract(place: Place) {
     let [first, second] = [(); 2].map(|()| place.key());
     place.put(&first);
-    let service = TestService::start(configured(&[place.source.clone()])).await;
+    let service = TestService::start(configured(std::slice::from_ref(&place.source))).await;
     eventually("read", async || accepts(&service, &first).await).await;
     service.until_ready().await;
     assert_eq!(error_of(&service, 0).await, None);
@@ -249,7 +249,7 @@ impl Place {
     fn spoil(&self, damage: Damage) {
         let document = self.form.document(&[&self.key()]);
         self.write(match damage {
-            Damage::Broken => Some(format!("{}{MARKER}", &document[..document.len() / 2])),
+            Damage::Broken => Some(format!("{}{MARKER}", document.split_at(document.len() / 2).0)),
             Damage::Empty => Some(String::new()),
             Damage::Oversize => Some(format!("{document}{}", MARKER.repeat(MAX_BYTES / 8))),
             Damage::Absent => None,

@@ -114,7 +114,12 @@ async fn examine(args: &Fetch) -> Report {
     } else {
         args.algorithms.iter().copied().collect()
     };
-    Report::read(location, headers, Examined::parse(&document, accepted, MAX_KEYS))
+    // As a source would: only documents on this machine may be keysets.
+    let examined = match &args.location {
+        Location::Url(_) => Examined::parse(&document, accepted, MAX_KEYS),
+        Location::File(_) => Examined::parse_local(&document, accepted, MAX_KEYS),
+    };
+    Report::read(location, headers, examined)
 }
 
 /// The document, and what came with it over HTTP.

@@ -171,8 +171,12 @@ impl Compiler<'_> {
 
     /// A path in the configuration; relative ones start at its directory.
     pub(super) fn file(&mut self, path: &Path, text: &str, what: &str) -> PathBuf {
+        // What no file is called may be what belongs into one: a token, a key.
+        let is_content = text.contains('\n') || text.split('/').any(|name| name.len() > 255);
         if text.is_empty() {
             self.report.wrong(path, "an empty string", format!("the path of {what}"));
+        } else if is_content {
+            self.report.wrong(path, "a text (not shown)", format!("the path of {what}"));
         }
         self.base_dir.join(text)
     }

@@ -4,8 +4,8 @@
 //! that nobody here can use. A bad *document* is refused whole, so that an error page never replaces a
 //! good key set. Sources call [`Jwks::parse`] on whatever they fetched, whatever said it was.
 //!
-//! Documents on this machine may have two other forms, which end in the same checks: [`keyset`], a map of key
-//! IDs, and [`pem`].
+//! Documents on this machine may have two other forms, which end in the same checks: `keyset`, a map of key
+//! IDs, and `pem`.
 
 mod keyset;
 mod pem;

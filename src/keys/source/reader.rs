@@ -27,7 +27,7 @@ pub struct SourceReader {
 #[derive(Debug)]
 enum Way {
     Http(HttpClient),
-    Discovery(HttpClient, DiscoveryReader),
+    Discovery(HttpClient, Box<DiscoveryReader>),
     File(Watch),
     /// Nothing.
     Plain,
@@ -72,7 +72,7 @@ impl SourceReader {
             SourceKind::Url(url) => Way::Http(client(url)),
             SourceKind::Discovery(discovery) => {
                 let reader = DiscoveryReader::new(discovery.clone(), settings);
-                Way::Discovery(client(discovery.home()), reader)
+                Way::Discovery(client(discovery.home()), Box::new(reader))
             }
             SourceKind::File(path)
             | SourceKind::Pem { path, .. }
@@ -101,7 +101,7 @@ impl SourceReader {
                 client.fetch(url, known, max_bytes, timeout).await.map(Answer::from)
             }
             (_, Way::Discovery(client, reader)) => {
-                reader.read(client, known, now).await.map(Answer::from)
+                Box::pin(reader.read(client, known, now)).await.map(Answer::from)
             }
             (SourceKind::File(path) | SourceKind::Pem { path, .. }, Way::File(watch)) => {
                 // Before it is read: what happens to it meanwhile is a reason to read it again.
@@ -116,7 +116,9 @@ impl SourceReader {
                     file::read(path, MAX_CONTENT_BYTES, timeout).await
                 })
             }
-            (SourceKind::Command(command), _) => local(command.run(max_bytes, timeout).await),
+            (SourceKind::Command(command), _) => {
+                local(Box::pin(command.run(max_bytes, timeout)).await)
+            }
             // What came with the configuration does not change.
             (_, Way::Plain | Way::Http(_) | Way::File(_)) => {
                 let validators = Validators::default();
@@ -183,4 +185,46 @@ impl SourceReader {
 fn local(content: Result<Vec<u8>, SourceError>) -> Result<Answer, SourceError> {
     let validators = Validators::default();
     Ok(Answer::Document { content: content?, validators, cache_control: None })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+    use crate::keys::key::AlgorithmSet;
+    use crate::keys::source::RefreshSettings;
+    use crate::keys::store::SourceId;
+    use crate::util::label::Label;
+
+    /// Nothing that is waited for takes this long unless it never comes.
+    const PATIENCE: Duration = Duration::from_secs(20);
+
+    #[tokio::test]
+    async fn a_file_that_is_written_wakes_its_reader_and_reading_does_not() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("keys.json");
+        let mut reader = SourceReader::new(&SourceSettings {
+            id: SourceId { issuer: Label::new(0, "issuer"), source: Label::new(0, "0") },
+            kind: SourceKind::File(path.clone()),
+            refresh: RefreshSettings::default(),
+            algorithms: AlgorithmSet::ALL,
+            max_keys: 10,
+            max_bytes: 1000,
+        });
+        let now = UnixTime::from_millis(0);
+        assert!(reader.read(None, now).await.is_err(), "nothing there");
+        for content in ["1", "2"] {
+            fs::write(&path, content).unwrap();
+            time::timeout(PATIENCE, reader.changed()).await.expect("it is told");
+            match reader.read(None, now).await {
+                Ok(Answer::Document { content: read, .. }) => assert_eq!(read, content.as_bytes()),
+                other => panic!("{other:?}"),
+            }
+        }
+        for _ in 0..3 {
+            assert!(reader.read(None, now).await.is_ok());
+        }
+        assert!(time::timeout(Duration::from_millis(300), reader.changed()).await.is_err());
+    }
 }

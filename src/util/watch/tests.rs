@@ -22,12 +22,15 @@ async fn told(watch: &mut Watch, what: &str) {
     assert!(told.is_ok(), "not told: {what}");
 }
 
+/// What happens, and how: to the file, with another one at hand.
+type Step = (&'static str, fn(&Path, &Path));
+
 #[tokio::test]
 async fn whatever_happens_to_a_file_is_told() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("file");
     let other = directory.path().join("other");
-    let steps: [(&str, fn(&Path, &Path)); 9] = [
+    let steps: [Step; 9] = [
         ("created", |path, _| fs::write(path, "1").unwrap()),
         ("truncated and written", |path, _| fs::write(path, "2").unwrap()),
         ("emptied", |path, _| drop(fs::File::create(path).unwrap())),

@@ -74,7 +74,7 @@ fn block(label: &str, content: &str) -> Block {
     match label {
         "PUBLIC KEY" => {
             let der = der()?;
-            spki(SubjectPublicKeyInfoRef::from_der(&der).map_err(|_| SkipReason::Malformed)?)
+            spki(&SubjectPublicKeyInfoRef::from_der(&der).map_err(|_| SkipReason::Malformed)?)
         }
         "RSA PUBLIC KEY" => rsa(&der()?),
         "CERTIFICATE" | "X509 CERTIFICATE" => certificate(&der()?),
@@ -92,11 +92,11 @@ fn certificate(der: &[u8]) -> Block {
         return Err(SkipReason::NotForVerification);
     }
     let info = certificate.subject_public_key_info().to_der().map_err(malformed)?;
-    spki(SubjectPublicKeyInfoRef::from_der(&info).map_err(malformed)?)
+    spki(&SubjectPublicKeyInfoRef::from_der(&info).map_err(malformed)?)
 }
 
 /// RFC 5280 §4.1.2.7, with the algorithms of RFC 8017 §A.1, RFC 5480 §2.1.1 and RFC 8410 §3.
-fn spki(info: SubjectPublicKeyInfoRef<'_>) -> Block {
+fn spki(info: &SubjectPublicKeyInfoRef<'_>) -> Block {
     const RSA: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.1");
     const EC: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.2.1");
     const ED25519: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.101.112");

@@ -106,12 +106,10 @@ fn a_key_is_called_by_its_thumbprint_or_by_the_one_kid_that_is_given() {
 
 #[test]
 fn comments_white_space_and_line_ends_do_not_matter() {
-    let body = ED25519.lines().nth(1).unwrap();
+    let (first, rest) = ED25519.lines().nth(1).unwrap().split_at(10);
     let wide = format!(
-        "Bag Attributes\r\n  friendlyName: x\r\n-----BEGIN PUBLIC KEY-----\r\n  {} \r\n{}\r\n\
-         -----END PUBLIC KEY-----\r\nmore",
-        &body[..10],
-        &body[10..]
+        "Bag Attributes\r\n  friendlyName: x\r\n-----BEGIN PUBLIC KEY-----\r\n  {first} \r\n{rest}\r\n\
+         -----END PUBLIC KEY-----\r\nmore"
     );
     assert_eq!(parse(&wide, None).unwrap().keys[0].kid(), Some(THUMBPRINT));
 }
@@ -132,8 +130,9 @@ fn a_private_key_is_refused_with_whatever_is_beside_it_and_never_quoted() {
 fn what_is_cut_off_or_not_pem_is_refused_whole() {
     let (whole, _) = ED25519.split_at(ED25519.len() - 1);
     for length in 0..whole.len() {
-        assert!(parse(&whole[..length], None).is_err(), "{length}");
-        let after_a_whole_one = parse(&format!("{ED25519}{}", &whole[..length]), None);
+        let (part, _) = whole.split_at(length);
+        assert!(parse(part, None).is_err(), "{length}");
+        let after_a_whole_one = parse(&format!("{ED25519}{part}"), None);
         // Before its first line is there, nobody can tell that more is to come.
         assert_eq!(after_a_whole_one.is_ok(), length < "-----BEGIN PUBLIC KEY-----".len());
     }

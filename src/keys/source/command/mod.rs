@@ -138,7 +138,7 @@ async fn read_bounded(
     max_bytes: usize,
 ) -> Result<(), SourceError> {
     let Some(mut from) = from else { return Ok(()) };
-    let mut buffer = [0; 4096];
+    let mut buffer = vec![0; 4096];
     loop {
         let read = from.read(&mut buffer).await.map_err(|error| unreadable(&error))?;
         let Some(chunk) = buffer.get(..read).filter(|chunk| !chunk.is_empty()) else {
@@ -157,7 +157,7 @@ async fn read_end(
     into: &mut Vec<u8>,
 ) -> Result<(), SourceError> {
     let Some(mut from) = from else { return Ok(()) };
-    let mut buffer = [0; 4096];
+    let mut buffer = vec![0; 4096];
     loop {
         let read = from.read(&mut buffer).await.map_err(|error| unreadable(&error))?;
         let Some(chunk) = buffer.get(..read).filter(|chunk| !chunk.is_empty()) else {

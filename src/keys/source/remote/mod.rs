@@ -1,6 +1,6 @@
 //! Fetches a JWK Set over HTTP: one GET with one deadline, bounded and never redirected.
 //!
-//! The only folder that knows reqwest; [`client`] sets it up. It does not judge the document, remember anything
+//! The only folder that knows reqwest; `client` sets it up. It does not judge the document, remember anything
 //! or decide when to try again: [`super::reader`] calls [`HttpClient::fetch`], the refresher behind it does.
 
 mod client;

@@ -194,6 +194,11 @@ impl SigningKey {
         jwk
     }
 
+    /// `kty` and the public members alone.
+    pub(in crate::keys) fn public_members(&self) -> &Value {
+        &self.public
+    }
+
     /// The public half as a SubjectPublicKeyInfo in PEM (RFC 7468 §13).
     pub fn public_pem(&self) -> Result<String, SigningError> {
         let der = self.private.public_der();

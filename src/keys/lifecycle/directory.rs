@@ -1,0 +1,349 @@
+//! [`KeyDirectory`]: the files of a key directory, read with suspicion and changed under a lock.
+//!
+//! | file | mode | what |
+//! | --- | --- | --- |
+//! | `.` | 0700 | the directory; refused when others may look into it |
+//! | `<kid>.pem` | 0600 | PKCS#8, until the key is retired; refused when others may read it |
+//! | `<kid>.pub.pem` | | SubjectPublicKeyInfo |
+//! | `manifest.json` | | [`Manifest`] |
+//! | `.lock` | 0600 | held by the one call that changes something |
+//!
+//! It decides nothing; [`super::steps`] calls it.
+
+use std::collections::BTreeSet;
+use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
+use std::io::{self, Read as _};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
+
+use super::manifest::{KeyState, Kid, ManagedKey, Manifest, ManifestError};
+use super::plan::{Change, MANIFEST, Operation, plan, private_name, public_name};
+use crate::keys::signing::{SigningError, SigningKey};
+
+/// A key directory that was read; changed only through the one that holds its lock.
+#[derive(Debug)]
+pub struct KeyDirectory {
+    path: PathBuf,
+    manifest: Manifest,
+    findings: Vec<Finding>,
+    /// The lock lasts as long as the file is open.
+    lock: Option<File>,
+}
+
+/// Something in a directory that ought not to be, and does not stand in the way.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Finding {
+    /// A file that the manifest does not name.
+    Stranger(String),
+    /// The private key file of a retired key; the next call that changes something deletes it.
+    NotYetDeleted(Kid),
+    /// It was there, and has been deleted.
+    Deleted(Kid),
+    /// A file that the manifest names is not there.
+    Missing(String),
+}
+
+impl std::fmt::Display for Finding {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Stranger(name) => write!(
+                f,
+                "{name} is not in the manifest and not used: left by a call that was cut short, or put there by \
+                 someone; delete it"
+            ),
+            Self::NotYetDeleted(kid) => write!(
+                f,
+                "the private key of {kid}, which is retired, is still there; `claimgate keys retire {kid}` deletes it"
+            ),
+            Self::Deleted(kid) => {
+                write!(
+                    f,
+                    "the private key of {kid}, which is retired, was still there and is deleted now"
+                )
+            }
+            Self::Missing(name) => write!(f, "{name} is missing"),
+        }
+    }
+}
+
+/// Why a directory cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum DirectoryError {
+    /// No such directory, or not one.
+    #[error("{}: {source}", path.display())]
+    Unreadable {
+        /// What could not be read.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// Others may look in.
+    #[error("{}: mode {mode:04o} lets others in; `chmod {needed:o} {}` mends it", path.display(), path.display())]
+    Exposed {
+        /// The directory or private key.
+        path: PathBuf,
+        /// Its mode.
+        mode: u32,
+        /// What it must be.
+        needed: u32,
+    },
+    /// A link, a pipe or the like in the place of a private key.
+    #[error("{}: a private key is a file, and no link to one", .0.display())]
+    NotAFile(PathBuf),
+    /// No manifest, and no key either.
+    #[error("{}: no keys here yet; `claimgate keys generate` makes the first", .0.display())]
+    Empty(PathBuf),
+    /// Keys without a manifest.
+    #[error("{}: {MANIFEST} is missing although there are keys; bring it back from a backup", .0.display())]
+    NoManifest(PathBuf),
+    /// A manifest that is not understood.
+    #[error("{}: {mistake}", path.display())]
+    Manifest {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        mistake: ManifestError,
+    },
+    /// Another call holds the lock.
+    #[error("{}: another call is changing it; try again", .0.display())]
+    Busy(PathBuf),
+    /// A file is where a new key was to be written.
+    #[error("{} exists and is never overwritten: choose another kid, or delete it if nobody needs it", .0.display())]
+    Exists(PathBuf),
+    /// Writing failed.
+    #[error("{}: {source}; what was there before is still in force", path.display())]
+    Unwritable {
+        /// What could not be written.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// A private key file does not hold the key that the manifest says.
+    #[error("{}: not the private key of {kid}; `claimgate keys retire {kid}` withdraws it", path.display())]
+    WrongKey {
+        /// The file.
+        path: PathBuf,
+        /// The key that was looked for.
+        kid: Kid,
+    },
+    /// A new key could not be written.
+    #[error(transparent)]
+    Signing(#[from] SigningError),
+}
+
+impl KeyDirectory {
+    /// Reads a directory, without a lock: what is read is whole, because manifests are replaced whole.
+    ///
+    /// # Errors
+    /// A directory or a private key that others can read, no manifest, or one that is not understood.
+    pub fn read(path: &Path) -> Result<Self, DirectoryError> {
+        let directory = Self::inspect(path, None)?;
+        directory.ok_or_else(|| DirectoryError::Empty(path.to_owned()))
+    }
+
+    /// Takes the lock and reads; deletes what a call that was cut short has left to delete.
+    ///
+    /// # Errors
+    /// As [`Self::read`], and when another call holds the lock.
+    pub(super) fn lock(path: &Path) -> Result<Self, DirectoryError> {
+        let lock = take_lock(path)?;
+        let directory = Self::inspect(path, Some(lock))?;
+        let mut directory = directory.ok_or_else(|| DirectoryError::Empty(path.to_owned()))?;
+        directory.clean_up()?;
+        Ok(directory)
+    }
+
+    /// The same, and makes the directory and its empty manifest where there is none.
+    pub(super) fn lock_or_create(path: &Path) -> Result<Self, DirectoryError> {
+        if !path.exists() {
+            let made = DirBuilder::new().mode(0o700).create(path);
+            made.map_err(|source| DirectoryError::Unwritable { path: path.to_owned(), source })?;
+        }
+        let lock = take_lock(path)?;
+        if Self::inspect(path, None)?.is_none() {
+            // Before the first key file: a key without a manifest is then always a manifest that was lost.
+            let empty = Operation::ReplaceManifest(Manifest::default().to_json());
+            perform(path, &[empty])?;
+        }
+        let directory = Self::inspect(path, Some(lock))?;
+        let mut directory = directory.ok_or_else(|| DirectoryError::Empty(path.to_owned()))?;
+        directory.clean_up()?;
+        Ok(directory)
+    }
+
+    /// What the directory holds.
+    #[must_use]
+    pub fn manifest(&self) -> &Manifest {
+        &self.manifest
+    }
+
+    /// What else was found in it.
+    #[must_use]
+    pub fn findings(&self) -> &[Finding] {
+        &self.findings
+    }
+
+    /// The key that signs, with its private half; `None` when none is active.
+    ///
+    /// # Errors
+    /// When its file does not hold it.
+    pub fn signing_key(&self) -> Result<Option<SigningKey>, DirectoryError> {
+        self.manifest.active().map(|key| self.private_key(key)).transpose()
+    }
+
+    pub(super) fn private_key(&self, key: &ManagedKey) -> Result<SigningKey, DirectoryError> {
+        let path = self.path.join(private_name(key.kid()));
+        let pem = match read_bounded(&path) {
+            Ok(pem) => pem,
+            Err(source) => return Err(DirectoryError::Unreadable { path, source }),
+        };
+        let read = std::str::from_utf8(&pem).ok();
+        let read = read.and_then(|pem| SigningKey::from_pem(pem, key.key_type().algorithm()).ok());
+        let read = read.map(|read| read.with_kid(key.kid().as_str()));
+        let right = read.filter(|read| read.public_jwk() == *key.public_jwk());
+        right.ok_or_else(|| DirectoryError::WrongKey { path, kid: key.kid().clone() })
+    }
+
+    pub(super) fn commit(&mut self, change: Change) -> Result<(), DirectoryError> {
+        debug_assert!(self.lock.is_some(), "only the holder of the lock changes anything");
+        perform(&self.path, &plan(&change)?)?;
+        self.manifest = change.manifest;
+        Ok(())
+    }
+
+    /// `None` when there is neither a manifest nor a key.
+    fn inspect(path: &Path, lock: Option<File>) -> Result<Option<Self>, DirectoryError> {
+        let names = check_directory(path)?;
+        let file = path.join(MANIFEST);
+        let bytes = match read_bounded(&file) {
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                let keys = names.iter().any(|name| name.ends_with(".pem"));
+                let lost = keys.then(|| DirectoryError::NoManifest(path.to_owned()));
+                return lost.map_or(Ok(None), Err);
+            }
+            Err(source) => return Err(DirectoryError::Unreadable { path: file, source }),
+        };
+        let manifest = Manifest::parse(&bytes)
+            .map_err(|mistake| DirectoryError::Manifest { path: file, mistake })?;
+        for key in manifest.keys() {
+            check_private(&path.join(private_name(key.kid())))?;
+        }
+        let findings = findings(&manifest, names);
+        Ok(Some(Self { path: path.to_owned(), manifest, findings, lock }))
+    }
+
+    fn clean_up(&mut self) -> Result<(), DirectoryError> {
+        let mut operations = vec![];
+        for finding in &mut self.findings {
+            if let Finding::NotYetDeleted(kid) = finding {
+                operations.push(Operation::Remove(private_name(kid)));
+                *finding = Finding::Deleted(kid.clone());
+            }
+        }
+        if operations.is_empty() {
+            return Ok(());
+        }
+        operations.push(Operation::Sync);
+        perform(&self.path, &operations)
+    }
+}
+
+fn perform(directory: &Path, operations: &[Operation]) -> Result<(), DirectoryError> {
+    for operation in operations {
+        operation.perform(directory).map_err(|source| {
+            let path = directory.join(operation.file());
+            match source.kind() {
+                io::ErrorKind::AlreadyExists => DirectoryError::Exists(path),
+                _ => DirectoryError::Unwritable { path, source },
+            }
+        })?;
+    }
+    Ok(())
+}
+
+fn take_lock(path: &Path) -> Result<File, DirectoryError> {
+    check_directory(path)?;
+    let file = path.join(".lock");
+    let failed = |source| DirectoryError::Unwritable { path: file.clone(), source };
+    let mut options = OpenOptions::new();
+    let lock = options.write(true).create(true).truncate(false).mode(0o600).open(&file);
+    let lock = lock.map_err(failed)?;
+    match lock.try_lock() {
+        Ok(()) => Ok(lock),
+        Err(TryLockError::WouldBlock) => Err(DirectoryError::Busy(path.to_owned())),
+        Err(TryLockError::Error(source)) => Err(failed(source)),
+    }
+}
+
+/// The names in a directory that nobody else can look into.
+fn check_directory(path: &Path) -> Result<BTreeSet<String>, DirectoryError> {
+    let unreadable = |source| DirectoryError::Unreadable { path: path.to_owned(), source };
+    let entries = fs::read_dir(path).map_err(unreadable)?;
+    let metadata = fs::metadata(path).map_err(unreadable)?;
+    refuse_exposed(path, metadata.permissions().mode(), 0o700)?;
+    let names = entries.map(|entry| entry.map(|entry| shown(&entry.file_name().to_string_lossy())));
+    names.collect::<Result<_, _>>().map_err(unreadable)
+}
+
+/// A private key that is there must be a file that nobody else can read. Whether it must be there is not asked.
+fn check_private(path: &Path) -> Result<(), DirectoryError> {
+    match fs::symlink_metadata(path) {
+        Ok(metadata) if !metadata.is_file() => Err(DirectoryError::NotAFile(path.to_owned())),
+        Ok(metadata) => refuse_exposed(path, metadata.permissions().mode(), 0o600),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(source) => Err(DirectoryError::Unreadable { path: path.to_owned(), source }),
+    }
+}
+
+fn refuse_exposed(path: &Path, mode: u32, needed: u32) -> Result<(), DirectoryError> {
+    let mode = mode & 0o7777;
+    if mode & 0o077 == 0 {
+        return Ok(());
+    }
+    Err(DirectoryError::Exposed { path: path.to_owned(), mode, needed })
+}
+
+fn findings(manifest: &Manifest, mut names: BTreeSet<String>) -> Vec<Finding> {
+    for known in [MANIFEST, ".lock"] {
+        names.remove(known);
+    }
+    // Where a manifest was being written when the call was cut short: written over by the next one.
+    names.retain(|name| !name.starts_with(&format!(".{MANIFEST}.")));
+    let mut findings = vec![];
+    for key in manifest.keys() {
+        let private = private_name(key.kid());
+        match (names.remove(&private), key.state()) {
+            (true, KeyState::Retired) => {
+                findings.push(Finding::NotYetDeleted(key.kid().clone()));
+            }
+            (false, KeyState::Next | KeyState::Active) => findings.push(Finding::Missing(private)),
+            (true, KeyState::Next | KeyState::Active | KeyState::Retiring)
+            | (false, KeyState::Retiring | KeyState::Retired) => {}
+        }
+        let public = public_name(key.kid());
+        if !names.remove(&public) {
+            findings.push(Finding::Missing(public));
+        }
+    }
+    findings.extend(names.into_iter().map(Finding::Stranger));
+    findings
+}
+
+/// Names come from outside and are printed: no control characters, no escapes, not endless.
+fn shown(name: &str) -> String {
+    name.escape_default().take(200).collect()
+}
+
+/// Neither a manifest nor a key is ever this long.
+const MAX_BYTES: u64 = 4 * 1024 * 1024;
+
+fn read_bounded(path: &Path) -> io::Result<Vec<u8>> {
+    let file = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(path)?;
+    if !file.metadata()?.is_file() {
+        return Err(io::Error::other("not a file"));
+    }
+    let mut bytes = vec![];
+    file.take(MAX_BYTES).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}

@@ -253,9 +253,10 @@ fn perform(directory: &Path, operations: &[Operation]) -> Result<(), DirectoryEr
     for operation in operations {
         operation.perform(directory).map_err(|source| {
             let path = directory.join(operation.file());
-            match source.kind() {
-                io::ErrorKind::AlreadyExists => DirectoryError::Exists(path),
-                _ => DirectoryError::Unwritable { path, source },
+            if source.kind() == io::ErrorKind::AlreadyExists {
+                DirectoryError::Exists(path)
+            } else {
+                DirectoryError::Unwritable { path, source }
             }
         })?;
     }

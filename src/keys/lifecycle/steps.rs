@@ -29,11 +29,14 @@ pub struct Options {
     pub dry_run: bool,
 }
 
+/// Which key entered which state.
+pub type Entered = (Option<Kid>, KeyState);
+
 /// A step that was taken, or with [`Options::dry_run`] would be.
 #[derive(Debug)]
 pub struct Taken {
     /// Who entered which state. With a dry run a key that is yet to be made has no name.
-    pub changes: Vec<(Option<Kid>, KeyState)>,
+    pub changes: Vec<Entered>,
     /// What it breaks.
     pub breaks: Vec<String>,
     /// The manifest afterwards.
@@ -141,7 +144,7 @@ pub(super) fn prepare(
     step: &Step,
     options: &Options,
     now: UnixTime,
-) -> Result<(Change, Vec<(Option<Kid>, KeyState)>), StepError> {
+) -> Result<(Change, Vec<Entered>), StepError> {
     let mut manifest = with_policy(directory.manifest(), options);
     let (mut made, mut withdrawn) = (None, None);
     let changes = match step {
@@ -194,7 +197,8 @@ fn make(
         key = key.with_kid(kid.as_str());
     }
     // A thumbprint is a safe file name: base64url.
-    let kid = Kid::parse(key.kid()).ok_or(SigningError::PublicKey(key_type.algorithm().name()))?;
+    let kid = Kid::parse(key.kid())
+        .ok_or_else(|| SigningError::PublicKey(key_type.algorithm().name()))?;
     let entry = ManagedKey::publish(kid.clone(), key_type, &key, now);
     Ok((kid, key, entry))
 }

@@ -21,12 +21,12 @@ fn copy(from: &Path) -> TempDir {
 fn tear(operation: &Operation, directory: &Path) {
     match operation {
         Operation::CreatePrivate(name, pem) => {
-            let text = pem.expose();
+            let text = pem.expose().as_bytes();
             fs::write(directory.join(name), &text[..text.len() / 2]).unwrap();
             set_mode(&directory.join(name), 0o600);
         }
         Operation::CreatePublic(name, pem) => {
-            fs::write(directory.join(name), &pem[..pem.len() / 2]).unwrap();
+            fs::write(directory.join(name), &pem.as_bytes()[..pem.len() / 2]).unwrap();
         }
         Operation::ReplaceManifest(bytes) => {
             fs::write(directory.join(".manifest.json.tmp"), &bytes[..bytes.len() / 2]).unwrap();

@@ -9,7 +9,7 @@ use crate::keys::lifecycle::rules::{Refusal, SKEW};
 fn refusal(outcome: Result<Taken, StepError>) -> Refusal {
     match outcome.unwrap_err() {
         StepError::Refused(refusal) => refusal,
-        other => panic!("{other}"),
+        error @ (StepError::Directory(_) | StepError::UnknownKid(_)) => panic!("{error}"),
     }
 }
 

@@ -11,14 +11,16 @@
 //! It decides nothing; [`super::steps`] calls it.
 
 use std::collections::BTreeSet;
-use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
+use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read as _};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use super::manifest::{KeyState, Kid, ManagedKey, Manifest, ManifestError};
 use super::plan::{Change, MANIFEST, Operation, plan, private_name, public_name};
 use crate::keys::signing::{SigningError, SigningKey};
+use crate::util::clock::UnixTime;
+use crate::util::fs::{UNFINISHED, create_private_directory, remove_leftovers};
 
 /// A key directory that was read; changed only through the one that holds its lock.
 #[derive(Debug)]
@@ -155,10 +157,8 @@ impl KeyDirectory {
 
     /// The same, and makes the directory and its empty manifest where there is none.
     pub(super) fn lock_or_create(path: &Path) -> Result<Self, DirectoryError> {
-        if !path.exists() {
-            let made = DirBuilder::new().mode(0o700).create(path);
-            made.map_err(|source| DirectoryError::Unwritable { path: path.to_owned(), source })?;
-        }
+        create_private_directory(path)
+            .map_err(|source| DirectoryError::Unwritable { path: path.to_owned(), source })?;
         let lock = take_lock(path)?;
         if Self::inspect(path, None)?.is_none() {
             // Before the first key file: a key without a manifest is then always a manifest that was lost.
@@ -233,7 +233,10 @@ impl KeyDirectory {
         Ok(Some(Self { path: path.to_owned(), manifest, findings, lock }))
     }
 
+    /// Only for the holder of the lock: what is unfinished is then nobody's.
     fn clean_up(&mut self) -> Result<(), DirectoryError> {
+        remove_leftovers(&self.path, UnixTime::from_millis(i64::MAX))
+            .map_err(|source| DirectoryError::Unreadable { path: self.path.clone(), source })?;
         let mut operations = vec![];
         for finding in &mut self.findings {
             if let Finding::NotYetDeleted(kid) = finding {
@@ -309,8 +312,8 @@ fn findings(manifest: &Manifest, mut names: BTreeSet<String>) -> Vec<Finding> {
     for known in [MANIFEST, ".lock"] {
         names.remove(known);
     }
-    // Where a manifest was being written when the call was cut short: written over by the next one.
-    names.retain(|name| !name.starts_with(&format!(".{MANIFEST}.")));
+    // A manifest that a call was writing when it was cut short; the next one that changes something removes it.
+    names.retain(|name| !name.starts_with(UNFINISHED));
     let mut findings = vec![];
     for key in manifest.keys() {
         let private = private_name(key.kid());

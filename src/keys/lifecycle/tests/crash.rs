@@ -29,7 +29,7 @@ fn tear(operation: &Operation, directory: &Path) {
             fs::write(directory.join(name), &pem.as_bytes()[..pem.len() / 2]).unwrap();
         }
         Operation::ReplaceManifest(bytes) => {
-            fs::write(directory.join(".manifest.json.tmp"), &bytes[..bytes.len() / 2]).unwrap();
+            fs::write(directory.join(".unfinished-x"), &bytes[..bytes.len() / 2]).unwrap();
         }
         // Either done or not.
         Operation::Remove(_) | Operation::Sync => {}

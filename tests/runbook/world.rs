@@ -169,7 +169,8 @@ impl World {
     /// What a command prints on both streams, and whether it exits with 0.
     async fn run(&self, command: &str) -> (String, bool) {
         let binary = Path::new(env!("CARGO_BIN_EXE_claimgate"));
-        let admin = self.service.as_ref().map_or(ADMIN.to_owned(), |it| it.admin.to_string());
+        let admin =
+            self.service.as_ref().map_or_else(|| ADMIN.to_owned(), |it| it.admin.to_string());
         let script =
             format!("exec 2>&1\nPATH=\"$BINARIES:$PWD:$PATH\"\n{}", command.replace(ADMIN, &admin));
         let mut shell = Command::new("bash");

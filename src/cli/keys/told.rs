@@ -50,7 +50,7 @@ pub(super) fn tell(
     }
 }
 
-/// What comes next for the key that is furthest from its end: what to wait for, and until when.
+/// What comes next for a key, and when; `None` when nothing does.
 pub(super) fn due(manifest: &Manifest, kid: &str) -> Option<String> {
     let key = manifest.find(kid)?;
     let at = rfc3339(allowed_at(key, manifest)?);

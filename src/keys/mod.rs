@@ -21,7 +21,6 @@ mod report;
 pub mod schedule;
 pub mod signing;
 pub mod source;
-mod spki;
 pub mod status;
 pub mod store;
 pub mod thumbprint;

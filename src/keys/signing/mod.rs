@@ -13,10 +13,11 @@ use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::rsa;
 use aws_lc_rs::signature::{self, EcdsaKeyPair, Ed25519KeyPair, KeyPair, RsaEncoding};
 use serde_json::{Value, json};
+use zeroize::Zeroizing;
 
 pub use self::key_type::KeyType;
+use super::jwks;
 use super::key::Algorithm;
-use super::spki;
 use super::thumbprint::thumbprint;
 
 /// Why a key could not be made or a signature not be computed. None of these depends on outside input.
@@ -79,7 +80,7 @@ impl SigningKey {
     /// Anything but one PKCS#8 private key that can sign with `algorithm`. The text names no part of it.
     pub fn from_pem(pem: &str, algorithm: Algorithm) -> Result<Self, SigningError> {
         let refused = || SigningError::PrivateKey(algorithm.name());
-        let der = pem::decode(pem, PRIVATE_LABEL).ok_or_else(refused)?;
+        let der = Zeroizing::new(pem::decode(pem, PRIVATE_LABEL).ok_or_else(refused)?);
         let private = match family(algorithm) {
             Family::Rsa(encoding) => {
                 let pair = rsa::KeyPair::from_pkcs8(&der).map_err(|_| refused())?;
@@ -115,7 +116,7 @@ impl SigningKey {
     fn assemble(algorithm: Algorithm, private: PrivateKey) -> Result<Self, SigningError> {
         let unreadable = || SigningError::PublicKey(algorithm.name());
         let der = private.public_der().ok_or_else(unreadable)?;
-        let public = spki::public_members(der.as_ref()).ok_or_else(unreadable)?;
+        let public = jwks::pem::public_members(der.as_ref()).map_err(|_| unreadable())?;
         let kid = thumbprint(&public).ok_or_else(unreadable)?;
         Ok(Self { kid, algorithm, private, public })
     }
@@ -164,7 +165,7 @@ impl SigningKey {
     /// The private key as PKCS#8 in PEM (RFC 7468 §10).
     pub fn private_pem(&self) -> Result<PrivatePem, SigningError> {
         let unwritable = |_| SigningError::PrivateKey(self.algorithm.name());
-        let der = match &self.private {
+        let pem = match &self.private {
             PrivateKey::Rsa(pair, _) => {
                 let der: Pkcs8V1Der<'_> = pair.as_der().map_err(unwritable)?;
                 pem::encode(PRIVATE_LABEL, der.as_ref())
@@ -177,7 +178,7 @@ impl SigningKey {
                 pem::encode(PRIVATE_LABEL, pair.to_pkcs8v1().map_err(unwritable)?.as_ref())
             }
         };
-        Ok(PrivatePem(der))
+        Ok(PrivatePem(Zeroizing::new(pem)))
     }
 
     /// The JWS signature over `message`: for ECDSA the fixed-length `r || s` of RFC 7518 §3.4.
@@ -224,7 +225,8 @@ impl fmt::Debug for SigningKey {
 }
 
 /// A private key as text. It is for a file that nobody else may read: `Debug` keeps it back, there is no `Display`.
-pub struct PrivatePem(String);
+/// Wiped when it is dropped.
+pub struct PrivatePem(Zeroizing<String>);
 
 impl PrivatePem {
     /// The text, for the one who writes that file.

@@ -18,6 +18,8 @@ use std::io::{self, Read as _};
 use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
+use zeroize::Zeroizing;
+
 pub use self::error::{DirectoryError, Finding};
 use super::manifest::{KeyState, ManagedKey, Manifest};
 use super::plan::{Change, MANIFEST, Operation, plan, private_name, public_name};
@@ -96,7 +98,7 @@ impl KeyDirectory {
     pub(super) fn private_key(&self, key: &ManagedKey) -> Result<SigningKey, DirectoryError> {
         let path = self.path.join(private_name(key.kid()));
         let pem = match read_bounded(&path) {
-            Ok(pem) => pem,
+            Ok(pem) => Zeroizing::new(pem),
             Err(source) => return Err(DirectoryError::Unreadable { path, source }),
         };
         let read = std::str::from_utf8(&pem).ok();

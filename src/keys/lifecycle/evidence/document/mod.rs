@@ -9,10 +9,10 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::Keyset;
+use crate::keys::jwks;
 use crate::keys::key::{Algorithm, MAX_KID_BYTES};
 use crate::keys::lifecycle::document::public_part;
-use crate::keys::signing::{SigningKey, pem};
-use crate::keys::spki;
+use crate::keys::signing::SigningKey;
 use crate::keys::thumbprint::thumbprint;
 use crate::util::json::{self, RawMembers};
 
@@ -71,7 +71,7 @@ pub enum Unreadable {
     NoKeys,
     /// No public key can be had from an entry.
     #[error(
-        "{0}: neither a JWK of type RSA, EC or OKP, nor a public or private key in PEM (SPKI, PKCS#8)"
+        "{0}: neither a JWK of type RSA, EC or OKP, nor one public key or certificate or PKCS#8 private key in PEM"
     )]
     NoPublicKey(String),
     /// Two entries of one name, or one that contradicts itself.
@@ -122,8 +122,8 @@ fn of_jwk(entry: &RawValue) -> Option<(Value, bool)> {
 }
 
 fn of_pem(text: &str) -> Option<(Value, bool)> {
-    if let Some(der) = pem::decode(text, "PUBLIC KEY") {
-        return Some((spki::public_members(&der)?, false));
+    if let Ok([Ok(public)]) = jwks::pem::blocks(text.as_bytes()).as_deref() {
+        return Some((public.clone(), false));
     }
     // RSA, the three curves and Ed25519, each by one algorithm; which one is not in the PEM.
     let types =

@@ -4,6 +4,7 @@
 pub mod check;
 pub mod demo;
 pub mod jwks;
+pub mod keys;
 pub mod serve;
 
 use std::ffi::OsString;
@@ -27,6 +28,7 @@ enum Command {
     Demo(demo::Args),
     /// Look into a JWK Set.
     Jwks(jwks::Args),
+    Keys(keys::Args),
 }
 
 /// Does what `args`, the program's name first, ask for.
@@ -37,6 +39,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
             Command::Check(args) => check::run(&args),
             Command::Demo(args) => demo::run(args),
             Command::Jwks(args) => jwks::run(&args),
+            Command::Keys(args) => keys::run(&args),
         },
         Err(error) => {
             // Help and version come here too, with the exit code 0. Nobody is left to tell if printing fails.

@@ -16,6 +16,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 pub use report::{ConfigError, ConfigErrors};
+pub use scalar::duration;
 
 use crate::check::answer::AnswerSettings;
 use crate::check::extract::TokenSources;

@@ -27,6 +27,14 @@ pub(super) trait Scalar: Sized {
     }
 }
 
+/// Reads a duration on the command line as it is written in the configuration.
+///
+/// # Errors
+/// What is accepted.
+pub fn duration(text: &str) -> Result<Duration, String> {
+    Duration::parse(text).ok_or_else(|| format!("{} is accepted", Duration::EXPECTED))
+}
+
 /// A leaf that holds a [`Scalar`].
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Text<S>(pub(super) S);

@@ -18,8 +18,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::endpoints;
 use super::mint::{mint, overlay};
-use super::signing::{SigningError, SigningKey};
 use crate::keys::key::Algorithm;
+use crate::keys::signing::{SigningError, SigningKey};
 use crate::util::clock::{Clock as _, SystemClock};
 
 /// What the provider says of itself and puts into its tokens.

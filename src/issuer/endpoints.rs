@@ -22,7 +22,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 
 use super::development::{DevelopmentIssuer, TokenError};
-use super::signing::SigningError;
+use crate::keys::signing::SigningError;
 
 /// A set of claims is small; a bigger body is a mistake.
 const MAX_BODY: usize = 64 * 1024;

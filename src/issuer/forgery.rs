@@ -9,7 +9,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 
 use super::mint::{signing_input, to_json};
-use super::signing::SigningError;
+use crate::keys::signing::SigningError;
 
 /// A token that claims to need no signature (`alg: none`, RFC 8725 §2.1). The signature segment is
 /// filled, so that the token is refused for its algorithm and not for its shape.
@@ -51,8 +51,8 @@ pub fn with_wrong_signature(token: &str) -> String {
 mod tests {
     use super::*;
     use crate::issuer::mint::mint;
-    use crate::issuer::signing::SigningKey;
     use crate::keys::key::Algorithm;
+    use crate::keys::signing::SigningKey;
 
     #[test]
     fn a_wrong_signature_differs_in_the_last_segment_only() {

@@ -7,7 +7,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Map, Value, json};
 
-use super::signing::{SigningError, SigningKey};
+use crate::keys::signing::{SigningError, SigningKey};
 
 /// A token with the usual header: `alg`, `typ: JWT` and the key's `kid`.
 pub fn mint(key: &SigningKey, claims: &Value) -> Result<String, SigningError> {

@@ -4,7 +4,7 @@
 //! It is not a production identity provider: keys live in memory only and nobody logs in. `claimgate
 //! demo` runs it, and tests take their keys and tokens from here.
 //!
-//! * [`signing`]: a private key with its `kid`, and its public half as a JWK or PEM;
+//! * [`SigningKey`] (of [`crate::keys::signing`]): a private key with its `kid`, and its public half;
 //! * [`mint`]: header and claims → a signed compact token;
 //! * [`forgery`]: tokens that look right and must never pass;
 //! * [`development`] and [`endpoints`]: discovery, JWKS, token, rotation and outages over HTTP.
@@ -13,7 +13,6 @@ pub mod development;
 pub mod endpoints;
 pub mod forgery;
 pub mod mint;
-pub mod signing;
 
+pub use crate::keys::signing::{SigningError, SigningKey};
 pub use development::DevelopmentIssuer;
-pub use signing::{SigningError, SigningKey};

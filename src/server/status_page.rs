@@ -7,6 +7,7 @@ use super::health::ReadyState;
 use crate::keys::status::{Persistence, SourceStatus};
 use crate::token::Issuer;
 use crate::util::clock::UnixTime;
+use crate::util::rfc3339::rfc3339;
 
 /// The whole page.
 #[derive(Clone, Debug, Serialize)]
@@ -117,45 +118,5 @@ fn state(entry: &SourceStatus, now: UnixTime) -> &'static str {
         "failing"
     } else {
         "fresh"
-    }
-}
-
-/// `2026-01-31T12:00:00Z`. The civil calendar from days since the epoch, counted in eras of 400 years that
-/// begin on 1 March, so that a leap day is the last of its year.
-fn rfc3339(time: UnixTime) -> String {
-    const DAYS_PER_ERA: i64 = 146_097;
-    /// From 0000-03-01 to 1970-01-01.
-    const DAYS_BEFORE_EPOCH: i64 = 719_468;
-    let seconds = time.as_millis().div_euclid(1000);
-    let (days, second) =
-        (seconds.div_euclid(86_400) + DAYS_BEFORE_EPOCH, seconds.rem_euclid(86_400));
-    let (era, day) = (days.div_euclid(DAYS_PER_ERA), days.rem_euclid(DAYS_PER_ERA));
-    let year = (day - day / 1460 + day / 36_524 - day / 146_096) / 365;
-    let day = day - (365 * year + year / 4 - year / 100);
-    let month = (5 * day + 2) / 153;
-    let day = day - (153 * month + 2) / 5 + 1;
-    let (month, carry) = if month < 10 { (month + 3, 0) } else { (month - 9, 1) };
-    let year = era * 400 + year + carry;
-    let (hour, minute, second) = (second / 3600, second / 60 % 60, second % 60);
-    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn times_are_written_as_rfc_3339_says() {
-        for (seconds, text) in [
-            (0, "1970-01-01T00:00:00Z"),
-            (951_782_399, "2000-02-28T23:59:59Z"),
-            (951_782_400, "2000-02-29T00:00:00Z"),
-            (951_868_800, "2000-03-01T00:00:00Z"),
-            (1_767_225_599, "2025-12-31T23:59:59Z"),
-            (4_107_542_400, "2100-03-01T00:00:00Z"),
-            (-1, "1969-12-31T23:59:59Z"),
-        ] {
-            assert_eq!(rfc3339(UnixTime::from_secs(seconds).unwrap()), text);
-        }
     }
 }

@@ -9,7 +9,7 @@ use std::path::Path;
 use crate::util::clock::UnixTime;
 
 /// What the names of files begin with that are not finished, or were left by a crash.
-const UNFINISHED: &str = ".unfinished-";
+pub const UNFINISHED: &str = ".unfinished-";
 
 /// Puts `bytes` at `path`, whole and for good, in place of what is there. Whoever reads meanwhile finds the old
 /// content or the new one; after a crash there is one of the two. A symlink at `path` is replaced, not followed.

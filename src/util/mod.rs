@@ -5,4 +5,5 @@ pub mod clock;
 pub mod fs;
 pub mod json;
 pub mod label;
+pub mod rfc3339;
 pub mod watch;

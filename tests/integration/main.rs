@@ -12,6 +12,7 @@ mod answers;
 mod explained;
 mod hs256;
 mod jwks_fetch;
+mod key_life;
 mod keys;
 mod lifecycle;
 mod process;

@@ -43,7 +43,12 @@ impl TestService {
     }
 
     pub(crate) async fn start_with(config: Value, options: Options) -> Self {
-        let bound = App::bind_with(configuration(config, 0), options).await.unwrap();
+        Self::run(configuration(config, 0), options).await
+    }
+
+    /// Starts with exactly this configuration.
+    pub(crate) async fn run(config: Config, options: Options) -> Self {
+        let bound = App::bind_with(config, options).await.unwrap();
         let (grpc, admin) = (bound.grpc_addr(), bound.admin_addr());
         let shutdown = CancellationToken::new();
         #[expect(clippy::disallowed_methods, reason = "the test stands where the process does")]

@@ -8,7 +8,7 @@
 //! IDs, and `pem`.
 
 mod keyset;
-mod pem;
+pub(super) mod pem;
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;

@@ -3,7 +3,8 @@
 //!
 //! Of a certificate only the key counts, with what it may be used for: neither its dates nor who signed it are
 //! looked at, since whoever configured the file vouches for the key. The octets of a private key are never
-//! decoded. [`super::Jwks::parse_pem`] and [`super::keyset`] call it.
+//! decoded. [`super::Jwks::parse_pem`] and [`super::keyset`] call it; key generation and evidence read public keys
+//! by it.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
@@ -20,13 +21,13 @@ use crate::keys::key::{AlgorithmSet, VerificationKey};
 use crate::keys::thumbprint::thumbprint;
 
 /// A block: the members of a JWK without a `kid`, or why there are none.
-pub(super) type Block = Result<Value, SkipReason>;
+pub(in crate::keys) type Block = Result<Value, SkipReason>;
 
 /// Every block of `document`, at least one. Text around them is a comment (RFC 7468 §2).
 ///
 /// # Errors
 /// Not text, no block, or a block without its end: the file is being written.
-pub(super) fn blocks(document: &[u8]) -> Result<Vec<Block>, DocumentError> {
+pub(in crate::keys) fn blocks(document: &[u8]) -> Result<Vec<Block>, DocumentError> {
     let text = std::str::from_utf8(document).map_err(|_| DocumentError::NotPem("not text"))?;
     let mut blocks = Vec::new();
     let mut lines = text.lines().map(str::trim);
@@ -72,10 +73,7 @@ fn block(label: &str, content: &str) -> Block {
     }
     let der = || STANDARD.decode(content).map_err(|_| SkipReason::Malformed);
     match label {
-        "PUBLIC KEY" => {
-            let der = der()?;
-            spki(&SubjectPublicKeyInfoRef::from_der(&der).map_err(|_| SkipReason::Malformed)?)
-        }
+        "PUBLIC KEY" => public_members(&der()?),
         "RSA PUBLIC KEY" => rsa(&der()?),
         "CERTIFICATE" | "X509 CERTIFICATE" => certificate(&der()?),
         _ => Err(SkipReason::UnsupportedType),
@@ -91,12 +89,11 @@ fn certificate(der: &[u8]) -> Block {
     if usage.is_some_and(|(_, usage)| !usage.digital_signature()) {
         return Err(SkipReason::NotForVerification);
     }
-    let info = certificate.subject_public_key_info().to_der().map_err(malformed)?;
-    spki(&SubjectPublicKeyInfoRef::from_der(&info).map_err(malformed)?)
+    public_members(&certificate.subject_public_key_info().to_der().map_err(malformed)?)
 }
 
-/// RFC 5280 §4.1.2.7, with the algorithms of RFC 8017 §A.1, RFC 5480 §2.1.1 and RFC 8410 §3.
-fn spki(info: &SubjectPublicKeyInfoRef<'_>) -> Block {
+/// A SubjectPublicKeyInfo, RFC 5280 §4.1.2.7, with the algorithms of RFC 8017 §A.1, RFC 5480 §2.1.1 and RFC 8410 §3.
+pub(in crate::keys) fn public_members(der: &[u8]) -> Block {
     const RSA: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.1");
     const EC: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.2.1");
     const ED25519: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.101.112");
@@ -105,6 +102,7 @@ fn spki(info: &SubjectPublicKeyInfoRef<'_>) -> Block {
         (ObjectIdentifier::new_unwrap("1.3.132.0.34"), "P-384"),
         (ObjectIdentifier::new_unwrap("1.3.132.0.35"), "P-521"),
     ];
+    let info = SubjectPublicKeyInfoRef::from_der(der).map_err(|_| SkipReason::Malformed)?;
     let key = info.subject_public_key.as_bytes().ok_or(SkipReason::Malformed)?;
     match info.algorithm.oid {
         RSA => rsa(key),

@@ -1,0 +1,44 @@
+//! `claimgate keys rotate`: the next step of the safe order.
+
+use std::process::ExitCode;
+
+use super::{Directory, Making, Printing, told};
+use crate::keys::lifecycle::steps::{self, Options};
+use crate::util::clock::{Clock as _, SystemClock};
+
+/// Take the one next step of a rotation: publish a next key, activate it, or retire the old one.
+///
+/// Activating is refused until the next key was published for the JWKS max-age: verifiers that do not know it yet
+/// would refuse its tokens. Retiring is refused until a key has not signed for the token lifetime and 60 seconds
+/// more, for clocks that differ: its last tokens would be refused. The answer says from when it is allowed.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Args {
+    #[command(flatten)]
+    directory: Directory,
+    #[command(flatten)]
+    making: Making,
+    /// Take the step although it strands tokens, and say which. Without an active key: make one that signs at once.
+    #[arg(long)]
+    force: bool,
+    /// Say what the step would be, and change nothing.
+    #[arg(long)]
+    dry_run: bool,
+    #[command(flatten)]
+    printing: Printing,
+}
+
+/// 0 when the step was taken, or with `--dry-run` would be; 1 when it is refused.
+pub fn run(args: &Args) -> ExitCode {
+    let making = args.making.clone();
+    let options = Options {
+        key_type: making.key_type,
+        kid: making.kid,
+        jwks_max_age: making.jwks_max_age,
+        token_lifetime: making.token_lifetime,
+        force: args.force,
+        dry_run: args.dry_run,
+    };
+    let directory = &args.directory.dir;
+    let outcome = steps::rotate(directory, &options, SystemClock.now());
+    told::tell("keys rotate", directory, &outcome, args.dry_run, args.printing.output)
+}

@@ -18,6 +18,7 @@ mod process;
 mod promises;
 mod sources;
 
+#[allow(dead_code, reason = "shared with the table of the faults, which uses more of it")]
 #[path = "../support/faulty.rs"]
 mod faulty;
 #[path = "../support/logs.rs"]
@@ -26,5 +27,6 @@ mod logs;
 mod provider;
 #[path = "../support/rig.rs"]
 mod rig;
+#[allow(dead_code, reason = "shared with the table of the faults, which uses more of it")]
 #[path = "../support/service.rs"]
 mod service;

@@ -16,11 +16,18 @@ mod key_life;
 mod keys;
 mod lifecycle;
 mod process;
+mod promises;
 mod sources;
 
+#[allow(dead_code, reason = "shared with the table of the faults, which uses more of it")]
+#[path = "../support/faulty.rs"]
+mod faulty;
 #[path = "../support/logs.rs"]
 mod logs;
 #[path = "../support/provider.rs"]
 mod provider;
+#[path = "../support/rig.rs"]
+mod rig;
+#[allow(dead_code, reason = "shared with the table of the faults, which uses more of it")]
 #[path = "../support/service.rs"]
 mod service;

@@ -53,14 +53,13 @@ impl TestService {
         let shutdown = CancellationToken::new();
         #[expect(clippy::disallowed_methods, reason = "the test stands where the process does")]
         let running = tokio::spawn(bound.run(shutdown.clone()));
-        let channel = Channel::from_shared(format!("http://{grpc}")).unwrap().connect_lazy();
+        let channel = connect(grpc);
         Self { grpc, admin, channel, shutdown, running }
     }
 
     /// Sends a request of any form.
     pub(crate) async fn check(&self, request: CheckRequest) -> CheckResponse {
-        let mut client = AuthorizationClient::new(self.channel.clone());
-        client.check(request).await.expect("a denial is no gRPC error").into_inner()
+        check(self.channel.clone(), request).await
     }
 
     /// Asks as Envoy does for a GET of `path`.
@@ -75,7 +74,27 @@ impl TestService {
 
     /// Status and body of a page of the admin port.
     pub(crate) async fn admin(&self, path: &str) -> (u16, String) {
-        get(self.admin, path).await
+        send(self.admin, "GET", path, &[], "").await
+    }
+
+    /// Status and body of a POST without a body to the admin port.
+    pub(crate) async fn post(&self, path: &str) -> (u16, String) {
+        send(self.admin, "POST", path, &[], "").await
+    }
+
+    /// The first source of the first issuer on `/status`.
+    pub(crate) async fn source_status(&self) -> Value {
+        let page: Value = serde_json::from_str(&self.admin("/status").await.1).unwrap();
+        page["issuers"][0]["sources"][0].clone()
+    }
+
+    /// The series of `/metrics` whose name and labels hold all of `parts`, added up.
+    pub(crate) async fn metric(&self, parts: &[&str]) -> f64 {
+        let (_, text) = self.admin("/metrics").await;
+        let samples = text.lines().filter(|line| !line.starts_with('#'));
+        let samples = samples.filter_map(|line| line.rsplit_once(' '));
+        let wanted = samples.filter(|(series, _)| parts.iter().all(|part| series.contains(part)));
+        wanted.map(|(_, value)| value.parse::<f64>().unwrap()).sum()
     }
 
     /// Waits until `/readyz` says so.
@@ -166,9 +185,33 @@ pub(crate) async fn eventually(what: &str, mut holds: impl AsyncFnMut() -> bool)
     timeout(PATIENCE, waiting).await.unwrap_or_else(|_| panic!("never {what}"));
 }
 
-async fn get(address: SocketAddr, path: &str) -> (u16, String) {
+/// A connection of its own.
+pub(crate) fn connect(grpc: SocketAddr) -> Channel {
+    Channel::from_shared(format!("http://{grpc}")).unwrap().connect_lazy()
+}
+
+/// Sends a request of any form, from wherever.
+pub(crate) async fn check(channel: Channel, request: CheckRequest) -> CheckResponse {
+    let mut client = AuthorizationClient::new(channel);
+    client.check(request).await.expect("a denial is no gRPC error").into_inner()
+}
+
+/// Status and body of the answer to one HTTP request.
+pub(crate) async fn send(
+    address: SocketAddr,
+    method: &str,
+    target: &str,
+    headers: &[(&str, &str)],
+    body: &str,
+) -> (u16, String) {
     let mut stream = TcpStream::connect(address).await.unwrap();
-    let request = format!("GET {path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\r\n");
+    let headers: String =
+        headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+    let request = format!(
+        "{method} {target} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\
+         content-length: {}\r\n{headers}\r\n{body}",
+        body.len(),
+    );
     stream.write_all(request.as_bytes()).await.unwrap();
     let mut answer = String::new();
     timeout(PATIENCE, stream.read_to_string(&mut answer)).await.unwrap().unwrap();

@@ -226,6 +226,7 @@ async fn a_secret_file_is_followed_and_a_bad_one_leaves_the_last_good_in_use() {
     let operator = Operator::new();
     let service = TestService::start(operator.config(&["RS256", "HS256"])).await;
     let (old, new) = (hs256(SECRET, Some("shared")), hs256(NEXT_SECRET, Some("shared")));
+    service.until_ready().await;
     eventually("the secret read", async || service.ask_with(&old).await.is_allowed()).await;
     service.until_ready().await;
     let pem = operator.key.public_pem().unwrap();

@@ -229,6 +229,7 @@ async fn a_secret_file_is_followed_and_a_bad_one_leaves_the_last_good_in_use() {
     service.until_ready().await;
     eventually("the secret read", async || service.ask_with(&old).await.is_allowed()).await;
     service.until_ready().await;
+    service.until_ready().await;
     let pem = operator.key.public_pem().unwrap();
     let secret = operator.path("secret.txt");
     let bad: [(&str, &dyn Fn()); 5] = [

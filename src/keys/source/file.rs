@@ -1,7 +1,7 @@
 //! Reads a JWK Set file that others replace while we look: a mounted secret, a rendered template.
 //!
-//! It is polled, not watched: watches miss the symlink swap of a mounted volume and say nothing on some
-//! network file systems. [`super::super::refresher`] calls [`read`] and decides what a failure means.
+//! It is polled: watches ([`crate::util::watch`]) are sooner, and say nothing on some network file systems.
+//! [`super::reader`] calls [`read`]; what a failure means is the refresher's to decide.
 
 use std::fs::Metadata;
 use std::io;

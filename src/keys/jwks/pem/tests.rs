@@ -6,6 +6,8 @@ use aws_lc_rs::signature::{
     ECDSA_P521_SHA512_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair, KeyPair as _,
 };
 use pkcs1::UintRef;
+use proptest::collection::vec;
+use proptest::prelude::*;
 use rcgen::{CertificateParams, KeyUsagePurpose};
 
 use super::super::{Jwks, Reasons};
@@ -179,5 +181,24 @@ fn a_block_that_cannot_be_used_costs_only_itself() {
         assert_eq!((jwks.keys.len(), reasons(&jwks)), (1, vec![reason]), "{bad}");
         let error = parse(&bad, None).unwrap_err();
         assert_eq!(error, DocumentError::NoUsableKey(Reasons::of(&jwks.skipped)), "{bad}");
+    }
+}
+
+proptest! {
+    /// What a file holds may be anything: it is read or refused, and nothing else happens.
+    #[test]
+    fn no_content_of_a_block_does_harm(der in vec(any::<u8>(), 0..200), at in 0..400_usize, octet: u8) {
+        let whole = certificate(vec![KeyUsagePurpose::DigitalSignature]);
+        let text: String = whole.lines().filter(|line| !line.starts_with('-')).collect();
+        let mut changed = STANDARD.decode(text).unwrap();
+        let at = at % changed.len();
+        changed[at] = octet;
+        for label in ["CERTIFICATE", "PUBLIC KEY", "RSA PUBLIC KEY"] {
+            for der in [&der, &changed] {
+                if let Ok(jwks) = parse(&pem(label, der), None) {
+                    prop_assert!(!jwks.keys.is_empty());
+                }
+            }
+        }
     }
 }

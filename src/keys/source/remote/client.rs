@@ -1,14 +1,12 @@
 //! Sets up the HTTP library as configured, again when one of its files has changed. Secrets are read here and
 //! handed to the library; none is kept, shown or part of an error.
 
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::time::Duration;
 
 use aws_lc_rs::digest::{Context, Digest, SHA256};
 use reqwest::header::HeaderValue;
 use reqwest::{Certificate, ClientBuilder, Identity, Proxy, redirect};
-use tokio::fs;
 use url::Url;
 
 use super::{CONNECT_TIMEOUT, innermost};
@@ -116,14 +114,12 @@ async fn identity(certificate: &ClientCertificate) -> Result<Vec<u8>, SourceErro
     let ClientCertificate { cert_file, key_file, accepts_readable_key } = certificate;
     let mut content = read("client_cert_file", cert_file).await?;
     content.push(b'\n');
-    content.extend(read("client_key_file", key_file).await?);
-    let metadata = fs::metadata(key_file).await;
-    let is_readable = metadata.is_ok_and(|metadata| metadata.permissions().mode() & 0o004 != 0);
-    if is_readable && !accepts_readable_key {
-        let error =
-            SourceError::Unreachable("everybody may read it, expected mode 0600".to_owned());
-        return Err(error.at(place("client_key_file", key_file)));
-    }
+    let key = if *accepts_readable_key {
+        file::read(key_file, MAX_FILE_BYTES, FILE_TIMEOUT).await
+    } else {
+        file::read_private(key_file, MAX_FILE_BYTES, FILE_TIMEOUT).await
+    };
+    content.extend(key.map_err(|error| error.at(place("client_key_file", key_file)))?);
     Ok(content)
 }
 

@@ -49,8 +49,20 @@ const KNOWN_BY: [(&str, &[&str]); 8] = [
     ("tokio::task::spawn", &["app/tasks"]),
 ];
 
-/// What a request runs through is pure: no waiting, no clock, no files, no logs, no metrics.
-const PURE: [&str; 6] = ["check", "token", "keys/hmac", "keys/key", "keys/jwks", "keys/store"];
+/// What a request runs through is pure, and so are the rules of a key's life: no waiting, no clock, no files, no logs, no
+/// metrics.
+const PURE: [&str; 10] = [
+    "check",
+    "token",
+    "keys/hmac",
+    "keys/key",
+    "keys/jwks",
+    "keys/lifecycle/document",
+    "keys/lifecycle/manifest",
+    "keys/lifecycle/rules",
+    "keys/store",
+    "keys/thumbprint",
+];
 const IMPURE: [&str; 9] = [
     "tokio",
     "tracing",

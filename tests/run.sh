@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# The one command: everything that is held true of claimgate, on this machine, now. Needs Rust, Python 3.10 or newer
-# and a C compiler; puts cargo-deny and Envoy into .tools/ when they are not there yet. Honours CARGO_TARGET_DIR.
+# The one command: everything that is held true of claimgate, on this machine, now. Needs Rust, Python 3.10 or newer,
+# Node.js 20 or newer with npm, and a C compiler; puts cargo-deny, Envoy and an OpenID provider into .tools/ when they
+# are not there yet. Honours CARGO_TARGET_DIR.
 #
 # Every step runs, also after one that failed; the last line counts what passed and what failed: each test of the
 # steps that run tests, and each other step as one.
@@ -15,12 +16,13 @@ log=$(mktemp)
 trap 'rm -f "$log"' EXIT
 
 main() {
-  deploy/prerequisites.sh
+  deploy/prerequisites.sh --tests
   step "format" cargo fmt --check
   step "lints" cargo clippy --locked --all-targets -- -D warnings
   step "dependencies: bans, licences, sources" deny
   step "documentation" env "RUSTDOCFLAGS=-D warnings" cargo doc --locked --no-deps
   step "the Envoy that the tests run" deploy/install-envoy.sh
+  step "the OpenID provider that the tests run" tests/e2e/oidc_provider/install.sh
   counted step "unit, integration and end-to-end tests" cargo test --locked --no-fail-fast
   counted step "the demo, as a stranger runs it" deploy/demo.sh --check
   printf '\n%s passed, %s failed\n' "$passed" "$failed"

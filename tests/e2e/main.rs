@@ -1,9 +1,21 @@
-//! End to end, with a real Envoy: the story of the demo, and the Envoy configuration that we ship.
+//! End to end, with a real Envoy: the story of the demo, and the Envoy configuration that we ship; and with a real
+//! OpenID provider.
 //!
-//! They need the Envoy that `deploy/install-envoy.sh` installs, and fail without it: what is skipped is not
-//! tested.
+//! They need the Envoy that `deploy/install-envoy.sh` installs and the provider of
+//! `tests/e2e/oidc_provider/install.sh`, and fail without: what is skipped is not tested.
 
-#![allow(clippy::expect_used, reason = "a test's helpers may fail the test, as its functions may")]
+#![allow(
+    clippy::expect_used,
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test's helpers may fail the test, as its functions may"
+)]
+
+mod provider;
+#[allow(dead_code, reason = "shared with the integration tests, which use more of it")]
+#[path = "../support/service.rs"]
+mod service;
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -16,11 +16,16 @@ mod key_life;
 mod keys;
 mod lifecycle;
 mod process;
+mod promises;
 mod sources;
 
+#[path = "../support/faulty.rs"]
+mod faulty;
 #[path = "../support/logs.rs"]
 mod logs;
 #[path = "../support/provider.rs"]
 mod provider;
+#[path = "../support/rig.rs"]
+mod rig;
 #[path = "../support/service.rs"]
 mod service;

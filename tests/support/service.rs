@@ -75,7 +75,27 @@ impl TestService {
 
     /// Status and body of a page of the admin port.
     pub(crate) async fn admin(&self, path: &str) -> (u16, String) {
-        get(self.admin, path).await
+        send(self.admin, "GET", path, &[], "").await
+    }
+
+    /// Status and body of a POST without a body to the admin port.
+    pub(crate) async fn post(&self, path: &str) -> (u16, String) {
+        send(self.admin, "POST", path, &[], "").await
+    }
+
+    /// The first source of the first issuer on `/status`.
+    pub(crate) async fn source_status(&self) -> Value {
+        let page: Value = serde_json::from_str(&self.admin("/status").await.1).unwrap();
+        page["issuers"][0]["sources"][0].clone()
+    }
+
+    /// The series of `/metrics` whose name and labels hold all of `parts`, added up.
+    pub(crate) async fn metric(&self, parts: &[&str]) -> f64 {
+        let (_, text) = self.admin("/metrics").await;
+        let samples = text.lines().filter(|line| !line.starts_with('#'));
+        let samples = samples.filter_map(|line| line.rsplit_once(' '));
+        let wanted = samples.filter(|(series, _)| parts.iter().all(|part| series.contains(part)));
+        wanted.map(|(_, value)| value.parse::<f64>().unwrap()).sum()
     }
 
     /// Waits until `/readyz` says so.
@@ -166,9 +186,22 @@ pub(crate) async fn eventually(what: &str, mut holds: impl AsyncFnMut() -> bool)
     timeout(PATIENCE, waiting).await.unwrap_or_else(|_| panic!("never {what}"));
 }
 
-async fn get(address: SocketAddr, path: &str) -> (u16, String) {
+/// Status and body of the answer to one HTTP request.
+pub(crate) async fn send(
+    address: SocketAddr,
+    method: &str,
+    target: &str,
+    headers: &[(&str, &str)],
+    body: &str,
+) -> (u16, String) {
     let mut stream = TcpStream::connect(address).await.unwrap();
-    let request = format!("GET {path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\r\n");
+    let headers: String =
+        headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+    let request = format!(
+        "{method} {target} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\
+         content-length: {}\r\n{headers}\r\n{body}",
+        body.len(),
+    );
     stream.write_all(request.as_bytes()).await.unwrap();
     let mut answer = String::new();
     timeout(PATIENCE, stream.read_to_string(&mut answer)).await.unwrap().unwrap();

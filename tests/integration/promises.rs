@@ -1,0 +1,158 @@
+//! Promises that need a provider with faults: 2, nothing waits for it; 4, a rotated key is accepted on its first use
+//! and no stream of made-up key IDs is fetched for; 5, a withdrawn key is refused.
+
+use std::time::Duration;
+
+use claimgate::issuer::forgery;
+use claimgate::issuer::mint::{mint, mint_with_header};
+use serde_json::json;
+use tokio::task::JoinSet;
+
+use crate::faulty::{Fault, KeyServer};
+use crate::rig::{Rig, key};
+use crate::service::{Answer, eventually, request};
+
+#[tokio::test]
+async fn promise_2_nothing_on_the_request_path_waits_for_a_provider_that_hangs() {
+    let (old, new) = (key("old"), key("new"));
+    let mut rig = Rig::start(&[&old], json!({"timeout": "60s"})).await;
+    let (known, unknown) = (rig.token(&old), rig.token(&new));
+    rig.server.publish(&[&old, &new]);
+    rig.server.fail(Fault::Hang).await;
+
+    // The gate stays closed: whoever waited for the provider would never be answered.
+    assert!(rig.allows(&known).await);
+    rig.begin_refresh().await;
+    eventually("asked", async || rig.server.requests() == 2).await;
+    assert!(rig.allows(&known).await);
+    assert_eq!(rig.service.ask_with(&unknown).await, Answer::denied(401, "unknown_kid"));
+    assert!(rig.allows(&known).await);
+    assert_eq!(rig.refreshes().await, 1.0, "the refresh is still under way");
+
+    rig.server.fail(Fault::None).await;
+    rig.until_refreshed(2.0).await;
+    assert!(rig.allows(&unknown).await);
+    assert_eq!(rig.server.requests(), 2);
+    rig.service.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn promise_2_a_provider_that_hangs_from_the_start_costs_an_answer_and_no_waiting() {
+    let key = key("one");
+    let mut server = KeyServer::start(&[&key]).await;
+    server.fail(Fault::Hang).await;
+    let mut rig = Rig::start_with(server, json!({"timeout": "60s"})).await;
+    eventually("asked", async || rig.server.requests() == 1).await;
+    let token = rig.token(&key);
+    let unavailable = Answer::denied(503, "keys_unavailable");
+    assert_eq!(rig.service.ask_with(&token).await, unavailable);
+    assert_eq!(rig.service.admin("/readyz").await.0, 503);
+    rig.server.fail(Fault::None).await;
+    rig.service.until_ready().await;
+    assert!(rig.allows(&token).await);
+    assert_eq!(rig.server.requests(), 1);
+    rig.service.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn promise_4_a_rotated_key_is_accepted_on_its_first_use() {
+    let (old, new) = (key("old"), key("new"));
+    let rig = Rig::start(&[&old], json!({"unknown_kid_wait": "10s"})).await;
+    rig.clock.advance(Duration::from_secs(60));
+    rig.server.publish(&[&new, &old]);
+    for token in [rig.token(&new), rig.token(&new), rig.token(&old)] {
+        assert!(rig.allows(&token).await);
+    }
+    assert_eq!(rig.server.requests(), 2, "the start, and one for the new key");
+    rig.service.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn promise_4_a_flood_of_made_up_kids_makes_at_most_four_fetches() {
+    let (old, stranger) = (key("old"), key("stranger"));
+    let rig = Rig::start(&[&old], json!({})).await;
+    let good = rig.token(&old);
+    let claims = rig.claims();
+    for nth in 0..20_000 {
+        let header = json!({"kid": format!("made-up-{nth}")});
+        let token = mint_with_header(&stranger, &header, &claims).unwrap();
+        let answer = rig.service.ask_with(&token).await;
+        assert_eq!(answer, Answer::denied(401, "unknown_kid"), "the {nth}th");
+        if nth % 20 == 0 {
+            assert!(rig.allows(&good).await, "after the {nth}th");
+        }
+        rig.clock.advance(Duration::from_millis(1));
+    }
+    let fetches = rig.server.requests() - 1;
+    assert!((1..=4).contains(&fetches), "{fetches} fetches");
+    rig.service.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn promise_4_a_thousand_checks_at_once_with_one_new_kid_make_one_fetch() {
+    let (old, new) = (key("old"), key("new"));
+    let mut rig = Rig::start(&[&old], json!({"unknown_kid_wait": "10s"})).await;
+    rig.clock.advance(Duration::from_secs(60));
+    rig.server.publish(&[&new, &old]);
+    rig.server.fail(Fault::Hang).await;
+    let bearer = format!("Bearer {}", rig.token(&new));
+    let mut herd = JoinSet::new();
+    for _ in 0..1000 {
+        let check = request("GET", "/orders", &[("authorization", &bearer)]);
+        let channel = rig.service.channel.clone();
+        herd.spawn(async move { ask(channel, check).await });
+    }
+    eventually("asked", async || rig.server.requests() == 2).await;
+    rig.server.fail(Fault::None).await;
+    while let Some(answer) = herd.join_next().await {
+        assert!(answer.unwrap().is_allowed());
+    }
+    assert_eq!(rig.server.requests(), 2);
+    rig.service.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn promise_4_no_token_that_a_new_key_could_not_save_makes_a_fetch() {
+    let (old, stranger) = (key("old"), key("stranger"));
+    let rig = Rig::start(&[&old], json!({})).await;
+    rig.clock.advance(Duration::from_secs(3600));
+    let forged = forgery::with_wrong_signature(&rig.token(&old));
+    for _ in 0..1000 {
+        assert_eq!(rig.service.ask_with(&forged).await, Answer::denied(401, "bad_signature"));
+    }
+    let with = |name: &str, value| {
+        let mut claims = rig.claims();
+        claims[name] = value;
+        mint(&stranger, &claims).unwrap()
+    };
+    let other_algorithm = json!({"alg": "RS256"});
+    for (token, reason) in [
+        (with("exp", json!(1)), "expired"),
+        (with("iss", json!("https://other.example")), "unknown_issuer"),
+        (mint_with_header(&stranger, &other_algorithm, &rig.claims()).unwrap(), "alg_not_allowed"),
+    ] {
+        let answer = rig.service.ask_with(&token).await;
+        assert!(!answer.is_allowed(), "{reason}");
+        assert_eq!(rig.server.requests(), 1, "{reason} asked for keys");
+    }
+    rig.service.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn promise_5_a_withdrawn_key_is_refused_from_the_next_success_on() {
+    let (kept, withdrawn) = (key("kept"), key("withdrawn"));
+    let mut rig = Rig::start(&[&kept, &withdrawn], json!({})).await;
+    let (good, dead) = (rig.token(&kept), rig.token(&withdrawn));
+    assert!(rig.allows(&dead).await);
+    rig.server.publish(&[&kept]);
+    rig.server.fail(Fault::Status("500 Internal Server Error", "")).await;
+    rig.refresh().await;
+    assert!(rig.allows(&dead).await, "an outage withdraws nothing");
+    rig.server.fail(Fault::None).await;
+    rig.refresh().await;
+    for _ in 0..3 {
+        assert_eq!(rig.service.ask_with(&dead).await, Answer::denied(401, "unknown_kid"));
+        assert!(rig.allows(&good).await);
+    }
+    rig.service.stop().await.unwrap();
+}

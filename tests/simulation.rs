@@ -54,7 +54,8 @@ fn a_provider_of_ten_thousand_replicas_is_never_stormed() {
     // Two intervals after what stirred them up, they are spread again; a rotation must not stir them up.
     let settled = 2 * INTERVAL;
     let rotation = ROTATION..ROTATION + FIRST_USE + SECOND;
-    let quiet = [ROLL_OUT + settled..OUTAGE.start, OUTAGE.end + settled..ROTATION, rotation.end..DAY];
+    let quiet =
+        [ROLL_OUT + settled..OUTAGE.start, OUTAGE.end + settled..ROTATION, rotation.end..DAY];
     let quiet = load.over(&quiet);
     let outage = load.over(&[OUTAGE]);
     let after = load.over(&[OUTAGE.end..OUTAGE.end + settled]);
@@ -139,7 +140,8 @@ impl Load {
 
     fn over(&self, spans: &[Range<i64>]) -> Rate {
         let second = |at: i64| usize::try_from(at / SECOND).unwrap();
-        let counts = spans.iter().flat_map(|span| &self.seconds[second(span.start)..second(span.end)]);
+        let counts =
+            spans.iter().flat_map(|span| &self.seconds[second(span.start)..second(span.end)]);
         let counts: Vec<u32> = counts.copied().collect();
         let sum: f64 = counts.iter().copied().map(f64::from).sum();
         Rate { mean: sum / counts.len() as f64, peak: counts.into_iter().max().unwrap() }
@@ -154,6 +156,10 @@ struct Rate {
 impl fmt::Display for Rate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { mean, peak } = self;
-        write!(f, "mean {mean:7.1}   peak {peak:6}   ({:.2} times the mean)", f64::from(*peak) / mean)
+        write!(
+            f,
+            "mean {mean:7.1}   peak {peak:6}   ({:.2} times the mean)",
+            f64::from(*peak) / mean
+        )
     }
 }

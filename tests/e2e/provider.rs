@@ -83,7 +83,7 @@ fn config(provider: SocketAddr, state: &Path) -> Value {
         "issuers": [{
             "name": "accounts", "issuer": format!("http://{provider}"), "audiences": ["orders"],
             "algorithms": ["RS256"], "keys": [{"discovery": true}],
-            "refresh": {"interval": "1h", "min": "1h", "unknown_kid_wait": "10s"},
+            "refresh": {"interval": "1h", "min": "1h", "unknown_kid_wait": "5s"},
         }],
         "rules": [{"name": "all", "match": {"path_prefix": "/"}, "require": {"issuer": "accounts"}}],
     })

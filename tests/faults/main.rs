@@ -59,9 +59,10 @@ async fn no_fault_of_a_provider_changes_an_answer_and_each_is_told() {
     bench.rollback().await;
     bench.withdrawal().await;
     let growth = Memory::now().since(before);
+    assert_eq!(bench.rig.server.requests(), bench.fetches, "fetches beside those that were meant");
     assert_eq!(canary.connections(), 0, "a redirect was followed to another host");
     assert_eq!(bench.rig.server.strays(), 0, "a redirect was followed");
-    bench.table.print(&format!("memory at the end: {}", table::mebibytes(growth)));
+    bench.table.foot = format!("after all of them: {}\n", table::mebibytes(growth));
     assert!(growth < FLAT, "{growth} bytes more than before");
     bench.rig.service.stop().await.unwrap();
 }
@@ -147,6 +148,8 @@ struct Bench {
     key: SigningKey,
     good: String,
     table: Table,
+    /// Every fetch that was meant.
+    fetches: u64,
 }
 
 /// What a row is measured from.
@@ -164,7 +167,7 @@ impl Bench {
         // Once over: what the first fetch allocates for good is not the fault's doing.
         rig.refresh().await;
         assert!(rig.allows(&good).await);
-        Self { rig, key, good, table: Table::default() }
+        Self { rig, key, good, table: Table::default(), fetches: 2 }
     }
 
     async fn before(&self) -> Before {
@@ -186,6 +189,7 @@ impl Bench {
         let during = self.rig.allows(&self.good).await;
         self.rig.until_refreshed(count).await;
         let row = self.row(name, before, Some(during)).await;
+        self.table.push(&row);
         let status = self.rig.service.source_status().await;
         let error = status["last_error"].as_str().unwrap_or_default();
         assert!(during && row.good, "{name}: a good token was refused");
@@ -194,7 +198,6 @@ impl Bench {
         assert_eq!((&status["state"], &status["kids"]), (&json!("failing"), &kids), "{name}");
         assert!(error.contains(expected.error), "{name}: {error}");
         assert!(row.memory < FLAT, "{name}: {} bytes", row.memory);
-        self.table.push(row);
         self.recovers(name).await;
     }
 
@@ -232,9 +235,9 @@ impl Bench {
         let (status, _) = self.rig.service.post("/keys/refresh").await;
         assert_eq!(status, 429, "{name}: asked again too early");
         let row = self.row(name, before, None).await;
+        self.table.push(&row);
         assert!(row.good && row.requests == 1, "{name}");
         assert_eq!(row.refreshes, [("http_error".to_owned(), 1)], "{name}");
-        self.table.push(row);
         self.recovers(name).await;
     }
 
@@ -249,9 +252,9 @@ impl Bench {
             assert!(self.rig.allows(&self.good).await);
         }
         let row = self.row(name, before, None).await;
+        self.table.push(&row);
         assert_eq!(row.refreshes, [("http_error".to_owned(), 3), ("ok".to_owned(), 3)]);
         assert_eq!(row.requests, 6);
-        self.table.push(row);
         self.recovers(name).await;
     }
 
@@ -265,20 +268,18 @@ impl Bench {
         assert!(row.good && self.rig.allows(&self.rig.token(&new)).await, "{name}");
         let skipped = self.rig.service.source_status().await["skipped"].clone();
         assert_eq!(skipped[0]["kid"], "bad", "{name}: {skipped}");
-        self.table.push(row);
         self.recovers(name).await;
     }
 
     /// The published key is the key: what was signed with the one before is refused, until that one is back.
     async fn reuse_under_the_same_kid(&mut self) {
         let (name, other) = ("other key, same kid", key("kept"));
-        let row = self.takes(name, Fault::Body(document(&[&other]))).await;
+        self.takes(name, Fault::Body(document(&[&other]))).await;
         assert_eq!(
             self.rig.service.ask_with(&self.good).await,
             Answer::denied(401, "bad_signature")
         );
         assert!(self.rig.allows(&self.rig.token(&other)).await, "{name}");
-        self.table.push(row);
         self.recovers(name).await;
         let answer = self.rig.service.ask_with(&self.rig.token(&other)).await;
         assert_eq!(answer, Answer::denied(401, "bad_signature"), "{name}: after recovery");
@@ -289,22 +290,21 @@ impl Bench {
         let (name, newer) = ("rollback to an older document", key("newer"));
         self.rig.server.publish(&[&self.key, &newer]);
         self.rig.refresh().await;
+        self.fetches += 1;
         let token = self.rig.token(&newer);
         assert!(self.rig.allows(&token).await);
         let row = self.takes(name, Fault::Body(document(&[&self.key]))).await;
         assert!(row.good, "{name}");
         assert_eq!(self.rig.service.ask_with(&token).await, Answer::denied(401, "unknown_kid"));
-        self.table.push(row);
         self.recovers(name).await;
     }
 
     /// The last key goes, another one comes.
     async fn withdrawal(&mut self) {
         let (name, other) = ("every key withdrawn for others", key("other"));
-        let row = self.takes(name, Fault::Body(document(&[&other]))).await;
+        self.takes(name, Fault::Body(document(&[&other]))).await;
         assert_eq!(self.rig.service.ask_with(&self.good).await, Answer::denied(401, "unknown_kid"));
         assert!(self.rig.allows(&self.rig.token(&other)).await, "{name}");
-        self.table.push(row);
         self.recovers(name).await;
     }
 
@@ -314,18 +314,21 @@ impl Bench {
         let before = self.before().await;
         self.rig.refresh().await;
         let row = self.row(name, before, None).await;
+        self.table.push(&row);
         assert_eq!((&row.refreshes, row.requests), (&vec![("ok".to_owned(), 1)], 1), "{name}");
         row
     }
 
     /// What has happened since. `during` is whether a good token was good in the middle of it, if that was asked.
-    async fn row(&self, name: &str, before: Before, during: Option<bool>) -> Row {
+    async fn row(&mut self, name: &str, before: Before, during: Option<bool>) -> Row {
         let memory = Memory::peak().since(before.memory);
         let after = self.rig.service.ask_with(&self.good).await;
         let refreshes = self.refreshes().await.into_iter().filter_map(|(result, count)| {
             let grown = count - before.refreshes.get(&result).copied().unwrap_or(0);
             (grown > 0).then_some((result, grown))
         });
+        let requests = self.rig.server.requests() - before.requests;
+        self.fetches += requests;
         let status = self.rig.service.source_status().await;
         let told = |name: &str| status[name].as_str().unwrap_or_default().to_owned();
         Row {
@@ -335,7 +338,7 @@ impl Bench {
             refreshes: refreshes.collect(),
             state: told("state"),
             error: told("last_error").replace(&format!("{}: ", self.rig.server.url()), ""),
-            requests: self.rig.server.requests() - before.requests,
+            requests,
             memory,
         }
     }

@@ -19,6 +19,7 @@ mod process;
 mod promises;
 mod sources;
 
+#[allow(dead_code, reason = "shared with the table of the faults, which uses more of it")]
 #[path = "../support/faulty.rs"]
 mod faulty;
 #[path = "../support/logs.rs"]
@@ -27,5 +28,6 @@ mod logs;
 mod provider;
 #[path = "../support/rig.rs"]
 mod rig;
+#[allow(dead_code, reason = "shared with the table of the faults, which uses more of it")]
 #[path = "../support/service.rs"]
 mod service;

@@ -182,7 +182,7 @@ async fn serve(mut stream: TcpStream, shared: &Shared) -> io::Result<()> {
             stream.set_zero_linger()
         }
         Fault::Drip => {
-            send(&mut stream, "200 OK", &length(1 << 20), "").await?;
+            send(&mut stream, "200 OK", &length(100_000), "").await?;
             loop {
                 stream.write_all(b" ").await?;
                 sleep(Duration::from_millis(10)).await;

@@ -59,8 +59,7 @@ impl TestService {
 
     /// Sends a request of any form.
     pub(crate) async fn check(&self, request: CheckRequest) -> CheckResponse {
-        let mut client = AuthorizationClient::new(self.channel.clone());
-        client.check(request).await.expect("a denial is no gRPC error").into_inner()
+        check(self.channel.clone(), request).await
     }
 
     /// Asks as Envoy does for a GET of `path`.
@@ -184,6 +183,12 @@ pub(crate) async fn eventually(what: &str, mut holds: impl AsyncFnMut() -> bool)
         }
     };
     timeout(PATIENCE, waiting).await.unwrap_or_else(|_| panic!("never {what}"));
+}
+
+/// Sends a request of any form, from wherever.
+pub(crate) async fn check(channel: Channel, request: CheckRequest) -> CheckResponse {
+    let mut client = AuthorizationClient::new(channel);
+    client.check(request).await.expect("a denial is no gRPC error").into_inner()
 }
 
 /// Status and body of the answer to one HTTP request.

@@ -10,7 +10,7 @@ use tokio::task::JoinSet;
 
 use crate::faulty::{Fault, KeyServer};
 use crate::rig::{Rig, key};
-use crate::service::{Answer, check, eventually, request};
+use crate::service::{Answer, check, connect, eventually, request};
 
 #[tokio::test]
 async fn promise_2_nothing_on_the_request_path_waits_for_a_provider_that_hangs() {
@@ -96,12 +96,17 @@ async fn promise_4_a_thousand_checks_at_once_with_one_new_kid_make_one_fetch() {
     rig.server.publish(&[&new, &old]);
     rig.server.fail(Fault::Hang).await;
     let bearer = format!("Bearer {}", rig.token(&new));
+    let request = request("GET", "/orders", &[("authorization", &bearer)]);
     let mut herd = JoinSet::new();
-    for _ in 0..1000 {
-        let request = request("GET", "/orders", &[("authorization", &bearer)]);
-        herd.spawn(check(rig.service.channel.clone(), request));
+    // A connection carries only so many calls at a time.
+    for _ in 0..10 {
+        let channel = connect(rig.service.grpc);
+        for _ in 0..100 {
+            herd.spawn(check(channel.clone(), request.clone()));
+        }
     }
-    eventually("asked", async || rig.server.requests() == 2).await;
+    let under_way = || rig.service.metric(&["claimgate_inflight_checks"]);
+    eventually("all waiting", async || under_way().await >= 1000.0).await;
     rig.server.fail(Fault::None).await;
     while let Some(answer) = herd.join_next().await {
         assert!(Answer::of(answer.unwrap()).is_allowed());

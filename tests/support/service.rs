@@ -53,7 +53,7 @@ impl TestService {
         let shutdown = CancellationToken::new();
         #[expect(clippy::disallowed_methods, reason = "the test stands where the process does")]
         let running = tokio::spawn(bound.run(shutdown.clone()));
-        let channel = Channel::from_shared(format!("http://{grpc}")).unwrap().connect_lazy();
+        let channel = connect(grpc);
         Self { grpc, admin, channel, shutdown, running }
     }
 
@@ -183,6 +183,11 @@ pub(crate) async fn eventually(what: &str, mut holds: impl AsyncFnMut() -> bool)
         }
     };
     timeout(PATIENCE, waiting).await.unwrap_or_else(|_| panic!("never {what}"));
+}
+
+/// A connection of its own.
+pub(crate) fn connect(grpc: SocketAddr) -> Channel {
+    Channel::from_shared(format!("http://{grpc}")).unwrap().connect_lazy()
 }
 
 /// Sends a request of any form, from wherever.

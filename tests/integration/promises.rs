@@ -15,7 +15,7 @@ use crate::service::{Answer, check, connect, eventually, request};
 #[tokio::test]
 async fn promise_2_nothing_on_the_request_path_waits_for_a_provider_that_hangs() {
     let (old, new) = (key("old"), key("new"));
-    let mut rig = Rig::start(&[&old], json!({"timeout": "60s"})).await;
+    let mut rig = Rig::start(&[&old], json!({"timeout": "30s"})).await;
     let (known, unknown) = (rig.token(&old), rig.token(&new));
     rig.server.publish(&[&old, &new]);
     rig.server.fail(Fault::Hang).await;
@@ -41,7 +41,7 @@ async fn promise_2_a_provider_that_hangs_from_the_start_costs_an_answer_and_no_w
     let key = key("one");
     let mut server = KeyServer::start(&[&key]).await;
     server.fail(Fault::Hang).await;
-    let mut rig = Rig::start_with(server, json!({"timeout": "60s"})).await;
+    let mut rig = Rig::start_with(server, json!({"timeout": "30s"})).await;
     eventually("asked", async || rig.server.requests() == 1).await;
     let token = rig.token(&key);
     let unavailable = Answer::denied(503, "keys_unavailable");
@@ -124,6 +124,7 @@ async fn promise_4_no_token_that_a_new_key_could_not_save_makes_a_fetch() {
     for _ in 0..1000 {
         assert_eq!(rig.service.ask_with(&forged).await, Answer::denied(401, "bad_signature"));
     }
+    assert_eq!(rig.server.requests(), 1, "a bad signature under a known key asked for keys");
     let with = |name: &str, value| {
         let mut claims = rig.claims();
         claims[name] = value;

@@ -1,4 +1,4 @@
-//! Promises that need a provider with faults: 2, nothing waits for it; 4, a rotated key is accepted on its first use
+//! Promises that need a provider with faults: 2, nothing waits for it; 3, an outage changes no answer; 4, a rotated key is accepted on its first use
 //! and no stream of made-up key IDs is fetched for; 5, a withdrawn key is refused.
 
 use std::time::Duration;
@@ -41,7 +41,7 @@ async fn promise_2_a_provider_that_hangs_from_the_start_costs_an_answer_and_no_w
     let key = key("one");
     let mut server = KeyServer::start(&[&key]).await;
     server.fail(Fault::Hang).await;
-    let mut rig = Rig::start_with(server, json!({"timeout": "30s"})).await;
+    let mut rig = Rig::start_with(server, json!({"timeout": "30s"}), None).await;
     eventually("asked", async || rig.server.requests() == 1).await;
     let token = rig.token(&key);
     let unavailable = Answer::denied(503, "keys_unavailable");
@@ -51,6 +51,32 @@ async fn promise_2_a_provider_that_hangs_from_the_start_costs_an_answer_and_no_w
     rig.service.until_ready().await;
     assert!(rig.allows(&token).await);
     assert_eq!(rig.server.requests(), 1);
+    rig.service.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn promise_3_a_restart_in_an_outage_changes_no_answer() {
+    let directory = tempfile::tempdir().unwrap();
+    let key = key("one");
+    let mut server = KeyServer::start(&[&key]).await;
+    let mut token = None;
+    // The second restart starts from what the first one started from.
+    for start in 0..3 {
+        let rig = Rig::start_with(server, json!({}), Some(directory.path())).await;
+        rig.service.until_ready().await;
+        rig.until_refreshed(1.0).await;
+        let token = token.get_or_insert_with(|| rig.token(&key));
+        assert!(rig.allows(token).await, "start {start}");
+        assert_eq!(rig.server.requests(), 1, "start {start}");
+        rig.service.stop().await.unwrap();
+        server = rig.server;
+        server.fail(Fault::Refuse).await;
+    }
+    server.fail(Fault::None).await;
+    let rig = Rig::start_with(server, json!({}), Some(directory.path())).await;
+    eventually("read again", async || rig.server.requests() == 2).await;
+    rig.until_refreshed(1.0).await;
+    assert_eq!(rig.service.source_status().await["state"], "fresh");
     rig.service.stop().await.unwrap();
 }
 

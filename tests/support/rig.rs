@@ -1,6 +1,7 @@
 //! A service on a clock that stands still, following a key server with faults. Its intervals are so long that it
 //! fetches at its start, when it is told to and when a token gives it reason to: what the server counts is exact.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -28,16 +29,23 @@ const ISSUER: &str = "https://accounts.example.com";
 impl Rig {
     /// Ready, with these keys. `refresh` is laid over the settings of the source.
     pub(crate) async fn start(keys: &[&SigningKey], refresh: Value) -> Self {
-        let rig = Self::start_with(KeyServer::start(keys).await, refresh).await;
+        let rig = Self::start_with(KeyServer::start(keys).await, refresh, None).await;
         rig.service.until_ready().await;
         assert_eq!(rig.server.requests(), 1, "the start fetches once");
         rig
     }
 
-    /// Follows a server that may be failing already: not ready then.
-    pub(crate) async fn start_with(server: KeyServer, refresh: Value) -> Self {
+    /// Follows a server that may be failing already: not ready then, unless there are keys in `state_dir`.
+    pub(crate) async fn start_with(
+        server: KeyServer,
+        refresh: Value,
+        state_dir: Option<&Path>,
+    ) -> Self {
         let clock = Arc::new(ManualClock::new(SystemClock.now()));
         let mut config = config(ISSUER, &json!({"jwks_url": server.url()}));
+        if let Some(state_dir) = state_dir {
+            config["state_dir"] = json!(state_dir);
+        }
         let settings = &mut config["issuers"][0]["refresh"];
         *settings = json!({"interval": "30d", "max": "30d", "max_stale": "unlimited"});
         for (name, value) in refresh.as_object().into_iter().flatten() {

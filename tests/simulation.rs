@@ -58,7 +58,8 @@ fn a_provider_of_ten_thousand_replicas_is_never_stormed() {
         [ROLL_OUT + settled..OUTAGE.start, OUTAGE.end + settled..ROTATION, rotation.end..DAY];
     let quiet = load.over(&quiet);
     let outage = load.over(&[OUTAGE]);
-    let after = load.over(&[OUTAGE.end..OUTAGE.end + settled]);
+    let recovery = OUTAGE.end..OUTAGE.end + settled;
+    let after = load.over(&[recovery]);
     let turned = load.over(&[rotation]);
     let mut text = format!("\nfetches per second at the provider of {REPLICAS} replicas\n");
     text += &format!("  in quiet            {quiet}\n  in the outage       {outage}\n");

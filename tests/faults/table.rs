@@ -2,6 +2,8 @@
 
 use std::io::{self, Write as _};
 
+use crate::memory::Growth;
+
 /// What one fault led to.
 pub(crate) struct Row {
     pub(crate) fault: String,
@@ -16,8 +18,8 @@ pub(crate) struct Row {
     pub(crate) error: String,
     /// Fetches that reached the provider.
     pub(crate) requests: u64,
-    /// Bytes at the peak, above what was held before.
-    pub(crate) memory: usize,
+    /// At the peak, above what was held before.
+    pub(crate) memory: Growth,
 }
 
 /// Printed when it is dropped: also when the row that was added last is not as it should be.
@@ -43,7 +45,7 @@ impl Table {
             false => format!("{}: {}", row.state, row.error),
         };
         let (fault, requests) = (row.fault.clone(), row.requests.to_string());
-        let cells = [fault, token, refreshes.join(", "), told, requests, mebibytes(row.memory)];
+        let cells = [fault, token, refreshes.join(", "), told, requests, row.memory.to_string()];
         self.rows.push(cells);
     }
 }
@@ -60,10 +62,6 @@ impl Drop for Table {
             let cells = line.iter().zip(&widths).map(|(cell, width)| format!("{cell:width$}"));
             text += &format!("{}\n", cells.collect::<Vec<_>>().join(" | ").trim_end());
         }
-        let _gone = write!(io::stdout().lock(), "{text}{}\n", self.foot).is_err();
+        let _gone = writeln!(io::stdout().lock(), "{text}{}", self.foot).is_err();
     }
-}
-
-pub(crate) fn mebibytes(bytes: usize) -> String {
-    format!("+{:.1} MiB", bytes as f64 / f64::from(1 << 20))
 }

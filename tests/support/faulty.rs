@@ -137,10 +137,11 @@ pub(crate) fn document(keys: &[&SigningKey]) -> String {
     json!({"keys": keys}).to_string()
 }
 
-/// Two sockets may be bound to one address as long as only one of them listens.
+/// Several of these may be bound to one address; of them, one listens.
 fn bound(address: SocketAddr) -> TcpSocket {
     let socket = TcpSocket::new_v4().unwrap();
     socket.set_reuseaddr(true).unwrap();
+    socket.set_reuseport(true).unwrap();
     socket.bind(address).unwrap();
     socket
 }

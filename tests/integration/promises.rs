@@ -1,6 +1,9 @@
-//! Promises that need a provider with faults: 2, nothing waits for it; 3, an outage changes no answer; 4, a rotated key is accepted on its first use
-//! and no stream of made-up key IDs is fetched for; 5, a withdrawn key is refused.
+//! Promises that need a provider with faults: 2, nothing waits for it; 3, an outage changes no answer; 4, a rotated key
+//! is accepted on its first use and no stream of made-up key IDs is fetched for; 5, a withdrawn key is refused; 7, no
+//! secret of a key source is told.
 
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt as _;
 use std::time::Duration;
 
 use claimgate::issuer::forgery;
@@ -9,6 +12,7 @@ use serde_json::json;
 use tokio::task::JoinSet;
 
 use crate::faulty::{Fault, KeyServer};
+use crate::logs;
 use crate::rig::{Rig, key};
 use crate::service::{Answer, check, connect, eventually, request};
 
@@ -199,4 +203,66 @@ async fn promise_5_a_withdrawn_key_is_refused_from_the_next_success_on() {
         assert!(rig.allows(&good).await);
     }
     rig.service.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn promise_7_no_secret_of_a_key_source_in_logs_metrics_and_status() {
+    /// An Ed25519 private key as a JWK and in PEM (RFC 8037 §A.1, RFC 8410 §10.3).
+    const PRIVATE_JWK: &str = "nWGxne_9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A";
+    const PRIVATE_PEM: &str = "MC4CAQAwBQYDK2VwBCIEINTuctv5E1hK1bbY8fdp+K06/nwoy/HU++CXqI9EdVhC";
+    const IN_URL: &str = "the-api-key-of-the-provider";
+    const BEARER: &str = "the-token-that-fetches-keys";
+    const HMAC: &str = "an-hmac-secret-of-quite-enough-bytes-for-hs256";
+    logs::collect();
+    let directory = tempfile::tempdir().unwrap();
+    let file = |name: &str, content: String| {
+        let path = directory.path().join(name);
+        fs::write(&path, content).unwrap();
+        fs::set_permissions(&path, Permissions::from_mode(0o600)).unwrap();
+        path
+    };
+    let bearer = file("bearer", format!("{BEARER}\n"));
+    let good = key("seven");
+    let server = KeyServer::start(&[&good]).await;
+    let url = json!({"jwks_url": format!("{}?api_key={IN_URL}", server.url())});
+    let mut config = Rig::config(&url, &json!({"bearer_token_file": bearer}));
+    let pem = format!("-----BEGIN PRIVATE KEY-----\n{PRIVATE_PEM}\n-----END PRIVATE KEY-----\n");
+    let jwk = json!({"kty": "OKP", "crv": "Ed25519", "kid": "private", "d": PRIVATE_JWK,
+        "x": good.public_jwk()["x"]});
+    let keys = json!({"keys": [jwk, good.public_jwk()]}).to_string();
+    config["issuers"][0]["algorithms"] = json!(["EdDSA", "HS256"]);
+    config["issuers"][0]["keys"] = json!([
+        url,
+        {"pem_file": file("private.pem", pem)},
+        {"jwks_file": file("private.json", keys)},
+        {"hmac_file": file("hmac", HMAC.to_owned()), "kid": "hmac"},
+    ]);
+
+    let mut rig = Rig::start_as(server, config).await;
+    eventually("read", async || rig.refreshes().await >= 4.0).await;
+    // Whatever a provider makes of what it was told, and says of it again.
+    let heard = rig.server.last_request();
+    assert!(heard.contains(IN_URL) && heard.contains(BEARER), "{heard}");
+    for echo in [Fault::Body(heard), Fault::Redirect(format!("/?{IN_URL}&{BEARER}")), Fault::Refuse]
+    {
+        rig.server.fail(echo).await;
+        rig.refresh().await;
+    }
+    assert!(rig.allows(&rig.token(&good)).await);
+    let (_, metrics) = rig.service.admin("/metrics").await;
+    let (_, status) = rig.service.admin("/status").await;
+    let (_, ready) = rig.service.admin("/readyz").await;
+    rig.service.stop().await.unwrap();
+    let logged = logs::lines();
+    assert!(logged.contains("private.pem") && status.contains("private_key"), "{status}");
+    for (place, text) in
+        [("logs", &logged), ("metrics", &metrics), ("status", &status), ("readyz", &ready)]
+    {
+        for secret in [PRIVATE_JWK, PRIVATE_PEM, IN_URL, BEARER, HMAC] {
+            let parts =
+                secret.as_bytes().windows(12).map(|part| std::str::from_utf8(part).unwrap());
+            let found = parts.into_iter().find(|part| text.contains(part));
+            assert_eq!(found, None, "part of a secret in the {place}");
+        }
+    }
 }

@@ -3,8 +3,8 @@
 //! hold what they expect against what it counted.
 
 use std::net::{Ipv4Addr, SocketAddr};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use claimgate::issuer::SigningKey;
@@ -65,6 +65,7 @@ struct Shared {
     requests: AtomicU64,
     strays: AtomicU64,
     flaps: AtomicU64,
+    last_request: Mutex<String>,
 }
 
 #[derive(Clone)]
@@ -88,6 +89,7 @@ impl KeyServer {
             requests: AtomicU64::new(0),
             strays: AtomicU64::new(0),
             flaps: AtomicU64::new(0),
+            last_request: Mutex::default(),
         });
         let stop = CancellationToken::new();
         let listener = Some(listen(address, &shared, &stop));
@@ -123,6 +125,11 @@ impl KeyServer {
     /// Requests read whole, wherever to.
     pub(crate) fn requests(&self) -> u64 {
         self.shared.requests.load(Ordering::SeqCst)
+    }
+
+    /// The head of the last one.
+    pub(crate) fn last_request(&self) -> String {
+        self.shared.last_request.lock().unwrap().clone()
     }
 
     /// Those that were for another path than that of the keys.
@@ -168,9 +175,11 @@ fn listen(address: SocketAddr, shared: &Arc<Shared>, stop: &CancellationToken) -
 async fn serve(mut stream: TcpStream, shared: &Shared) -> io::Result<()> {
     let head = request_head(&mut stream).await?;
     shared.requests.fetch_add(1, Ordering::SeqCst);
-    if head.split(' ').nth(1) != Some(PATH) {
+    let target = head.split(' ').nth(1).unwrap_or_default();
+    if target.split('?').next() != Some(PATH) {
         shared.strays.fetch_add(1, Ordering::SeqCst);
     }
+    *shared.last_request.lock().unwrap() = head;
     let mut script = shared.script.subscribe();
     let told = script.wait_for(|script| script.fault != Fault::Hang).await.map(|told| told.clone());
     let Ok(Script { document, fault }) = told else { return Ok(()) };

@@ -41,18 +41,29 @@ impl Rig {
         refresh: Value,
         state_dir: Option<&Path>,
     ) -> Self {
-        let clock = Arc::new(ManualClock::new(SystemClock.now()));
-        let mut config = config(ISSUER, &json!({"jwks_url": server.url()}));
+        let mut config = Self::config(&json!({"jwks_url": server.url()}), &refresh);
         if let Some(state_dir) = state_dir {
             config["state_dir"] = json!(state_dir);
         }
+        Self::start_as(server, config).await
+    }
+
+    /// Follows `server` with a configuration of any form.
+    pub(crate) async fn start_as(server: KeyServer, config: Value) -> Self {
+        let clock = Arc::new(ManualClock::new(SystemClock.now()));
+        let service = TestService::start_at(config, Arc::clone(&clock) as _).await;
+        Self { server, service, clock }
+    }
+
+    /// With one source, and with `refresh` laid over its settings.
+    pub(crate) fn config(source: &Value, refresh: &Value) -> Value {
+        let mut config = config(ISSUER, source);
         let settings = &mut config["issuers"][0]["refresh"];
         *settings = json!({"interval": "30d", "max": "30d", "max_stale": "unlimited"});
         for (name, value) in refresh.as_object().into_iter().flatten() {
             settings[name] = value.clone();
         }
-        let service = TestService::start_at(config, Arc::clone(&clock) as _).await;
-        Self { server, service, clock }
+        config
     }
 
     /// The claims of a good token.

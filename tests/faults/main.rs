@@ -16,6 +16,7 @@
 mod memory;
 mod table;
 
+#[allow(dead_code, reason = "shared with the integration tests, which use more of it")]
 #[path = "../support/faulty.rs"]
 mod faulty;
 #[allow(dead_code, reason = "shared with the integration tests, which use more of it")]

@@ -47,6 +47,9 @@ pub const DESCRIPTORS: &[u8] = crate::proto::DESCRIPTORS;
 /// (60 KiB of headers unless configured otherwise).
 const MAX_REQUEST_BYTES: usize = 16 * 1024 * 1024;
 
+/// Checks that may wait for a missing key at once. Each holds its request and no more.
+const MAX_WAITING: usize = 1024;
+
 /// What is left of the caller's deadline when a wait ends, for the answer to arrive.
 const TIME_TO_ANSWER: Duration = Duration::from_millis(20);
 
@@ -60,6 +63,7 @@ pub struct ExtAuthz {
     clock: Arc<dyn Clock>,
     max_concurrent: usize,
     running: AtomicUsize,
+    waiting: AtomicUsize,
 }
 
 impl ExtAuthz {
@@ -74,8 +78,8 @@ impl ExtAuthz {
         log: DecisionLog,
         clock: Arc<dyn Clock>,
     ) -> Self {
-        let running = AtomicUsize::new(0);
-        Self { authorizer, demand, answers, metrics, log, clock, max_concurrent, running }
+        let (running, waiting) = (AtomicUsize::new(0), AtomicUsize::new(0));
+        Self { authorizer, demand, answers, metrics, log, clock, max_concurrent, running, waiting }
     }
 
     /// The service in the form that a gRPC server takes.
@@ -95,9 +99,9 @@ impl ExtAuthz {
         let decision = match (&request, self.enter()) {
             (_, Some(_running)) if is_late => before_any_rule(DenialReason::Overloaded),
             (None, Some(_running)) => before_any_rule(DenialReason::Malformed),
-            (Some(request), Some(_running)) => {
+            (Some(request), Some(running)) => {
                 let decision = guarded(|| self.authorizer.check(request, now));
-                self.with_missing_key(decision, request, deadline, now).await
+                self.with_missing_key(decision, request, &running, deadline, now).await
             }
             (_, None) => before_any_rule(DenialReason::Overloaded),
         };
@@ -112,6 +116,7 @@ impl ExtAuthz {
         &self,
         decision: Decision,
         request: &CheckRequest,
+        running: &Running<'_>,
         deadline: Option<Duration>,
         now: UnixTime,
     ) -> Decision {
@@ -129,6 +134,10 @@ impl ExtAuthz {
                 self.metrics.unknown_kid(issuer, UnknownKidOutcome::Limited);
                 return decision;
             }
+        };
+        let Some(_waiting) = running.wait() else {
+            self.metrics.unknown_kid(issuer, UnknownKidOutcome::Limited);
+            return decision;
         };
         let time_left = deadline.map(|deadline| deadline.saturating_sub(TIME_TO_ANSWER));
         let longest = wait.longest().min(time_left.unwrap_or(Duration::MAX));
@@ -207,6 +216,27 @@ impl Authorization for ExtAuthz {
 
 /// One running check, until it is dropped.
 struct Running<'a>(&'a ExtAuthz);
+
+impl<'a> Running<'a> {
+    /// Takes no place of a running check while it waits: who makes up key IDs while a provider hangs must not
+    /// shut out good tokens. `None` when too many are waiting, which then have to do without.
+    fn wait(&self) -> Option<Waiting<'a>> {
+        let waiting = Waiting(self.0);
+        self.0.running.fetch_sub(1, Ordering::Relaxed);
+        let before = self.0.waiting.fetch_add(1, Ordering::Relaxed);
+        (before < MAX_WAITING).then_some(waiting)
+    }
+}
+
+/// A running check that waits, until this is dropped.
+struct Waiting<'a>(&'a ExtAuthz);
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.waiting.fetch_sub(1, Ordering::Relaxed);
+        self.0.running.fetch_add(1, Ordering::Relaxed);
+    }
+}
 
 impl Drop for Running<'_> {
     fn drop(&mut self) {

@@ -347,15 +347,22 @@ async fn a_key_that_arrives_while_a_check_waits_lets_it_pass() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_check_that_waits_counts_towards_the_limit() {
+async fn checks_that_wait_take_no_place_of_others_and_are_limited_themselves() {
     let fixture = Fixture::with_limit(1);
     let asks = wait_for_a_missing_key(&fixture, None);
     let meanwhile = async {
         tokio::task::yield_now().await;
-        denied_for(&fixture.ask_http(get("/healthz", &[])).await)
+        assert_eq!(fixture.service.waiting.load(Ordering::Relaxed), 1);
+        allowed(fixture.ask_http(get("/healthz", &[])).await);
+        fixture.service.waiting.store(MAX_WAITING, Ordering::Relaxed);
+        let took = wait_for_a_missing_key(&fixture, None).await;
+        assert_eq!(took, Duration::ZERO);
+        fixture.service.waiting.store(1, Ordering::Relaxed);
     };
-    let (_, meanwhile) = tokio::join!(asks, meanwhile);
-    assert_eq!(meanwhile, "overloaded");
+    tokio::join!(asks, meanwhile);
+    let service = &fixture.service;
+    let left = [&service.running, &service.waiting].map(|count| count.load(Ordering::Relaxed));
+    assert_eq!(left, [0, 0]);
 }
 
 #[tokio::test]

@@ -101,6 +101,11 @@ impl Reporter {
         self.metrics.fetched(took);
     }
 
+    /// What the source's reader could do without; it has told the log.
+    pub(super) fn warned(&self, warning: Option<&SourceError>) {
+        self.board.update(&self.id, |status| status.warning = warning.map(ToString::to_string));
+    }
+
     /// A refresh ended well in this way.
     pub(super) fn refreshed(&self, result: RefreshResult) {
         self.metrics.refreshed(result);

@@ -69,6 +69,8 @@ pub struct SourceStatus {
     pub last_success: Option<UnixTime>,
     /// The last failure since then, and when.
     pub last_error: Option<(UnixTime, String)>,
+    /// What is wrong although keys can be read, such as a discovery document that cannot be read again.
+    pub warning: Option<String>,
     /// Failures in a row.
     pub failures: u32,
     /// When the keys become too old to be used.
@@ -97,6 +99,7 @@ impl StatusBoard {
                 skipped: Vec::new(),
                 last_success: None,
                 last_error: None,
+                warning: None,
                 failures: 0,
                 usable_until: None,
                 next_refresh: None,

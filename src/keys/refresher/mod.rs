@@ -176,6 +176,7 @@ impl KeyRefresher {
         let took = Stopwatch::start();
         let read = self.reader.read(known, self.clock.now()).await;
         self.report.fetched(took.elapsed());
+        self.report.warned(self.reader.warning());
         let outcome = read.and_then(|answer| self.accept(answer));
         let now = self.clock.now();
         let end = match outcome {

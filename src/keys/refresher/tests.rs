@@ -17,6 +17,7 @@ use url::Url;
 
 use super::super::jwks::Jwks;
 use super::super::key::{Algorithm, AlgorithmSet};
+use super::super::source::discovery::Discovery;
 use super::super::source::{RefreshSettings, SourceKind, file};
 use super::super::status::{Origin, Persistence, SourceStatus};
 use super::super::store::{KeyLookup, SourceId};
@@ -398,6 +399,26 @@ async fn a_document_with_a_private_key_in_it_is_not_written_down() {
 /// What the clock of a new rig shows.
 fn before_start() -> UnixTime {
     UnixTime::from_millis(1_000_000)
+}
+
+#[tokio::test]
+async fn metadata_that_is_lost_is_told_beside_keys_that_are_fresh() {
+    let provider = Provider::start([]).await;
+    let issuer = format!("http://{}", provider.addr);
+    let metadata = json!({"issuer": issuer, "jwks_uri": format!("{issuer}/jwks")}).to_string();
+    let lost = reply("503 Service Unavailable", "", "");
+    for answer in [reply("200 OK", "", &metadata), ok(&["a"]), lost, ok(&["a"])] {
+        provider.plays(answer);
+    }
+    let discovery = Discovery::of_issuer(&issuer, true).unwrap();
+    let mut rig = Rig::new(SourceKind::Discovery(discovery), |_| {});
+    rig.refresh().await;
+    assert_eq!((rig.status().warning, rig.has("a")), (None, true));
+    rig.clock.advance(DAY);
+    rig.refresh().await;
+    let status = rig.status();
+    assert_eq!((status.last_error, status.last_success), (None, Some(rig.clock.now())));
+    assert!(status.warning.is_some_and(|warning| warning.contains("503")));
 }
 
 #[tokio::test]

@@ -82,6 +82,21 @@ fn twelve_lines_are_a_configuration() {
 }
 
 #[test]
+fn the_example_has_every_key() {
+    let example = include_str!("../../../deploy/claimgate.example.yaml");
+    let raw = include_str!("../raw.rs");
+    let fields = raw.lines().filter_map(|line| line.trim().strip_prefix("pub(super) "));
+    let keys = fields.filter_map(|field| field.split_once(": Option<"));
+    let keys: Vec<&str> =
+        keys.map(|(key, _)| if key == "matches" { "match" } else { key }).collect();
+    assert!(keys.len() > 50, "{keys:?}");
+    for key in keys {
+        let written = [format!(" {key}:"), format!("{{{key}:"), format!("\n{key}:")];
+        assert!(written.iter().any(|written| example.contains(written)), "{key} is missing");
+    }
+}
+
+#[test]
 fn the_example_with_every_key_compiles() {
     let text = include_str!("../../../deploy/claimgate.example.yaml");
     let config = read(text).unwrap_or_else(|errors| panic!("{errors}"));

@@ -1,8 +1,11 @@
 //! Layer 5, the composition root: from a [`Config`] to a running service, and to its orderly end.
 //!
 //! [`App::bind`] builds everything and takes the ports; [`Bound::run`] runs until it is told to stop. The order of
-//! a drain is written once, in `run`. [`tasks`] is the only place that spawns, [`readiness`] says when requests may come.
+//! a drain is written once, in `run`. [`tasks`] is the only place that spawns, [`readiness`] says when requests may
+//! come, and `configured` follows the configuration's file.
 
+mod configured;
+mod generation;
 pub mod readiness;
 pub mod signals;
 pub mod tasks;
@@ -10,34 +13,29 @@ pub mod tasks;
 use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::future::join_all;
+use arc_swap::ArcSwap;
 use tokio::net::TcpListener;
+use tokio::sync::{Notify, watch};
 use tokio::time;
 use tokio_util::sync::CancellationToken;
 
+use self::configured::{Configured, Followed};
 use self::readiness::Readiness;
 use self::tasks::{TaskEnded, Tasks};
-use crate::check::{Authorizer, DenialReason, PolicySnapshot};
 use crate::config::{Config, Profile};
-use crate::keys::demand::{DemandSettings, KeyDemand};
-use crate::keys::disk::LastKnownGood;
-use crate::keys::refresher::{KeyRefresher, Outlets};
-use crate::keys::source::SourceSettings;
-use crate::keys::status::StatusBoard;
-use crate::keys::store::{KeyKind, KeyStore};
 use crate::server::admin::{self, Admin};
 use crate::server::ext_authz::ExtAuthz;
+use crate::server::generation::{Current, ReloadState};
 use crate::server::grpc;
 use crate::server::health::Health;
 use crate::telemetry::decision_log::{DEFAULT_SAMPLE, DecisionLog};
-use crate::telemetry::metrics::{Metrics, MetricsSettings};
-use crate::token::{Issuer, SignedWith, Verifier};
+use crate::telemetry::metrics::Metrics;
+use crate::token::Issuer;
 use crate::util::clock::{Clock, SystemClock};
-use crate::util::label::Label;
 
 /// How to run, apart from what is configured.
 #[derive(Clone, Debug)]
@@ -52,6 +50,17 @@ pub struct Options {
     pub drain_delay: Duration,
     /// How long requests in flight get after that.
     pub drain_deadline: Duration,
+    /// Where the configuration came from, if the service is to follow it.
+    pub follow: Option<ConfigFile>,
+}
+
+/// A configuration's file, as it was read.
+#[derive(Clone, Debug)]
+pub struct ConfigFile {
+    /// Where it is.
+    pub path: PathBuf,
+    /// From [`Config::read_file`].
+    pub fingerprint: Option<u64>,
 }
 
 impl Default for Options {
@@ -62,6 +71,7 @@ impl Default for Options {
             log_sample: DEFAULT_SAMPLE,
             drain_delay: Duration::ZERO,
             drain_deadline: Duration::from_secs(10),
+            follow: None,
         }
     }
 }
@@ -129,9 +139,9 @@ impl Bound {
         self.grpc_addr
     }
 
-    /// Asks for a refresh of every key source, as SIGHUP does.
-    pub fn demand(&self) -> Arc<KeyDemand> {
-        Arc::clone(&self.service.demand)
+    /// For who wants something of it while it runs.
+    pub fn control(&self) -> Control {
+        self.service.control.clone()
     }
 
     /// Where probes, metrics and status are.
@@ -148,19 +158,13 @@ impl Bound {
         let Self { grpc, admin, service, options, .. } = self;
         let (draining, stop_grpc) = (CancellationToken::new(), CancellationToken::new());
         let (stop_background, stop_admin) = (CancellationToken::new(), CancellationToken::new());
-        let (health, metrics) = (service.health.clone(), Arc::clone(&service.metrics));
+        let (health, current) = (service.health.clone(), Arc::clone(&service.control.current));
 
         let (mut front, mut background, mut last) =
             (Tasks::default(), Tasks::default(), Tasks::default());
         last.spawn("admin", admin::serve(admin, service.admin, stop_admin.clone()));
-        background.spawn("metrics upkeep", upkeep(metrics, stop_background.clone()));
-        for (name, refresher) in service.refreshers {
-            let until = stop_background.clone();
-            background.spawn(name, async move {
-                refresher.run(until).await;
-                Ok::<(), Infallible>(())
-            });
-        }
+        background.spawn("metrics upkeep", upkeep(current, stop_background.clone()));
+        background.spawn("configuration", service.configured.run(stop_background.clone()));
         let (until, watched) = (stop_background.clone(), draining.clone());
         background.spawn("readiness", async move {
             service.readiness.run(watched).await?;
@@ -205,9 +209,9 @@ const BACKGROUND_DEADLINE: Duration = Duration::from_secs(1);
 
 const UPKEEP_INTERVAL: Duration = Duration::from_secs(5);
 
-async fn upkeep(metrics: Arc<Metrics>, stop: CancellationToken) -> Result<(), Infallible> {
+async fn upkeep(current: Current, stop: CancellationToken) -> Result<(), Infallible> {
     while stop.run_until_cancelled(time::sleep(UPKEEP_INTERVAL)).await.is_some() {
-        metrics.upkeep();
+        current.load().metrics.upkeep();
     }
     Ok(())
 }
@@ -218,76 +222,63 @@ struct Service {
     ext_authz: ExtAuthz,
     admin: Admin,
     readiness: Readiness,
-    /// With the names of their tasks.
-    refreshers: Vec<(String, KeyRefresher)>,
-    demand: Arc<KeyDemand>,
+    configured: Configured,
+    control: Control,
     health: Health,
-    metrics: Arc<Metrics>,
 }
 
 impl Service {
     async fn build(config: Config, options: &Options, health: Health) -> Self {
-        say_what_is_weak(config.profile, &config.issuers);
-        let labels: Vec<Label> = config.issuers.iter().map(|issuer| issuer.label.clone()).collect();
-        let keys = Arc::new(KeyStore::with_kinds(&kinds_of_sources(&labels, &config.sources)));
-        let located =
-            config.sources.iter().map(|source| (source.id.clone(), source.kind.location()));
-        let board = Arc::new(StatusBoard::new(located));
-        let metrics = Arc::new(Metrics::new(MetricsSettings {
-            rules: config.rules.rules().iter().map(|rule| rule.label.clone()).collect(),
-            issuers: labels.clone(),
-            reasons: DenialReason::ALL.map(DenialReason::as_str).into(),
-            algorithms: SignedWith::NAMES.into(),
-            profile: config.profile.as_str(),
-        }));
-        let demand = Arc::new(KeyDemand::new(labels.len(), &can_be_asked(&config.sources), &keys));
-        let refreshers = config.sources.into_iter().map(|source| async {
-            let name = format!("keys of {}, source {}", source.id.issuer, source.id.source);
-            let outlets = Outlets {
-                store: Arc::clone(&keys),
-                board: Arc::clone(&board),
-                metrics: metrics.source(&source.id.issuer, &source.id.source),
-                disk: last_known_good(config.state_dir.as_deref(), &source),
-            };
-            let asked = demand.reader(&source.id);
-            let mut refresher = KeyRefresher::new(source, asked, outlets, options.clock.clone());
-            refresher.prepare().await;
-            (name, refresher)
+        say_what_is_weak(config.profile.as_str(), &config.issuers);
+        let (listen, clock) = (config.listen.clone(), || Arc::clone(&options.clock));
+        let metrics = Metrics::new(generation::names(&config));
+        let (first, refreshers) = generation::build(config, metrics, &clock(), Vec::new()).await;
+        let current: Current = Arc::new(ArcSwap::from_pointee(first));
+        let readiness = Readiness::new(Arc::clone(&current), clock(), health.clone());
+        let since = options.clock.now();
+        let (state, reload) = watch::channel(ReloadState {
+            generation: 1,
+            since,
+            refused: None,
+            needs_restart: Vec::new(),
         });
-        let refreshers = join_all(refreshers).await;
-        let clock = || Arc::clone(&options.clock);
-        let readiness =
-            Readiness::new(labels, Arc::clone(&keys), Arc::clone(&board), clock(), health.clone());
         let admin = Admin {
-            metrics: Arc::clone(&metrics),
-            board,
-            issuers: config.issuers.clone().into(),
-            profile: config.profile.as_str(),
+            current: Arc::clone(&current),
+            reload,
             ready: readiness.subscribe(),
-            demand: Arc::clone(&demand),
             clock: clock(),
         };
-        let authorizer = Arc::new(Authorizer::new(PolicySnapshot {
-            rules: config.rules,
-            tokens: config.tokens,
-            verifier: Verifier::new(config.issuers, config.limits.token_bytes),
-            keys,
-            forward: config.forward,
-        }));
-        let ext_authz = ExtAuthz::new(
-            authorizer,
-            Arc::clone(&demand),
-            config.answers,
-            config.limits.concurrent_checks,
-            Arc::clone(&metrics),
-            DecisionLog::new(options.log_sample),
-            clock(),
-        );
-        Self { ext_authz, admin, readiness, refreshers, demand, health, metrics }
+        let log = DecisionLog::new(options.log_sample);
+        let ext_authz = ExtAuthz::new(Arc::clone(&current), log, clock());
+        let reread = Arc::new(Notify::new());
+        let control =
+            Control { current: Arc::clone(&current), reread: Arc::clone(&reread), clock: clock() };
+        let follow = options.follow.clone();
+        let file = follow.map(|file| Followed::new(file.path, reread, file.fingerprint));
+        let configured = Configured { current, refreshers, file, listen, state, clock: clock() };
+        Self { ext_authz, admin, readiness, configured, control, health }
     }
 }
 
-fn say_what_is_weak(profile: Profile, issuers: &[Issuer]) {
+/// What SIGHUP asks of a running service.
+#[derive(Clone, Debug)]
+pub struct Control {
+    current: Current,
+    reread: Arc<Notify>,
+    clock: Arc<dyn Clock>,
+}
+
+impl Control {
+    /// Reads the configuration's file again, whether it has changed or not, and all keys, as far as their limiter lets.
+    pub fn reread(&self) {
+        let asked = self.current.load().demand.ask_for_all(self.clock.now());
+        let limited = asked.iter().filter(|asked| asked.limited_until.is_some()).count();
+        tracing::info!(sources = asked.len(), limited, "reading keys and configuration again");
+        self.reread.notify_one();
+    }
+}
+
+fn say_what_is_weak(profile: &'static str, issuers: &[Issuer]) {
     for issuer in issuers.iter().filter(|issuer| issuer.danger_accept_hs256) {
         let issuer = issuer.label.name();
         tracing::warn!(
@@ -295,38 +286,12 @@ fn say_what_is_weak(profile: Profile, issuers: &[Issuer]) {
             "HS256 IS ACCEPTED: whoever knows the secret can sign for this issuer"
         );
     }
-    match profile {
-        Profile::Production => {}
-        Profile::Development => tracing::warn!(
-            profile = profile.as_str(),
+    if profile == Profile::Development.as_str() {
+        tracing::warn!(
+            profile,
             "THE DEVELOPMENT PROFILE IS ON: it allows what weakens security; never use it in production"
-        ),
+        );
     }
-}
-
-/// What each source of each issuer may hold.
-fn kinds_of_sources(issuers: &[Label], sources: &[SourceSettings]) -> Vec<Vec<KeyKind>> {
-    let of = |issuer: &Label| {
-        let own = sources.iter().filter(|source| source.id.issuer == *issuer);
-        own.map(|source| source.kind.holds()).collect()
-    };
-    issuers.iter().map(of).collect()
-}
-
-fn last_known_good(state_dir: Option<&Path>, source: &SourceSettings) -> Option<LastKnownGood> {
-    Some(LastKnownGood::new(state_dir?, &source.kind.identity(&source.id.issuer)?))
-}
-
-fn can_be_asked(sources: &[SourceSettings]) -> Vec<DemandSettings> {
-    // A secret is in a file that is looked at every second anyway.
-    let can_be_read = sources
-        .iter()
-        .filter(|source| source.kind.can_be_read() && source.kind.holds() == KeyKind::Public);
-    let settings = can_be_read.map(|source| DemandSettings {
-        id: source.id.clone(),
-        wait: source.refresh.unknown_kid_wait,
-    });
-    settings.collect()
 }
 
 async fn listen(

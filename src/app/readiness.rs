@@ -13,8 +13,7 @@ use tokio::sync::watch;
 use tokio::time;
 use tokio_util::sync::CancellationToken;
 
-use crate::keys::status::StatusBoard;
-use crate::keys::store::KeyStore;
+use crate::server::generation::{Current, Generation};
 use crate::server::health::{Health, ReadyState};
 use crate::util::clock::Clock;
 use crate::util::label::Label;
@@ -22,9 +21,7 @@ use crate::util::label::Label;
 /// Watches the keys and tells health checks and the admin port.
 #[derive(Debug)]
 pub struct Readiness {
-    issuers: Vec<Label>,
-    keys: Arc<KeyStore>,
-    board: Arc<StatusBoard>,
+    current: Current,
     clock: Arc<dyn Clock>,
     health: Health,
     state: watch::Sender<ReadyState>,
@@ -35,16 +32,10 @@ const EVERY: Duration = Duration::from_millis(100);
 
 impl Readiness {
     /// Not ready yet, whatever the keys are.
-    pub fn new(
-        issuers: Vec<Label>,
-        keys: Arc<KeyStore>,
-        board: Arc<StatusBoard>,
-        clock: Arc<dyn Clock>,
-        health: Health,
-    ) -> Self {
+    pub fn new(current: Current, clock: Arc<dyn Clock>, health: Health) -> Self {
         let pending = vec!["starting".to_owned()];
         let (state, _) = watch::channel(ReadyState { ready: false, pending });
-        Self { issuers, keys, board, clock, health, state }
+        Self { current, clock, health, state }
     }
 
     /// The state, now and as it changes.
@@ -86,15 +77,17 @@ impl Readiness {
 
     /// A line for each issuer without a usable key, with the last error of its sources.
     fn pending(&self) -> Vec<String> {
-        let (keys, now) = (self.keys.load(), self.clock.now());
-        let missing = self.issuers.iter().filter(|issuer| !keys.is_ready(issuer, now));
-        missing.map(|issuer| format!("issuer {issuer}: {}", self.why(issuer))).collect()
+        let (generation, now) = (self.current.load(), self.clock.now());
+        let keys = generation.keys.load();
+        let labels = generation.issuers.iter().map(|issuer| &issuer.label);
+        let missing = labels.filter(|issuer| !keys.is_ready(issuer, now));
+        missing.map(|issuer| format!("issuer {issuer}: {}", why(&generation, issuer))).collect()
     }
+}
 
-    fn why(&self, issuer: &Label) -> String {
-        let entries = self.board.entries().into_iter().filter(|entry| entry.id.issuer == *issuer);
-        let errors: Vec<String> =
-            entries.filter_map(|entry| entry.last_error.map(|(_, error)| error)).collect();
-        if errors.is_empty() { "no keys yet".to_owned() } else { errors.join(", ") }
-    }
+fn why(generation: &Generation, issuer: &Label) -> String {
+    let entries = generation.board.entries().into_iter().filter(|entry| entry.id.issuer == *issuer);
+    let errors: Vec<String> =
+        entries.filter_map(|entry| entry.last_error.map(|(_, error)| error)).collect();
+    if errors.is_empty() { "no keys yet".to_owned() } else { errors.join("; ") }
 }

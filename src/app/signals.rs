@@ -1,5 +1,5 @@
 //! What the operating system asks for: SIGTERM and SIGINT end the process in good order, a second one while it
-//! drains ends it at once. SIGHUP has all keys read again, as far as the limiter lets it.
+//! drains ends it at once. SIGHUP has configuration and keys read again, the latter as far as the limiter lets it.
 
 use std::convert::Infallible;
 use std::io;

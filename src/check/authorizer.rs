@@ -2,8 +2,6 @@
 
 use std::sync::Arc;
 
-use arc_swap::ArcSwap;
-
 use super::decision::{Allowance, Decision, Denial, DenialReason};
 use super::extract::{Extracted, TokenSources};
 use super::headers::Forward;
@@ -14,7 +12,7 @@ use crate::token::{RawToken, VerifiedToken, Verifier};
 use crate::util::clock::UnixTime;
 use crate::util::label::Label;
 
-/// Everything that decides, at one moment. Built whole, never changed; the keys inside change on
+/// Everything that decides, as one configuration says it. Built whole, never changed; the keys inside change on
 /// their own, behind [`KeyStore`].
 #[derive(Debug)]
 pub struct PolicySnapshot {
@@ -33,18 +31,18 @@ pub struct PolicySnapshot {
 /// Answers one question: may this request pass, and who is it from?
 #[derive(Debug)]
 pub struct Authorizer {
-    policy: ArcSwap<PolicySnapshot>,
+    policy: PolicySnapshot,
 }
 
 impl Authorizer {
     /// An authorizer with `policy` in force.
     pub fn new(policy: PolicySnapshot) -> Self {
-        Self { policy: ArcSwap::from_pointee(policy) }
+        Self { policy }
     }
 
-    /// Decides. Reads the policy once and the keys once, so no request sees half of two.
+    /// Decides. Reads the keys once, so no request sees half of two key sets.
     pub fn check(&self, request: &CheckRequest, now: UnixTime) -> Decision {
-        let policy = self.policy.load();
+        let policy = &self.policy;
         match policy.rules.select(request) {
             Selection::None => Decision::Deny(Denial::before_any_rule(DenialReason::NoRule)),
             Selection::Open(rule) => policy.finish(request, rule, None),

@@ -4,7 +4,6 @@ use std::convert::Infallible;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::Arc;
 use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
@@ -13,7 +12,7 @@ use tracing::level_filters::LevelFilter;
 use super::USAGE;
 use crate::app::signals::Signals;
 use crate::app::tasks::Tasks;
-use crate::app::{App, AppError, Options};
+use crate::app::{App, AppError, ConfigFile, Options};
 use crate::config::{Config, ConfigErrors};
 use crate::telemetry::decision_log::DEFAULT_SAMPLE;
 use crate::telemetry::logging::{self, LogFormat};
@@ -88,7 +87,8 @@ impl ServeError {
 }
 
 fn serve(args: &Args) -> Result<(), ServeError> {
-    let config = Config::from_file(&args.config)?;
+    let (fingerprint, config) = Config::read_file(&args.config);
+    let config = config?;
     // Set up already: then whoever did that will have the lines.
     let _kept = logging::init(args.log_format, args.log_level).is_err();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
@@ -98,6 +98,7 @@ fn serve(args: &Args) -> Result<(), ServeError> {
         log_sample: args.log_sample,
         drain_delay: args.drain_delay,
         drain_deadline: args.drain_deadline,
+        follow: Some(ConfigFile { path: args.config.clone(), fingerprint }),
         ..Options::default()
     };
     let outcome = runtime.block_on(Box::pin(until_signal(config, options)));
@@ -108,7 +109,6 @@ fn serve(args: &Args) -> Result<(), ServeError> {
 
 async fn until_signal(config: Config, options: Options) -> Result<(), ServeError> {
     let signals = Signals::listen().map_err(ServeError::Runtime)?;
-    let clock = Arc::clone(&options.clock);
     let bound = App::bind_with(config, options).await?;
     tracing::info!(
         version = env!("CARGO_PKG_VERSION"),
@@ -119,11 +119,10 @@ async fn until_signal(config: Config, options: Options) -> Result<(), ServeError
     let (shutdown, at_once) = (CancellationToken::new(), CancellationToken::new());
     let (on_first, on_second) = (shutdown.clone(), at_once.clone());
     let mut tasks = Tasks::default();
-    let demand = bound.demand();
+    let control = bound.control();
     let refresh = move || {
-        let asked = demand.ask_for_all(clock.now());
-        let limited = asked.iter().filter(|asked| asked.limited_until.is_some()).count();
-        tracing::info!(sources = asked.len(), limited, "SIGHUP: reading keys again");
+        tracing::info!(signal = "SIGHUP", "reading again");
+        control.reread();
     };
     tasks.spawn("signals", async move {
         signals.run(on_first, on_second, refresh).await?;

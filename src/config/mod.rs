@@ -11,6 +11,7 @@ mod strict;
 mod tests;
 
 use std::ffi::OsString;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::io::Read as _;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -32,7 +33,7 @@ pub struct Config {
     pub profile: Profile,
     /// Where to listen.
     pub listen: Listen,
-    /// Where last-known-good keys will be kept. Accepted, not used yet.
+    /// Where last-known-good keys are kept; `None`: in memory only.
     pub state_dir: Option<PathBuf>,
     /// The trusted issuers, labels numbered from 0.
     pub issuers: Vec<Issuer>,
@@ -79,15 +80,33 @@ impl Config {
     /// # Errors
     /// The file cannot be read, is too long or is no UTF-8, or every mistake in it.
     pub fn from_file(file: &Path) -> Result<Self, ConfigErrors> {
-        let cannot = |error: std::io::Error| {
-            ConfigErrors::one(file.display().to_string(), format!("cannot be read: {error}"))
-        };
-        let mut text = String::new();
-        let limit = u64::try_from(read::MAX_BYTES).unwrap_or(u64::MAX).saturating_add(1);
-        let opened = std::fs::File::open(file).map_err(cannot)?;
-        opened.take(limit).read_to_string(&mut text).map_err(cannot)?;
-        Self::from_yaml(&text, file.parent().unwrap_or_else(|| Path::new("")))
+        Self::read_file(file).1
     }
+
+    /// The same, with a fingerprint of the text that was read: to tell whether another version is there. `None` when
+    /// nothing could be read.
+    pub fn read_file(file: &Path) -> (Option<u64>, Result<Self, ConfigErrors>) {
+        match text_of(file) {
+            Ok(text) => {
+                let mut hasher = DefaultHasher::new();
+                text.hash(&mut hasher);
+                let base_dir = file.parent().unwrap_or_else(|| Path::new(""));
+                (Some(hasher.finish()), Self::from_yaml(&text, base_dir))
+            }
+            Err(errors) => (None, Err(errors)),
+        }
+    }
+}
+
+fn text_of(file: &Path) -> Result<String, ConfigErrors> {
+    let cannot = |error: std::io::Error| {
+        ConfigErrors::one(file.display().to_string(), format!("cannot be read: {error}"))
+    };
+    let mut text = String::new();
+    let limit = u64::try_from(read::MAX_BYTES).unwrap_or(u64::MAX).saturating_add(1);
+    let opened = std::fs::File::open(file).map_err(cannot)?;
+    opened.take(limit).read_to_string(&mut text).map_err(cannot)?;
+    Ok(text)
 }
 
 /// Addresses to listen on. Port 0 lets the system choose.
@@ -97,6 +116,15 @@ pub struct Listen {
     pub grpc: SocketAddr,
     /// Probes, metrics and status. Default `127.0.0.1:9193`.
     pub admin: SocketAddr,
+}
+
+impl Listen {
+    /// What `other` says differently, by its YAML path. A listener stays where it is until the process ends.
+    pub fn differing(&self, other: &Self) -> Vec<&'static str> {
+        let pairs =
+            [("listen.grpc", self.grpc == other.grpc), ("listen.admin", self.admin == other.admin)];
+        pairs.into_iter().filter(|(_, same)| !same).map(|(path, _)| path).collect()
+    }
 }
 
 /// How strict to be.

@@ -9,7 +9,7 @@ use std::time::Duration;
 use super::content::Content;
 use super::jwks::{Reasons, SkipReason};
 use super::source::{SourceError, SourceSettings};
-use super::status::{Origin, Persistence, StatusBoard};
+use super::status::{Origin, Persistence, SourceStatus, StatusBoard};
 use super::store::SourceId;
 use crate::telemetry::metrics::{RefreshResult, SourceMetrics};
 use crate::util::clock::UnixTime;
@@ -96,6 +96,31 @@ impl Reporter {
         tracing::warn!(issuer, source, %error, "the keys of an earlier run are not used");
     }
 
+    /// Goes on where the reporter of the same source under the configuration before ended.
+    pub(super) fn adopt(&mut self, before: Self) {
+        let entries = before.board.entries();
+        if let Some(entry) = entries.into_iter().find(|entry| entry.id == before.id) {
+            self.board.update(&self.id, |status| {
+                let (id, location) = (status.id.clone(), status.location.clone());
+                *status = SourceStatus { id, location, ..entry };
+            });
+        }
+        let (id, location) = (self.id.clone(), std::mem::take(&mut self.location));
+        let (board, metrics) = (Arc::clone(&self.board), self.metrics.clone());
+        *self = Self { id, location, board, metrics, ..before };
+    }
+
+    /// `keys` are in force since `confirmed`: what the metrics say of them, which may have other names now.
+    pub(super) fn in_force(&self, origin: Origin, keys: &Content, confirmed: UnixTime) {
+        self.metrics.succeeded(confirmed);
+        self.metrics.origin(origin.as_str());
+        self.metrics.keys(keys.usable(), keys.skipped().len());
+        let skipped = Reasons::of(keys.skipped());
+        for reason in SkipReason::ALL {
+            self.metrics.skipped(reason.as_str(), skipped.count(reason));
+        }
+    }
+
     /// How long a fetch took, however it ended.
     pub(super) fn fetched(&self, took: Duration) {
         self.metrics.fetched(took);
@@ -120,18 +145,12 @@ impl Reporter {
         usable_until: Option<UnixTime>,
         next_refresh: Option<UnixTime>,
     ) {
-        self.metrics.succeeded(now);
-        self.metrics.origin(origin.as_str());
+        self.in_force(origin, content, now);
         self.metrics.stale(false);
-        self.metrics.keys(content.usable(), content.skipped().len());
-        let skipped = Reasons::of(content.skipped());
-        for reason in SkipReason::ALL {
-            self.metrics.skipped(reason.as_str(), skipped.count(reason));
-        }
         if self.failing.take().is_some() {
             self.log_recovery();
         }
-        self.log_changes(&kids_of(content), skipped);
+        self.log_changes(&kids_of(content), Reasons::of(content.skipped()));
         self.last_success = Some(now);
         self.usable_until = usable_until;
         self.failures = 0;

@@ -22,29 +22,21 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tower::limit::GlobalConcurrencyLimitLayer;
 
+use super::generation::{Current, ReloadState};
 use super::health::ReadyState;
 use super::status_page;
-use crate::keys::demand::{Asked, KeyDemand};
-use crate::keys::status::StatusBoard;
-use crate::telemetry::metrics::Metrics;
-use crate::token::Issuer;
+use crate::keys::demand::Asked;
 use crate::util::clock::Clock;
 
 /// What the pages are made from.
 #[derive(Clone, Debug)]
 pub struct Admin {
-    /// For `/metrics`.
-    pub metrics: Arc<Metrics>,
-    /// For `/status`.
-    pub board: Arc<StatusBoard>,
-    /// For `/status`.
-    pub issuers: Arc<[Issuer]>,
-    /// `production` or `development`.
-    pub profile: &'static str,
+    /// What is in force.
+    pub current: Current,
+    /// How the last attempt to read the configuration again went.
+    pub reload: watch::Receiver<ReloadState>,
     /// For `/readyz` and `/status`.
     pub ready: watch::Receiver<ReadyState>,
-    /// For `/keys/refresh`.
-    pub demand: Arc<KeyDemand>,
     /// For ages.
     pub clock: Arc<dyn Clock>,
 }
@@ -92,19 +84,19 @@ async fn readyz(State(admin): State<Admin>) -> Response {
 
 async fn metrics(State(admin): State<Admin>) -> Response {
     let text = [(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")];
-    (text, admin.metrics.render()).into_response()
+    (text, admin.current.load().metrics.render()).into_response()
 }
 
 async fn status(State(admin): State<Admin>) -> Response {
     let ready = admin.ready.borrow().clone();
-    let entries = admin.board.entries();
-    let now = admin.clock.now();
-    Json(status_page::page(admin.profile, &ready, &admin.issuers, &entries, now)).into_response()
+    let reload = admin.reload.borrow().clone();
+    let (generation, now) = (admin.current.load_full(), admin.clock.now());
+    Json(status_page::page(&generation, &ready, &reload, now)).into_response()
 }
 
 async fn refresh_keys(State(admin): State<Admin>) -> Response {
     let now = admin.clock.now();
-    let asked = admin.demand.ask_for_all(now);
+    let asked = admin.current.load().demand.ask_for_all(now);
     let wait =
         |asked: &Asked| asked.limited_until.map(|until| until.since(now).as_secs_f64().ceil());
     let sources = asked.iter().map(|asked| {

@@ -7,6 +7,7 @@
 pub mod admin;
 pub mod codec;
 pub mod ext_authz;
+pub mod generation;
 pub mod grpc;
 pub mod health;
 pub mod status_page;

@@ -3,6 +3,7 @@
 
 use serde::Serialize;
 
+use super::generation::{Generation, ReloadState};
 use super::health::ReadyState;
 use crate::keys::status::{Persistence, SourceStatus};
 use crate::token::Issuer;
@@ -16,7 +17,17 @@ pub struct StatusPage {
     version: &'static str,
     ready: bool,
     pending: Vec<String>,
+    configuration: ConfigurationPart,
     issuers: Vec<IssuerPart>,
+}
+
+#[derive(Clone, Debug, Serialize)]
+struct ConfigurationPart {
+    generation: u64,
+    since: String,
+    last_error: Option<String>,
+    last_error_at: Option<String>,
+    needs_restart: Vec<&'static str>,
 }
 
 #[derive(Clone, Debug, Serialize)]
@@ -54,12 +65,12 @@ struct SkippedPart {
 
 /// The page as of `now`.
 pub fn page(
-    profile: &'static str,
+    generation: &Generation,
     ready: &ReadyState,
-    issuers: &[Issuer],
-    entries: &[SourceStatus],
+    reload: &ReloadState,
     now: UnixTime,
 ) -> StatusPage {
+    let entries = generation.board.entries();
     let of_issuer = |issuer: &Issuer| IssuerPart {
         name: issuer.label.name().to_owned(),
         issuer: issuer.issuer.clone(),
@@ -70,11 +81,18 @@ pub fn page(
             .collect(),
     };
     StatusPage {
-        profile,
+        profile: generation.profile,
         version: env!("CARGO_PKG_VERSION"),
         ready: ready.ready,
         pending: ready.pending.clone(),
-        issuers: issuers.iter().map(of_issuer).collect(),
+        configuration: ConfigurationPart {
+            generation: reload.generation,
+            since: rfc3339(reload.since),
+            last_error: reload.refused.as_ref().map(|(_, error)| error.clone()),
+            last_error_at: reload.refused.as_ref().map(|(at, _)| rfc3339(*at)),
+            needs_restart: reload.needs_restart.clone(),
+        },
+        issuers: generation.issuers.iter().map(of_issuer).collect(),
     }
 }
 

@@ -68,6 +68,43 @@ impl Metrics {
     pub fn new(settings: MetricsSettings) -> Self {
         let recorder = Arc::new(recorder());
         describe(&recorder);
+        let metrics = Self::counted_by(recorder, settings);
+        metrics.configured(1);
+        metrics
+    }
+
+    /// The same metrics under the names of another configuration, the `generation`-th. All counts go on.
+    pub fn renamed(&self, settings: MetricsSettings, generation: u64) -> Self {
+        self.build_info(0.0);
+        let metrics = Self::counted_by(Arc::clone(&self.recorder), settings);
+        metrics.configured(generation);
+        metrics
+    }
+
+    fn configured(&self, generation: u64) {
+        self.build_info(1.0);
+        // Exact below 2^53 configurations.
+        gauge(&self.recorder, "claimgate_config_generation", vec![]).set(generation as f64);
+    }
+
+    fn build_info(&self, value: f64) {
+        let pairs = vec![
+            Pair::new("version", env!("CARGO_PKG_VERSION")),
+            Pair::new("profile", self.settings.profile),
+        ];
+        gauge(&self.recorder, "claimgate_build_info", pairs).set(value);
+    }
+
+    /// Counts an attempt to read the configuration again: `config_reload_total{result}`.
+    pub fn reloaded(&self, result: ReloadResult) {
+        for (known, word) in ReloadResult::ALL {
+            let key = Key::from_parts(RELOADS, vec![Pair::new("result", word)]);
+            let counter = self.recorder.register_counter(&key, &METADATA);
+            counter.increment(u64::from(known == result));
+        }
+    }
+
+    fn counted_by(recorder: Arc<PrometheusRecorder>, settings: MetricsSettings) -> Self {
         let duration = |decision| {
             let pairs = vec![Pair::new("decision", decision)];
             recorder.register_histogram(&Key::from_parts(CHECK_DURATION, pairs), &METADATA)
@@ -75,7 +112,7 @@ impl Metrics {
         let (allowed_duration, denied_duration) = (duration("allow"), duration("deny"));
         let cells = (settings.rules.len() + 1) * (settings.issuers.len() + 1);
         let verified = settings.issuers.len() * settings.algorithms.len();
-        let metrics = Self {
+        Self {
             handle: recorder.handle(),
             checks: (0..cells).map(|_| OnceLock::new()).collect(),
             verified: (0..verified).map(|_| OnceLock::new()).collect(),
@@ -89,14 +126,7 @@ impl Metrics {
                 .collect(),
             settings,
             recorder,
-        };
-        let build = vec![
-            Pair::new("version", env!("CARGO_PKG_VERSION")),
-            Pair::new("profile", metrics.settings.profile),
-        ];
-        gauge(&metrics.recorder, "claimgate_build_info", build).set(1.0);
-        gauge(&metrics.recorder, "claimgate_config_generation", vec![]).set(1.0);
-        metrics
+        }
     }
 
     /// Counts a check that is over, and how long it took.
@@ -243,6 +273,12 @@ impl SourceMetrics {
         });
     }
 
+    /// There is no such source any more: nothing is to be alarmed about.
+    pub fn retire(&self) {
+        self.keys(0, 0);
+        self.stale(false);
+    }
+
     /// Whether the keys in force outlived their freshness: `jwks_stale{issuer,source}`.
     pub fn stale(&self, stale: bool) {
         self.with(|handles| handles.stale.set(if stale { 1.0 } else { 0.0 }));
@@ -320,6 +356,19 @@ impl fmt::Debug for SourceHandles {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SourceHandles").field("labels", &self.pairs).finish_non_exhaustive()
     }
+}
+
+/// How an attempt to read the configuration again ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReloadResult {
+    /// It is in force.
+    Ok,
+    /// It has mistakes; the one before stays in force.
+    Invalid,
+}
+
+impl ReloadResult {
+    const ALL: [(Self, &'static str); 2] = [(Self::Ok, "ok"), (Self::Invalid, "invalid")];
 }
 
 /// What came of asking for a key that a token names and nobody has published yet.
@@ -416,6 +465,7 @@ const CHECKS: &str = "claimgate_checks_total";
 const VERIFIED: &str = "claimgate_verified_tokens_total";
 const CHECK_DURATION: &str = "claimgate_check_duration_seconds";
 const UNKNOWN_KIDS: &str = "claimgate_jwks_unknown_kid_total";
+const RELOADS: &str = "claimgate_config_reload_total";
 const REFRESHES: &str = "claimgate_jwks_refresh_total";
 const FETCH_DURATION: &str = "claimgate_jwks_fetch_duration_seconds";
 const LAST_SUCCESS: &str = "claimgate_jwks_last_success_timestamp_seconds";
@@ -445,6 +495,7 @@ fn describe(recorder: &PrometheusRecorder) {
         (CHECKS, "Checks by rule, issuer, decision and reason."),
         (VERIFIED, "Requests allowed with a verified token, by what the token was signed with."),
         (REFRESHES, "Refreshes of key sources by result."),
+        (RELOADS, "Attempts to read the configuration again by result."),
         (UNKNOWN_KIDS, "Checks whose key was missing, by what came of asking for it."),
     ];
     let histograms = [

@@ -17,6 +17,7 @@ mod keys;
 mod lifecycle;
 mod process;
 mod promises;
+mod reload;
 mod sources;
 
 #[allow(dead_code, reason = "shared with the table of the faults, which uses more of it")]

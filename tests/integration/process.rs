@@ -23,7 +23,7 @@ async fn sighup_has_the_keys_read_again_and_sigterm_ends_in_good_order() {
     provider.issuer.set_down(true);
     process.signal(Signal::HUP);
     eventually("read again", async || provider.issuer.withheld() > 0).await;
-    process.until_logged("SIGHUP: reading keys again");
+    process.until_logged("reading keys and configuration again");
     process.signal(Signal::TERM);
     process.until_logged("ended");
     assert!(process.child.wait().unwrap().success());

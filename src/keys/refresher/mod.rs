@@ -22,7 +22,7 @@ use super::source::reader::{Answer, SourceReader};
 use super::source::remote::Validators;
 use super::source::{SourceError, SourceSettings};
 use super::status::{Origin, StatusBoard};
-use super::store::KeyStore;
+use super::store::{KeyStore, SourceId};
 use crate::telemetry::metrics::{RefreshResult, SourceMetrics};
 use crate::util::clock::{Clock, Stopwatch, UnixTime};
 
@@ -68,6 +68,9 @@ struct Good {
     content: Vec<u8>,
     validators: Validators,
     freshness: Duration,
+    /// When the source last confirmed it, and where it came from.
+    confirmed: UnixTime,
+    origin: Origin,
 }
 
 impl KeyRefresher {
@@ -133,21 +136,59 @@ impl KeyRefresher {
         // It was written under other bounds, perhaps.
         let freshness = record.freshness.min(self.settings.refresh.max);
         let content = record.body;
-        self.good = Some(Good { keys, content, validators, freshness });
+        let (confirmed, origin) = (fetched_at, Origin::Disk);
+        self.good = Some(Good { keys, content, validators, freshness, confirmed, origin });
+    }
+
+    /// Takes over from the refresher that read the same source under the configuration before: what it holds,
+    /// when it reads next, and how it is doing. To be called instead of [`Self::prepare`].
+    ///
+    /// # Errors
+    /// Another source, or one that is read in another way: nothing is taken over.
+    pub fn adopt(&mut self, before: Self) -> Result<(), Box<Self>> {
+        if !self.settings.reads_like(&before.settings) {
+            return Err(Box::new(before));
+        }
+        // Else it would go by the deadlines and files of the configuration before.
+        if self.settings.refresh == before.settings.refresh {
+            self.reader = before.reader;
+        }
+        self.schedule = before.schedule;
+        self.judged = before.judged;
+        self.report.adopt(before.report);
+        let max_stale = self.settings.refresh.max_stale;
+        if let Some(good) = &before.good {
+            let usable_until = max_stale.map(|stale| good.confirmed.saturating_add(stale));
+            self.store.publish(&self.settings.id, good.keys.for_store(usable_until));
+            self.report.in_force(good.origin, &good.keys, good.confirmed);
+        }
+        self.good = before.good;
+        Ok(())
+    }
+
+    /// Whether it has something to go on with.
+    pub fn has_keys(&self) -> bool {
+        self.good.is_some() || !self.settings.kind.can_be_read()
+    }
+
+    /// Which source it reads.
+    pub fn id(&self) -> &SourceId {
+        &self.settings.id
     }
 
     /// Refreshes until `shutdown` is cancelled, which interrupts a fetch under way too. To be called after
-    /// [`Self::prepare`].
-    pub async fn run(mut self, shutdown: CancellationToken) {
+    /// [`Self::prepare`]. Returns what another may [`adopt`](Self::adopt).
+    pub async fn run(mut self, shutdown: CancellationToken) -> Self {
         if !self.settings.kind.can_be_read() {
             shutdown.cancelled().await;
-            return;
+            return self;
         }
         while let Some(cause) = shutdown.run_until_cancelled(self.next()).await {
             if shutdown.run_until_cancelled(self.refresh(cause)).await.is_none() {
-                return;
+                break;
             }
         }
+        self
     }
 
     /// Waits until there is a reason to read.
@@ -270,12 +311,14 @@ impl KeyRefresher {
         let parsed = self.reader.parse(content);
         self.judged = Some((digest, parsed.as_ref().map(|_| ()).map_err(Clone::clone)));
         let content = if self.disk.is_some() { content.to_vec() } else { Vec::new() };
-        self.good = Some(Good { keys: parsed?, content, validators, freshness });
+        let (confirmed, origin) = (self.clock.now(), self.settings.kind.origin());
+        self.good = Some(Good { keys: parsed?, content, validators, freshness, confirmed, origin });
         Ok(())
     }
 
     fn succeeded(&mut self, result: RefreshResult, cause: Cause, now: UnixTime) -> ReadEnd {
-        let Some(good) = &self.good else { return ReadEnd::Unchanged };
+        let Some(good) = &mut self.good else { return ReadEnd::Unchanged };
+        (good.confirmed, good.origin) = (now, self.settings.kind.origin());
         match self.reader.poll_interval() {
             Some(interval) => self.schedule.look_again(now, interval),
             None => self.schedule.succeeded(now, cause, good.freshness, (self.draw)()),
@@ -283,8 +326,8 @@ impl KeyRefresher {
         let usable_until = self.settings.refresh.max_stale.map(|stale| now.saturating_add(stale));
         let changed = self.store.publish(&self.settings.id, good.keys.for_store(usable_until));
         self.report.refreshed(result);
-        let (origin, next) = (self.settings.kind.origin(), self.schedule.due());
-        self.report.succeeded(origin, &good.keys, now, usable_until, Some(next));
+        let next = self.schedule.due();
+        self.report.succeeded(good.origin, &good.keys, now, usable_until, Some(next));
         if changed { ReadEnd::Changed } else { ReadEnd::Unchanged }
     }
 

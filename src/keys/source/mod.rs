@@ -43,6 +43,41 @@ pub struct SourceSettings {
     pub max_bytes: usize,
 }
 
+impl SourceSettings {
+    /// Whether what was read as `other` says is what would be read as this says: the same place, read for the
+    /// same issuer and the same algorithms under the same limits. When it is read does not matter.
+    pub fn reads_like(&self, other: &Self) -> bool {
+        let same_place = match (&self.kind, &other.kind) {
+            (SourceKind::Url(this), SourceKind::Url(that)) => this == that,
+            (SourceKind::Discovery(this), SourceKind::Discovery(that)) => this == that,
+            (SourceKind::File(this), SourceKind::File(that)) => this == that,
+            (
+                SourceKind::Pem { path: this, kid: this_kid },
+                SourceKind::Pem { path: that, kid: that_kid },
+            ) => this == that && this_kid == that_kid,
+            (SourceKind::Command(this), SourceKind::Command(that)) => this == that,
+            (SourceKind::Hmac(this), SourceKind::Hmac(that)) => this == that,
+            // What is part of the configuration is taken from it.
+            (
+                SourceKind::Url(_)
+                | SourceKind::Discovery(_)
+                | SourceKind::File(_)
+                | SourceKind::Pem { .. }
+                | SourceKind::Command(_)
+                | SourceKind::Environment { .. }
+                | SourceKind::Hmac(_)
+                | SourceKind::Inline(_),
+                _,
+            ) => false,
+        };
+        same_place
+            && self.id.issuer.name() == other.id.issuer.name()
+            && self.algorithms == other.algorithms
+            && (self.max_keys, self.max_bytes) == (other.max_keys, other.max_bytes)
+            && self.refresh.http == other.refresh.http
+    }
+}
+
 /// What a source reads. `Debug` shows what [`SourceKind::location`] does.
 #[derive(Clone)]
 pub enum SourceKind {

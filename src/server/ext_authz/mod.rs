@@ -19,8 +19,8 @@ use tonic::{Request, Response, Status};
 
 use crate::check::answer::{AnswerSettings, DeniedAnswer};
 use crate::check::headers::HeaderMutations;
-use crate::check::{Allowance, Authorizer, CheckRequest, Decision, Denial, DenialReason};
-use crate::keys::demand::{KeyDemand, KidDemand};
+use crate::check::{Allowance, CheckRequest, Decision, Denial, DenialReason};
+use crate::keys::demand::KidDemand;
 use crate::proto::envoy::config::core::v3::header_value_option::HeaderAppendAction;
 use crate::proto::envoy::config::core::v3::{HeaderMap, HeaderValue, HeaderValueOption};
 use crate::proto::envoy::service::auth::v3::authorization_server::{
@@ -32,6 +32,7 @@ use crate::proto::envoy::service::auth::v3::{
 };
 use crate::proto::envoy::r#type::v3::HttpStatus;
 use crate::proto::google::rpc;
+use crate::server::generation::{Current, Generation};
 use crate::telemetry::decision_log::{DecisionLine, DecisionLog};
 use crate::telemetry::metrics::{CheckOutcome, Metrics, UnknownKidOutcome};
 use crate::util::clock::{Clock, Stopwatch, UnixTime};
@@ -55,31 +56,18 @@ const TIME_TO_ANSWER: Duration = Duration::from_millis(20);
 
 /// The service that Envoy asks.
 pub struct ExtAuthz {
-    authorizer: Arc<Authorizer>,
-    demand: Arc<KeyDemand>,
-    answers: AnswerSettings,
-    metrics: Arc<Metrics>,
+    current: Current,
     log: DecisionLog,
     clock: Arc<dyn Clock>,
-    max_concurrent: usize,
     running: AtomicUsize,
     waiting: AtomicUsize,
 }
 
 impl ExtAuthz {
-    /// Answers with what `authorizer` decides, at most `max_concurrent` checks at once. Keys that are missing
-    /// are asked of `demand`.
-    pub fn new(
-        authorizer: Arc<Authorizer>,
-        demand: Arc<KeyDemand>,
-        answers: AnswerSettings,
-        max_concurrent: usize,
-        metrics: Arc<Metrics>,
-        log: DecisionLog,
-        clock: Arc<dyn Clock>,
-    ) -> Self {
+    /// Answers with what the `current` generation decides.
+    pub fn new(current: Current, log: DecisionLog, clock: Arc<dyn Clock>) -> Self {
         let (running, waiting) = (AtomicUsize::new(0), AtomicUsize::new(0));
-        Self { authorizer, demand, answers, metrics, log, clock, max_concurrent, running, waiting }
+        Self { current, log, clock, running, waiting }
     }
 
     /// The service in the form that a gRPC server takes.
@@ -96,18 +84,19 @@ impl ExtAuthz {
         let now = self.clock.now();
         let request = translate(request);
         let is_late = deadline.is_some_and(|deadline| deadline.is_zero());
-        let decision = match (&request, self.enter()) {
+        let generation = self.current.load_full();
+        let decision = match (&request, self.enter(&generation)) {
             (_, Some(_running)) if is_late => before_any_rule(DenialReason::Overloaded),
             (None, Some(_running)) => before_any_rule(DenialReason::Malformed),
             (Some(request), Some(running)) => {
-                let decision = guarded(|| self.authorizer.check(request, now));
+                let decision = guarded(|| generation.authorizer.check(request, now));
                 self.with_missing_key(decision, request, &running, deadline, now).await
             }
             (_, None) => before_any_rule(DenialReason::Overloaded),
         };
         let request = request.unwrap_or_default();
-        self.record(&request, &decision, now, watch);
-        respond(decision, self.answers, request.is_grpc())
+        self.record(&generation.metrics, &request, &decision, now, watch);
+        respond(decision, generation.answers, request.is_grpc())
     }
 
     /// A denial because a key is missing is not the last word: the key is asked for, and the request waits
@@ -124,44 +113,53 @@ impl ExtAuthz {
         else {
             return decision;
         };
-        let mut wait = match self.demand.ask_for_kid(issuer, kid, now) {
+        let generation = running.generation;
+        let metrics = &generation.metrics;
+        let mut wait = match generation.demand.ask_for_kid(issuer, kid, now) {
             KidDemand::UnderWay(wait) => wait,
             KidDemand::KnownUnknown => {
-                self.metrics.unknown_kid(issuer, UnknownKidOutcome::KnownUnknown);
+                metrics.unknown_kid(issuer, UnknownKidOutcome::KnownUnknown);
                 return decision;
             }
             KidDemand::Limited => {
-                self.metrics.unknown_kid(issuer, UnknownKidOutcome::Limited);
+                metrics.unknown_kid(issuer, UnknownKidOutcome::Limited);
                 return decision;
             }
         };
         let Some(_waiting) = running.wait() else {
-            self.metrics.unknown_kid(issuer, UnknownKidOutcome::Limited);
+            metrics.unknown_kid(issuer, UnknownKidOutcome::Limited);
             return decision;
         };
         let time_left = deadline.map(|deadline| deadline.saturating_sub(TIME_TO_ANSWER));
         let longest = wait.longest().min(time_left.unwrap_or(Duration::MAX));
         let has_ended = time::timeout(longest, wait.done()).await.is_ok();
-        let again = guarded(|| self.authorizer.check(request, self.clock.now()));
+        let again = guarded(|| generation.authorizer.check(request, self.clock.now()));
         let is_missing = matches!(&again, Decision::Deny(denial) if denial.missing_kid.is_some());
         let outcome = match (is_missing, has_ended) {
             (false, _) => UnknownKidOutcome::Found,
             (true, true) => UnknownKidOutcome::NotFound,
             (true, false) => UnknownKidOutcome::TimedOut,
         };
-        self.metrics.unknown_kid(issuer, outcome);
+        metrics.unknown_kid(issuer, outcome);
         again
     }
 
     /// `None` when too many checks are running.
-    fn enter(&self) -> Option<Running<'_>> {
-        self.metrics.check_began();
-        let running = Running(self);
+    fn enter<'a>(&'a self, generation: &'a Generation) -> Option<Running<'a>> {
+        generation.metrics.check_began();
+        let running = Running { service: self, generation };
         let before = self.running.fetch_add(1, Ordering::Relaxed);
-        (before < self.max_concurrent).then_some(running)
+        (before < generation.max_concurrent).then_some(running)
     }
 
-    fn record(&self, request: &CheckRequest, decision: &Decision, now: UnixTime, watch: Stopwatch) {
+    fn record(
+        &self,
+        metrics: &Metrics,
+        request: &CheckRequest,
+        decision: &Decision,
+        now: UnixTime,
+        watch: Stopwatch,
+    ) {
         let (rule, issuer, reason) = match decision {
             Decision::Allow(allowance) => (Some(&allowance.rule), allowance.issuer.as_ref(), None),
             Decision::Deny(denial) => {
@@ -170,12 +168,12 @@ impl ExtAuthz {
         };
         // The reasons are registered in the order of their declaration.
         let outcome = CheckOutcome { rule, issuer, reason: reason.map(|reason| reason as usize) };
-        self.metrics.checked(outcome, watch.elapsed());
+        metrics.checked(outcome, watch.elapsed());
         if let Decision::Allow(Allowance {
             issuer: Some(issuer), signed_with: Some(with), ..
         }) = decision
         {
-            self.metrics.verified(issuer, with.index());
+            metrics.verified(issuer, with.index());
         }
         let line = || DecisionLine {
             rule: rule.map(Label::name),
@@ -209,21 +207,25 @@ impl Authorization for ExtAuthz {
         // end the connection, which Envoy takes for an error and not for a denial.
         let answer = AssertUnwindSafe(self.answer(request, deadline)).catch_unwind();
         Ok(Response::new(answer.await.unwrap_or_else(|_| {
-            respond(before_any_rule(DenialReason::Internal), self.answers, false)
+            let answers = self.current.load().answers;
+            respond(before_any_rule(DenialReason::Internal), answers, false)
         })))
     }
 }
 
 /// One running check, until it is dropped.
-struct Running<'a>(&'a ExtAuthz);
+struct Running<'a> {
+    service: &'a ExtAuthz,
+    generation: &'a Generation,
+}
 
 impl<'a> Running<'a> {
     /// Takes no place of a running check while it waits: who makes up key IDs while a provider hangs must not
     /// shut out good tokens. `None` when too many are waiting, which then have to do without.
     fn wait(&self) -> Option<Waiting<'a>> {
-        let waiting = Waiting(self.0);
-        self.0.running.fetch_sub(1, Ordering::Relaxed);
-        let before = self.0.waiting.fetch_add(1, Ordering::Relaxed);
+        let waiting = Waiting(self.service);
+        self.service.running.fetch_sub(1, Ordering::Relaxed);
+        let before = self.service.waiting.fetch_add(1, Ordering::Relaxed);
         (before < MAX_WAITING).then_some(waiting)
     }
 }
@@ -240,8 +242,8 @@ impl Drop for Waiting<'_> {
 
 impl Drop for Running<'_> {
     fn drop(&mut self) {
-        self.0.running.fetch_sub(1, Ordering::Relaxed);
-        self.0.metrics.check_ended();
+        self.service.running.fetch_sub(1, Ordering::Relaxed);
+        self.generation.metrics.check_ended();
     }
 }
 

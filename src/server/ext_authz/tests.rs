@@ -3,18 +3,20 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
+use arc_swap::ArcSwap;
 use serde_json::json;
 
 use super::*;
 use crate::check::headers::HeaderMutations;
-use crate::check::{Allowance, PolicySnapshot};
+use crate::check::{Allowance, Authorizer, PolicySnapshot};
 use crate::config::Config;
 use crate::issuer::SigningKey;
 use crate::issuer::mint::mint;
-use crate::keys::demand::{DemandSettings, ReadEnd};
+use crate::keys::demand::{DemandSettings, KeyDemand, ReadEnd};
 use crate::keys::jwks::Jwks;
 use crate::keys::key::{Algorithm, AlgorithmSet};
 use crate::keys::source::SourceKind;
+use crate::keys::status::StatusBoard;
 use crate::keys::store::{KeyStore, SourceId, SourceKeys};
 use crate::proto::envoy::service::auth::v3::AttributeContext;
 use crate::proto::envoy::service::auth::v3::attribute_context::{HttpRequest, Request as Part};
@@ -65,25 +67,33 @@ impl Fixture {
                 keys.publish(&source.id, SourceKeys::new(jwks.clone(), None));
             }
         }
-        let metrics = Arc::new(Metrics::new(MetricsSettings {
+        let metrics = Metrics::new(MetricsSettings {
             rules: config.rules.rules().iter().map(|rule| rule.label.clone()).collect(),
             issuers: config.issuers.iter().map(|issuer| issuer.label.clone()).collect(),
             reasons: DenialReason::ALL.map(DenialReason::as_str).into(),
             algorithms: SignedWith::NAMES.into(),
             profile: "development",
-        }));
-        let authorizer = Arc::new(Authorizer::new(PolicySnapshot {
-            rules: config.rules,
-            tokens: config.tokens,
-            verifier: Verifier::new(config.issuers, config.limits.token_bytes),
+        });
+        let generation = Generation {
+            authorizer: Authorizer::new(PolicySnapshot {
+                rules: config.rules,
+                tokens: config.tokens,
+                verifier: Verifier::new(config.issuers.clone(), config.limits.token_bytes),
+                keys: Arc::clone(&keys),
+                forward: config.forward,
+            }),
+            demand,
+            answers: AnswerSettings::default(),
+            max_concurrent,
+            metrics,
+            board: Arc::new(StatusBoard::new([])),
+            issuers: config.issuers,
             keys: Arc::clone(&keys),
-            forward: config.forward,
-        }));
+            profile: "development",
+        };
         let clock = Arc::new(ManualClock::new(UnixTime::from_secs(NOW).unwrap()));
-        let log = DecisionLog::new(1);
-        let answers = AnswerSettings::default();
-        let service =
-            ExtAuthz::new(authorizer, demand, answers, max_concurrent, metrics, log, clock);
+        let current = Arc::new(ArcSwap::from_pointee(generation));
+        let service = ExtAuthz::new(current, DecisionLog::new(1), clock);
         Self { key, service, keys }
     }
 
@@ -267,7 +277,8 @@ fn a_panic_in_a_check_is_a_denial() {
 #[tokio::test]
 async fn beyond_the_limit_checks_are_denied_and_the_limit_recovers() {
     let fixture = Fixture::with_limit(1);
-    let running = fixture.service.enter().unwrap();
+    let generation = fixture.service.current.load_full();
+    let running = fixture.service.enter(&generation).unwrap();
     assert_eq!(denied_for(&fixture.ask_http(get("/healthz", &[])).await), "overloaded");
     drop(running);
     allowed(fixture.ask_http(get("/healthz", &[])).await);
@@ -329,7 +340,7 @@ async fn a_key_that_arrives_while_a_check_waits_lets_it_pass() {
     let rotated = SigningKey::generate(Algorithm::EdDsa).unwrap();
     let authorization = fixture.token_by(&rotated);
     let source = SourceId { issuer: Label::new(0, "accounts"), source: Label::new(0, "0") };
-    let reader = fixture.service.demand.reader(&source).unwrap();
+    let reader = fixture.service.current.load().demand.reader(&source).unwrap();
     let arrives = async {
         reader.asked().await;
         reader.begins();
@@ -343,7 +354,7 @@ async fn a_key_that_arrives_while_a_check_waits_lets_it_pass() {
     let (answer, ()) = tokio::join!(asks, arrives);
     allowed(answer);
     let found = r#"claimgate_jwks_unknown_kid_total{issuer="accounts",outcome="found"} 1"#;
-    assert!(fixture.service.metrics.render().contains(found));
+    assert!(fixture.service.current.load().metrics.render().contains(found));
 }
 
 #[tokio::test(start_paused = true)]
@@ -370,7 +381,7 @@ async fn each_check_is_counted_once_and_none_stays_in_flight() {
     let fixture = Fixture::new();
     fixture.ask_http(get("/healthz", &[])).await;
     fixture.ask_http(get("/orders", &[])).await;
-    let metrics = fixture.service.metrics.render();
+    let metrics = fixture.service.current.load().metrics.render();
     for line in [
         r#"claimgate_checks_total{rule="health",issuer="none",decision="allow",reason="none"} 1"#,
         r#"claimgate_checks_total{rule="rest",issuer="none",decision="deny",reason="missing_token"} 1"#,

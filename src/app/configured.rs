@@ -1,0 +1,192 @@
+//! What the configuration asks for while the service runs: the refreshers of its keys, and its next version.
+//!
+//! [`Configured::run`] is one task. It keeps the refreshers of the generation in force running, follows the
+//! configuration's file, and swaps a whole new generation in when that is right; one with mistakes changes nothing and
+//! is told of. Sources that stay the same keep their keys.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{Notify, mpsc, watch};
+use tokio::{task, time};
+use tokio_util::sync::CancellationToken;
+
+use super::generation;
+use super::tasks::{TaskEnded, Tasks};
+use crate::config::{Config, ConfigErrors, Listen};
+use crate::keys::refresher::KeyRefresher;
+use crate::keys::status::StatusBoard;
+use crate::keys::store::SourceId;
+use crate::server::generation::{Current, ReloadState};
+use crate::telemetry::metrics::ReloadResult;
+use crate::util::clock::Clock;
+use crate::util::watch::Watch;
+
+/// How often the file is looked at although nothing was told of it: some file systems tell nothing.
+const LOOK: Duration = Duration::from_secs(5);
+
+/// Refreshers hold nothing that must be finished.
+const RETIREMENT: Duration = Duration::from_secs(1);
+
+/// Keeps a configuration in force.
+#[derive(Debug)]
+pub(super) struct Configured {
+    pub(super) current: Current,
+    pub(super) refreshers: Vec<KeyRefresher>,
+    /// `None` where there is no file to follow.
+    pub(super) file: Option<Followed>,
+    /// What is listened on, whatever the configuration says later.
+    pub(super) listen: Listen,
+    pub(super) state: watch::Sender<ReloadState>,
+    pub(super) clock: Arc<dyn Clock>,
+}
+
+/// The configuration's file.
+#[derive(Debug)]
+pub(super) struct Followed {
+    path: PathBuf,
+    watch: Watch,
+    /// Somebody asks to read it now.
+    asked: Arc<Notify>,
+    /// What the last one that was read says of itself.
+    fingerprint: Option<u64>,
+}
+
+impl Followed {
+    pub(super) fn new(path: PathBuf, asked: Arc<Notify>, fingerprint: Option<u64>) -> Self {
+        Self { watch: Watch::new(path.clone()), path, asked, fingerprint }
+    }
+
+    /// Waits for the next version: what was read, whatever it is.
+    async fn next(&mut self) -> Result<Config, ConfigErrors> {
+        loop {
+            let was_asked = tokio::select! {
+                () = self.watch.changed() => false,
+                () = time::sleep(LOOK) => false,
+                () = self.asked.notified() => true,
+            };
+            let path = self.path.clone();
+            let read = task::spawn_blocking(move || Config::read_file(&path)).await;
+            let Ok((fingerprint, config)) = read else {
+                // The runtime is ending, or reading panicked: the next look will show.
+                continue;
+            };
+            if fingerprint != self.fingerprint || was_asked {
+                self.fingerprint = fingerprint;
+                return config;
+            }
+        }
+    }
+}
+
+/// Why the refreshers in force are to stop.
+enum Event {
+    Ended(TaskEnded),
+    Next(Box<Config>),
+    Stop,
+}
+
+impl Configured {
+    /// Runs until `stop`.
+    ///
+    /// # Errors
+    /// A refresher that ended by itself.
+    pub(super) async fn run(mut self, stop: CancellationToken) -> Result<(), TaskEnded> {
+        loop {
+            let (until, mut tasks) = (CancellationToken::new(), Tasks::default());
+            let (retire, mut retired) = mpsc::unbounded_channel();
+            for refresher in self.refreshers.drain(..) {
+                let id = refresher.id();
+                let name = format!("keys of {}, source {}", id.issuer, id.source);
+                let (until, retire) = (until.clone(), retire.clone());
+                tasks.spawn(name, async move {
+                    let refresher = Box::pin(refresher.run(until)).await;
+                    // Nobody takes it over when the process ends.
+                    let _ended = retire.send(refresher).is_err();
+                    Ok::<(), std::convert::Infallible>(())
+                });
+            }
+            drop(retire);
+            let event = self.next_event(&mut tasks, &stop).await;
+            until.cancel();
+            if let Err(late) = tasks.finish(RETIREMENT).await {
+                tracing::warn!(error = %late, "a key source did not stop in time");
+            }
+            match event {
+                Event::Stop => return Ok(()),
+                Event::Ended(ended) => return Err(ended),
+                Event::Next(config) => {
+                    let mut before = Vec::new();
+                    while let Some(refresher) = retired.recv().await {
+                        before.push(refresher);
+                    }
+                    self.put_in_force(*config, before).await;
+                }
+            }
+        }
+    }
+
+    /// Waits for a reason to stop the refreshers. A configuration with mistakes is none.
+    async fn next_event(&mut self, tasks: &mut Tasks, stop: &CancellationToken) -> Event {
+        loop {
+            let next = async {
+                match &mut self.file {
+                    Some(file) => file.next().await,
+                    None => std::future::pending().await,
+                }
+            };
+            let read = tokio::select! {
+                () = stop.cancelled() => return Event::Stop,
+                ended = tasks.first_to_end() => return Event::Ended(ended),
+                read = next => read,
+            };
+            match read {
+                Ok(config) => return Event::Next(Box::new(config)),
+                Err(errors) => self.refuse(&errors),
+            }
+        }
+    }
+
+    fn refuse(&self, errors: &ConfigErrors) {
+        let (now, text) = (self.clock.now(), errors.to_string());
+        tracing::error!(mistakes = %text, "the configuration is not taken over, the one before stays in force");
+        self.current.load().metrics.reloaded(ReloadResult::Invalid);
+        self.state.send_modify(|state| state.refused = Some((now, text)));
+    }
+
+    async fn put_in_force(&mut self, config: Config, before: Vec<KeyRefresher>) {
+        let number = self.state.borrow().generation + 1;
+        let needs_restart = self.listen.differing(&config.listen);
+        let old = self.current.load_full();
+        let metrics = old.metrics.renamed(generation::names(&config), number);
+        let (next, mut refreshers) = generation::build(config, metrics, &self.clock, before).await;
+        generation::first_read(&mut refreshers).await;
+        for gone in gone(&old.board, &next.board) {
+            next.metrics.source(&gone.issuer, &gone.source).retire();
+        }
+        next.metrics.reloaded(ReloadResult::Ok);
+        super::say_what_is_weak(next.profile, &next.issuers);
+        self.current.store(Arc::new(next));
+        self.refreshers = refreshers;
+        let since = self.clock.now();
+        tracing::info!(generation = number, "a new configuration is in force");
+        for listener in &needs_restart {
+            tracing::warn!(listener, "what it says of this takes a restart");
+        }
+        self.state.send_replace(ReloadState {
+            generation: number,
+            since,
+            refused: None,
+            needs_restart,
+        });
+    }
+}
+
+/// The sources of `before` whose names are not on `now`.
+fn gone(before: &StatusBoard, now: &StatusBoard) -> Vec<SourceId> {
+    let ids = |board: &StatusBoard| board.entries().into_iter().map(|entry| entry.id);
+    let kept: Vec<SourceId> = ids(now).collect();
+    let name = |id: &SourceId| (id.issuer.name().to_owned(), id.source.name().to_owned());
+    ids(before).filter(|id| !kept.iter().any(|other| name(other) == name(id))).collect()
+}

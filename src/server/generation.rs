@@ -1,0 +1,54 @@
+//! Everything of one configuration that requests and pages look at. `app::reload` builds a whole new one and swaps
+//! it in; whoever answers loads it once, so that no answer is made of half of two configurations.
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+
+use crate::check::Authorizer;
+use crate::check::answer::AnswerSettings;
+use crate::keys::demand::KeyDemand;
+use crate::keys::status::StatusBoard;
+use crate::keys::store::KeyStore;
+use crate::telemetry::metrics::Metrics;
+use crate::token::Issuer;
+use crate::util::clock::UnixTime;
+
+/// What is in force since a configuration was read.
+#[derive(Debug)]
+pub struct Generation {
+    /// Decides.
+    pub authorizer: Authorizer,
+    /// Is asked for keys that are missing.
+    pub demand: Arc<KeyDemand>,
+    /// What callers get told.
+    pub answers: AnswerSettings,
+    /// More checks at once are `overloaded`.
+    pub max_concurrent: usize,
+    /// Counts under the names of this configuration; the counts themselves go on.
+    pub metrics: Metrics,
+    /// How its key sources are doing.
+    pub board: Arc<StatusBoard>,
+    /// The issuers it trusts.
+    pub issuers: Vec<Issuer>,
+    /// Their keys.
+    pub keys: Arc<KeyStore>,
+    /// `production` or `development`.
+    pub profile: &'static str,
+}
+
+/// How the last attempt to read the configuration again went, for people.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReloadState {
+    /// Counts the configurations that have been in force, from 1.
+    pub generation: u64,
+    /// Since when the one in force is.
+    pub since: UnixTime,
+    /// Why the last one read is not in force, and when that was tried; `None` when it is.
+    pub refused: Option<(UnixTime, String)>,
+    /// What it asks for that takes a restart.
+    pub needs_restart: Vec<&'static str>,
+}
+
+/// The one generation that is in force.
+pub type Current = Arc<ArcSwap<Generation>>;

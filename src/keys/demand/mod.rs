@@ -185,6 +185,19 @@ impl Reader {
         }
     }
 
+    /// Goes on where the refresher's end of the same source under the configuration before ended: held to the same
+    /// limiter, and with what was asked for and not read yet.
+    pub fn adopt(&self, before: &Self) {
+        let mut old = lock(&before.source.state);
+        let mut new = lock(&self.source.state);
+        new.limiter = old.limiter.clone();
+        new.waiting = std::mem::take(&mut old.waiting);
+        if matches!(old.phase, Phase::Asked | Phase::Reading { was_asked_for: true }) {
+            new.phase = Phase::Asked;
+            self.source.wake.notify_one();
+        }
+    }
+
     /// A read begins.
     pub fn begins(&self) {
         let mut state = lock(&self.source.state);

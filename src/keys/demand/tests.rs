@@ -218,3 +218,19 @@ fn sources_and_issuers_that_cannot_be_read_are_not_waited_for() {
     assert!(matches!(demand.ask_for_kid(&unknown, "a", T0), KidDemand::Limited));
     assert_eq!(demand.ask_for_all(T0), []);
 }
+
+#[tokio::test]
+async fn what_was_asked_for_and_how_often_outlives_a_change_of_the_configuration() {
+    let (old, new) = (Rig::new(1), Rig::new(1));
+    drop(old.ask("new", T0));
+    old.readers[0].begins();
+    new.readers[0].adopt(&old.readers[0]);
+    new.readers[0].asked().await;
+    new.readers[0].begins();
+    new.readers[0].ended(ReadEnd::Unchanged, T0);
+    assert!(matches!(new.ask("new", T0), KidDemand::KnownUnknown));
+    assert!(matches!(new.ask("another", later(19)), KidDemand::Limited));
+    let quiet = Rig::new(1);
+    quiet.readers[0].adopt(&new.readers[0]);
+    assert!(!quiet.is_asked(0) && matches!(quiet.ask("another", later(19)), KidDemand::Limited));
+}

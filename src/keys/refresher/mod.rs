@@ -153,6 +153,9 @@ impl KeyRefresher {
         if self.settings.refresh == before.settings.refresh {
             self.reader = before.reader;
         }
+        if let (Some(demand), Some(before)) = (&self.demand, &before.demand) {
+            demand.adopt(before);
+        }
         self.schedule = before.schedule;
         self.judged = before.judged;
         self.report.adopt(before.report);

@@ -103,6 +103,16 @@ fn a_name_for_a_key_that_is_not_made_is_warned_of() {
 }
 
 #[test]
+fn a_next_key_for_another_algorithm_comes_with_what_verifiers_need_first() {
+    let keys = Keys::new();
+    let same = keys.run(&["rotate", "--kid", "k2"]);
+    assert!(!same.out.contains("before that"), "{}", same.out);
+    assert_eq!(keys.run(&["retire", "k2"]).code, 0);
+    let other = keys.run(&["rotate", "--kid", "k3", "--type", "p-256"]);
+    assert!(other.out.contains("before that: let every verifier accept ES256"), "{}", other.out);
+}
+
+#[test]
 fn a_directory_that_is_not_there_is_named_with_the_command_that_makes_it() {
     let keys = Keys { folder: tempfile::tempdir().unwrap() };
     for command in [&["list"][..], &["rotate"], &["jwks"], &["retire", "k1"]] {

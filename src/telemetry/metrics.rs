@@ -618,6 +618,7 @@ mod tests {
         assert_eq!(names(list), names(code));
         let words = RefreshResult::ALL.map(RefreshResult::as_str).into_iter();
         let words = words.chain(UnknownKidOutcome::ALL.map(UnknownKidOutcome::as_str));
+        let words = words.chain(ReloadResult::ALL.map(|(_, word)| word));
         for word in words.chain(ORIGINS) {
             assert!(list.contains(&format!("`{word}`")), "{word} is not in deploy/metrics.md");
         }

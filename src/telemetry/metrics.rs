@@ -285,6 +285,9 @@ impl SourceMetrics {
     pub fn retire(&self) {
         self.keys(0, 0);
         self.stale(false);
+        // Series cannot be taken back, and no comparison with this one is ever true: else it would seem to be older
+        // and older.
+        self.with(|handles| handles.last_success.set(f64::NAN));
     }
 
     /// Whether the keys in force outlived their freshness: `jwks_stale{issuer,source}`.
@@ -651,6 +654,20 @@ mod tests {
             let line =
                 format!(r#"claimgate_jwks_persisted{{issuer="accounts",source="0"}} {value}"#);
             let text = metrics.render();
+            assert!(text.contains(&line), "{line} is not in\n{text}");
+        }
+    }
+
+    #[test]
+    fn a_source_that_is_gone_gives_no_alarm() {
+        let metrics = metrics();
+        let source = metrics.source(&Label::new(0, "accounts"), &Label::new(0, "0"));
+        source.succeeded(UnixTime::from_millis(1_000));
+        source.stale(true);
+        source.retire();
+        let text = metrics.render();
+        for (name, value) in [("stale", "0"), ("last_success_timestamp_seconds", "NaN")] {
+            let line = format!(r#"claimgate_jwks_{name}{{issuer="accounts",source="0"}} {value}"#);
             assert!(text.contains(&line), "{line} is not in\n{text}");
         }
     }

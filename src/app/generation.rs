@@ -47,6 +47,11 @@ pub(super) async fn build(
     mut before: Vec<KeyRefresher>,
 ) -> (Generation, Vec<KeyRefresher>) {
     let labels: Vec<Label> = config.issuers.iter().map(|issuer| issuer.label.clone()).collect();
+    for issuer in &config.issuers {
+        for accepted in SignedWith::accepted_by(issuer) {
+            metrics.accepted(&issuer.label, accepted.index());
+        }
+    }
     let keys = Arc::new(KeyStore::with_kinds(&kinds_of_sources(&labels, &config.sources)));
     let located = config.sources.iter().map(|source| (source.id.clone(), source.kind.location()));
     let board = Arc::new(StatusBoard::new(located));

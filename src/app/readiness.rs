@@ -70,12 +70,14 @@ impl Readiness {
         if ready && !was_ready {
             self.health.set_serving(true).await;
             tracing::info!("ready");
+        } else if changed && new.pending.is_empty() {
+            tracing::info!("every issuer has usable keys again");
         } else if changed {
-            tracing::info!(pending = new.pending.join("; "), "waiting for keys");
+            tracing::info!(pending = new.pending.join("; "), ready, "issuers without usable keys");
         }
     }
 
-    /// A line for each issuer without a usable key, with the last error of its sources.
+    /// A line for each issuer without a usable key: whether it had any, and the last error of its sources.
     fn pending(&self) -> Vec<String> {
         let (generation, now) = (self.current.load(), self.clock.now());
         let keys = generation.keys.load();
@@ -87,7 +89,12 @@ impl Readiness {
 
 fn why(generation: &Generation, issuer: &Label) -> String {
     let entries = generation.board.entries().into_iter().filter(|entry| entry.id.issuer == *issuer);
-    let errors: Vec<String> =
-        entries.filter_map(|entry| entry.last_error.map(|(_, error)| error)).collect();
-    if errors.is_empty() { "no keys yet".to_owned() } else { errors.join("; ") }
+    let (mut text, mut errors) = ("no keys yet", Vec::new());
+    for entry in entries {
+        if entry.last_success.is_some() {
+            text = "keys older than max_stale";
+        }
+        errors.extend(entry.last_error.map(|(_, error)| error));
+    }
+    if errors.is_empty() { text.to_owned() } else { format!("{text}: {}", errors.join("; ")) }
 }

@@ -1,5 +1,5 @@
 //! `claimgate check FILE`: every mistake in a configuration, without starting anything. It reads no keys
-//! but inline ones.
+//! but those that come with the configuration (`jwks`, `jwks_env`).
 
 use std::io::{self, Write as _};
 use std::path::PathBuf;

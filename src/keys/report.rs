@@ -150,7 +150,7 @@ impl Reporter {
         if self.failing.take().is_some() {
             self.log_recovery();
         }
-        self.log_changes(&kids_of(content), Reasons::of(content.skipped()));
+        self.log_changes(origin, &kids_of(content), Reasons::of(content.skipped()));
         self.last_success = Some(now);
         self.usable_until = usable_until;
         self.failures = 0;
@@ -216,14 +216,15 @@ impl Reporter {
     }
 
     /// Says which key IDs came and went and what is newly passed over, and remembers both.
-    fn log_changes(&mut self, kids: &[String], skipped: Reasons) {
+    fn log_changes(&mut self, origin: Origin, kids: &[String], skipped: Reasons) {
         let (issuer, source) = (self.id.issuer.name(), self.id.source.name());
         if self.kids != kids {
             let before: BTreeSet<&String> = self.kids.iter().collect();
             let after: BTreeSet<&String> = kids.iter().collect();
             let added = shown(after.difference(&before).copied());
             let removed = shown(before.difference(&after).copied());
-            tracing::info!(issuer, source, added, removed, keys = kids.len(), "keys changed");
+            let (origin, keys) = (origin.as_str(), kids.len());
+            tracing::info!(issuer, source, origin, added, removed, keys, "keys changed");
         }
         if self.skipped != skipped && skipped != Reasons::default() {
             tracing::warn!(issuer, source, skipped = %skipped, "some published keys are not used");
@@ -273,6 +274,7 @@ mod tests {
     use super::super::source::{RefreshSettings, SourceKind};
     use super::super::testing::{ed25519_jwk, set};
     use super::*;
+    use crate::telemetry::metrics::ORIGINS;
     use crate::util::label::Label;
 
     #[test]
@@ -323,7 +325,8 @@ mod tests {
             assert!(line.contains(expected), "{line} is not: {expected}");
         }
         assert!(!lines.concat().contains("hunter"), "{lines:#?}");
-        assert!(lines[6].contains("added=\"c\" removed=\"a\""), "{}", lines[6]);
+        let changed = "origin=\"network\" added=\"c\" removed=\"a\"";
+        assert!(lines[6].contains(changed), "{}", lines[6]);
     }
 
     /// The lines that a reporter logs while `story` happens.
@@ -361,6 +364,19 @@ mod tests {
         fn flush(&mut self) -> io::Result<()> {
             Ok(())
         }
+    }
+
+    #[test]
+    fn the_metric_knows_every_origin_that_keys_can_have() {
+        let origins = [
+            Origin::Network,
+            Origin::Disk,
+            Origin::File,
+            Origin::Command,
+            Origin::Environment,
+            Origin::Inline,
+        ];
+        assert_eq!(origins.map(Origin::as_str), ORIGINS);
     }
 
     #[test]

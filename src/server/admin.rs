@@ -11,6 +11,7 @@
 
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use axum::extract::State;
@@ -97,8 +98,9 @@ async fn status(State(admin): State<Admin>) -> Response {
 async fn refresh_keys(State(admin): State<Admin>) -> Response {
     let now = admin.clock.now();
     let asked = admin.current.load().demand.ask_for_all(now);
-    let wait =
-        |asked: &Asked| asked.limited_until.map(|until| until.since(now).as_secs_f64().ceil());
+    let whole_seconds =
+        |wait: Duration| u64::try_from(wait.as_millis().div_ceil(1000)).unwrap_or(u64::MAX);
+    let wait = |asked: &Asked| asked.limited_until.map(|until| whole_seconds(until.since(now)));
     let sources = asked.iter().map(|asked| {
         serde_json::json!({
             "issuer": asked.id.issuer.name(),
@@ -113,7 +115,7 @@ async fn refresh_keys(State(admin): State<Admin>) -> Response {
     if !is_limited {
         return (StatusCode::ACCEPTED, body).into_response();
     }
-    let soonest = asked.iter().filter_map(wait).fold(f64::INFINITY, f64::min);
+    let soonest = asked.iter().filter_map(wait).min().unwrap_or_default();
     let retry_after = [(header::RETRY_AFTER, soonest.to_string())];
     (StatusCode::TOO_MANY_REQUESTS, retry_after, body).into_response()
 }

@@ -151,19 +151,15 @@ impl Metrics {
     /// Counts a request that was allowed with a verified token of `issuer`, by what the token was signed with:
     /// a place in [`MetricsSettings::algorithms`]. Issuers and places that nobody has named are not counted.
     pub fn verified(&self, issuer: &Label, algorithm: usize) {
-        let algorithms = &self.settings.algorithms;
-        let name = self.settings.issuers.get(issuer.index()).zip(algorithms.get(algorithm));
-        let Some((issuer, name)) = name else { return };
-        if let Some(cell) = self.verified.get(issuer.index() * algorithms.len() + algorithm) {
-            let register = || {
-                let pairs = vec![
-                    Pair::new("issuer", issuer.name().to_owned()),
-                    Pair::new("algorithm", *name),
-                ];
-                self.recorder.register_counter(&Key::from_parts(VERIFIED, pairs), &METADATA)
-            };
-            cell.get_or_init(register).increment(1);
+        if let Some(counter) = self.verified_counter(issuer, algorithm) {
+            counter.increment(1);
         }
+    }
+
+    /// Tokens of `issuer` may be signed with this: counted from zero. Prometheus sees no increase where a series begins
+    /// with its first count, and the last HS256 token of a move is the one that matters.
+    pub fn accepted(&self, issuer: &Label, algorithm: usize) {
+        let _registered = self.verified_counter(issuer, algorithm);
     }
 
     /// A check began.
@@ -208,6 +204,18 @@ impl Metrics {
             }
             None => self.register_check(rule, issuer, outcome).increment(1),
         }
+    }
+
+    fn verified_counter(&self, issuer: &Label, algorithm: usize) -> Option<&Counter> {
+        let algorithms = &self.settings.algorithms;
+        let name = *algorithms.get(algorithm)?;
+        let issuer = self.settings.issuers.get(issuer.index())?;
+        let cell = self.verified.get(issuer.index() * algorithms.len() + algorithm)?;
+        Some(cell.get_or_init(|| {
+            let issuer = Pair::new("issuer", issuer.name().to_owned());
+            let pairs = vec![issuer, Pair::new("algorithm", name)];
+            self.recorder.register_counter(&Key::from_parts(VERIFIED, pairs), &METADATA)
+        }))
     }
 
     fn register_check(&self, rule: usize, issuer: usize, outcome: CheckOutcome<'_>) -> Counter {
@@ -277,6 +285,9 @@ impl SourceMetrics {
     pub fn retire(&self) {
         self.keys(0, 0);
         self.stale(false);
+        // Series cannot be taken back, and no comparison with this one is ever true: else it would seem to be older
+        // and older.
+        self.with(|handles| handles.last_success.set(f64::NAN));
     }
 
     /// Whether the keys in force outlived their freshness: `jwks_stale{issuer,source}`.
@@ -416,7 +427,7 @@ fn unknown_kids(
 }
 
 /// Where keys in force can have come from.
-pub const ORIGINS: [&str; 5] = ["network", "disk", "file", "command", "inline"];
+pub const ORIGINS: [&str; 6] = ["network", "disk", "file", "command", "environment", "inline"];
 
 /// How a refresh ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -535,6 +546,8 @@ fn as_f64(count: usize) -> f64 {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
 
     fn metrics() -> Metrics {
@@ -575,7 +588,8 @@ mod tests {
     fn a_verified_token_is_counted_by_issuer_and_algorithm_out_of_closed_lists() {
         let metrics = metrics();
         let accounts = Label::new(0, "accounts");
-        metrics.verified(&accounts, 0);
+        metrics.accepted(&accounts, 0);
+        metrics.accepted(&accounts, 2);
         metrics.verified(&accounts, 1);
         metrics.verified(&accounts, 1);
         metrics.verified(&accounts, 2);
@@ -585,10 +599,31 @@ mod tests {
             text.lines().filter(|line| line.starts_with("claimgate_verified")).collect();
         assert_eq!(lines.len(), 2, "{lines:?}");
         for line in [
-            r#"claimgate_verified_tokens_total{issuer="accounts",algorithm="HS256"} 1"#,
+            r#"claimgate_verified_tokens_total{issuer="accounts",algorithm="HS256"} 0"#,
             r#"claimgate_verified_tokens_total{issuer="accounts",algorithm="RS256"} 2"#,
         ] {
             assert!(lines.contains(&line), "{line} is not in\n{text}");
+        }
+    }
+
+    /// What is written like the name of a metric.
+    fn names(text: &str) -> BTreeSet<&str> {
+        let ends = |c: char| !(c.is_ascii_lowercase() || c == '_');
+        let starts = text.match_indices("claimgate_").filter_map(|(at, _)| text.get(at..));
+        let names = starts.filter_map(|name| name.split(ends).next());
+        names.filter(|name| *name != "claimgate_").collect()
+    }
+
+    #[test]
+    fn the_list_for_operators_names_every_metric_and_word_and_no_other() {
+        let list = include_str!("../../deploy/metrics.md");
+        let code = include_str!("metrics.rs").split("#[cfg(test)]").next().unwrap();
+        assert_eq!(names(list), names(code));
+        let words = RefreshResult::ALL.map(RefreshResult::as_str).into_iter();
+        let words = words.chain(UnknownKidOutcome::ALL.map(UnknownKidOutcome::as_str));
+        let words = words.chain(ReloadResult::ALL.map(|(_, word)| word));
+        for word in words.chain(ORIGINS) {
+            assert!(list.contains(&format!("`{word}`")), "{word} is not in deploy/metrics.md");
         }
     }
 
@@ -619,6 +654,20 @@ mod tests {
             let line =
                 format!(r#"claimgate_jwks_persisted{{issuer="accounts",source="0"}} {value}"#);
             let text = metrics.render();
+            assert!(text.contains(&line), "{line} is not in\n{text}");
+        }
+    }
+
+    #[test]
+    fn a_source_that_is_gone_gives_no_alarm() {
+        let metrics = metrics();
+        let source = metrics.source(&Label::new(0, "accounts"), &Label::new(0, "0"));
+        source.succeeded(UnixTime::from_millis(1_000));
+        source.stale(true);
+        source.retire();
+        let text = metrics.render();
+        for (name, value) in [("stale", "0"), ("last_success_timestamp_seconds", "NaN")] {
+            let line = format!(r#"claimgate_jwks_{name}{{issuer="accounts",source="0"}} {value}"#);
             assert!(text.contains(&line), "{line} is not in\n{text}");
         }
     }

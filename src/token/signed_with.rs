@@ -2,6 +2,7 @@
 //! how a signature is checked: by then it is checked, by a public key or by a shared secret.
 
 use super::hs256::HS256;
+use super::issuer::Issuer;
 use crate::keys::key::Algorithm;
 
 /// The algorithm of a token that is verified.
@@ -24,6 +25,12 @@ impl SignedWith {
         }
         names
     };
+
+    /// All that tokens of `issuer` may be signed with.
+    pub fn accepted_by(issuer: &Issuer) -> impl Iterator<Item = Self> {
+        let shared = issuer.danger_accept_hs256.then_some(Self::Hs256);
+        shared.into_iter().chain(issuer.algorithms.iter().map(Self::Public))
+    }
 
     /// The place in [`Self::NAMES`], for tables.
     pub const fn index(self) -> usize {

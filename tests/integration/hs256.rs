@@ -139,6 +139,8 @@ async fn a_platform_moves_from_hs256_to_rs256_in_stages_without_locking_anybody_
     assert_eq!((code, told.lines().count()), (2, 1), "{told}");
     assert!(told.starts_with("issuers[0].algorithms: HS256 is still accepted"), "{told}");
     let service = TestService::start(both.clone()).await;
+    // From zero, so that the first token of each is an increase.
+    assert_eq!(verified(&service).await, counts(&[("HS256", 0), ("RS256", 0)]));
     service.until_ready().await;
     eventually("the secret read", async || service.ask_with(&old).await.is_allowed()).await;
     eventually("keys read", async || service.ask_with(&operator.rs256()).await.is_allowed()).await;

@@ -92,6 +92,44 @@ fn evidence(args: &[&str], input: &str) -> Outcome {
 }
 
 #[test]
+fn a_name_for_a_key_that_is_not_made_is_warned_of() {
+    let keys = Keys::new();
+    let published = keys.run(&["rotate", "--kid", "k2", "--jwks-max-age", "0s"]);
+    assert_eq!((published.code, published.err.as_str()), (0, ""));
+    let activated = keys.run(&["rotate", "--kid", "k3", "--type", "p-256", "--force"]);
+    assert!(activated.out.starts_with("k2 is now active\n"), "{}", activated.out);
+    assert!(activated.err.contains("--kid k3 has no effect"), "{}", activated.err);
+    assert!(activated.err.contains("--type p-256 has no effect"), "{}", activated.err);
+}
+
+#[test]
+fn a_next_key_for_another_algorithm_comes_with_what_verifiers_need_first() {
+    let keys = Keys::new();
+    let same = keys.run(&["rotate", "--kid", "k2"]);
+    assert!(!same.out.contains("before that"), "{}", same.out);
+    assert_eq!(keys.run(&["retire", "k2"]).code, 0);
+    let other = keys.run(&["rotate", "--kid", "k3", "--type", "p-256"]);
+    assert!(other.out.contains("before that: let every verifier accept ES256"), "{}", other.out);
+}
+
+#[test]
+fn a_directory_that_is_not_there_is_named_with_the_command_that_makes_it() {
+    let keys = Keys { folder: tempfile::tempdir().unwrap() };
+    for command in [&["list"][..], &["rotate"], &["jwks"], &["retire", "k1"]] {
+        let missing = keys.run(command);
+        assert_eq!(missing.code, 2, "{command:?}");
+        let path = keys.path();
+        assert!(missing.err.contains(path.to_str().unwrap()), "{}", missing.err);
+        assert!(missing.err.contains("`claimgate keys generate` makes it"), "{}", missing.err);
+    }
+    let below = keys.path().join("keys");
+    let mut generate = Command::new(env!("CARGO_BIN_EXE_claimgate"));
+    let made = outcome(generate.args(["keys", "generate", "--dir"]).arg(below));
+    assert_eq!(made.code, 2, "{}", made.err);
+    assert!(made.err.contains("cannot be made a key directory"), "{}", made.err);
+}
+
+#[test]
 fn the_exit_code_is_0_for_yes_1_for_no_and_2_for_a_wrong_question() {
     let keys = Keys::new();
     assert_eq!(keys.run(&["rotate", "--dry-run"]).code, 0);
@@ -204,6 +242,10 @@ fn evidence_of_keys_that_live_elsewhere_comes_from_standard_input_without_their_
     }
     let refused = evidence(&["--from", "-", "--event-id", "f", "--out", &out], "{\"keys\": 1}");
     assert_eq!((refused.code, refused.out.as_str()), (2, ""));
+    assert!(refused.err.contains("standard input: "), "{}", refused.err);
+    let again = evidence(&args, &keyset);
+    assert_eq!((again.code, again.out.as_str()), (1, ""));
+    assert!(again.err.contains(&format!("{out}/e: there is evidence of this event already")));
     assert_eq!(evidence(&["--event-id", "g"], "").code, 2, "neither --dir nor --from");
 }
 

@@ -9,6 +9,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 
 use crate::provider::{Provider, config};
+use crate::rig::{Rig, key};
 use crate::service::{Answer, TestService, eventually};
 
 #[tokio::test]
@@ -96,4 +97,21 @@ async fn serve_html(listener: TcpListener) {
             let _gone = stream.write_all(answer.as_bytes()).await.is_err();
         }
     }
+}
+
+#[tokio::test]
+async fn asked_again_too_soon_a_refresh_is_refused_with_the_whole_seconds_to_wait() {
+    let rig = Rig::start(&[&key("one")], json!({})).await;
+    rig.refresh().await;
+    rig.clock.advance(Duration::from_millis(500));
+    // While the read before has not quite ended, whoever asks joins it.
+    eventually("refused", async || rig.service.post("/keys/refresh").await.0 == 429).await;
+    let (status, body) = rig.service.post("/keys/refresh").await;
+    let body: Value = serde_json::from_str(&body).unwrap();
+    let expected = json!({"sources": [
+        {"issuer": "accounts", "source": "0", "refresh": "limited", "retry_after_seconds": 10},
+    ]});
+    assert_eq!((status, body), (429, expected));
+    assert_eq!(rig.server.requests(), 2, "the start and the first time");
+    rig.service.stop().await.unwrap();
 }

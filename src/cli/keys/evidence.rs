@@ -1,5 +1,6 @@
 //! `claimgate keys evidence`: what an auditor is given of an event.
 
+use std::fmt::Display;
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
@@ -51,7 +52,7 @@ pub fn run(args: &Args) -> ExitCode {
                 EvidenceError::Unreadable { .. }
                 | EvidenceError::Document { .. }
                 | EvidenceError::Previous { .. } => USAGE,
-                EvidenceError::Unwritable { .. } => REFUSED,
+                EvidenceError::Exists(_) | EvidenceError::Unwritable { .. } => REFUSED,
             })
         }
     }
@@ -61,14 +62,21 @@ pub fn run(args: &Args) -> ExitCode {
 enum EvidenceError {
     #[error(transparent)]
     Directory(#[from] DirectoryError),
-    #[error("{}: {source}", path.display())]
+    #[error("{}: {source}", shown(path))]
     Unreadable { path: PathBuf, source: io::Error },
-    #[error("{}: {mistake}", path.display())]
+    #[error("{}: {mistake}", shown(path))]
     Document { path: PathBuf, mistake: document::Unreadable },
     #[error("{}: {mistake}", path.display())]
     Previous { path: PathBuf, mistake: NotASummary },
-    #[error("evidence in {}: {source}", path.display())]
+    #[error("{}: there is evidence of this event already, and it is never replaced: choose another --event-id", .0.display())]
+    Exists(PathBuf),
+    #[error("{}: evidence cannot be written: {source}", path.display())]
     Unwritable { path: PathBuf, source: io::Error },
+}
+
+/// What was read, for people.
+fn shown(path: &Path) -> impl Display + '_ {
+    if path == Path::new(STDIN) { Path::new("standard input").display() } else { path.display() }
 }
 
 fn write(args: &Args) -> Result<PathBuf, EvidenceError> {
@@ -82,7 +90,14 @@ fn write(args: &Args) -> Result<PathBuf, EvidenceError> {
         EvidenceError::Previous { path, mistake }
     })?;
     let written = evidence.write(&args.out);
-    written.map_err(|source| EvidenceError::Unwritable { path: args.out.clone(), source })
+    written.map_err(|source| {
+        let path = evidence.path(&args.out);
+        if source.kind() == io::ErrorKind::AlreadyExists && path.symlink_metadata().is_ok() {
+            EvidenceError::Exists(path)
+        } else {
+            EvidenceError::Unwritable { path, source }
+        }
+    })
 }
 
 fn keyset(args: &Args) -> Result<Keyset, EvidenceError> {
@@ -101,10 +116,13 @@ fn keyset(args: &Args) -> Result<Keyset, EvidenceError> {
 /// A set of a few hundred keys is far shorter.
 const MAX_BYTES: u64 = 4 * 1024 * 1024;
 
+/// The name of standard input.
+const STDIN: &str = "-";
+
 /// A whole file, or standard input for `-`.
 fn bytes_of(path: &Path) -> Result<Vec<u8>, EvidenceError> {
     let read = || -> io::Result<Vec<u8>> {
-        let source: Box<dyn Read> = if path == Path::new("-") {
+        let source: Box<dyn Read> = if path == Path::new(STDIN) {
             Box::new(io::stdin().lock())
         } else {
             Box::new(File::open(path)?)

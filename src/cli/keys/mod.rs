@@ -81,10 +81,12 @@ struct Making {
     /// What a new key is called, in letters, digits, _ and -: otherwise its RFC 7638 thumbprint.
     #[arg(long, value_name = "KID", value_parser = kid, allow_hyphen_values = true)]
     kid: Option<Kid>,
-    /// How long a verifier may go on with a JWKS that it has fetched, remembered: 1h at first.
+    /// How long a verifier may go on with a JWKS that it has fetched, remembered: 1h at first. Less counts from the
+    /// next step on.
     #[arg(long, value_name = "DURATION", value_parser = whole_seconds)]
     jwks_max_age: Option<Duration>,
-    /// The longest that a token is valid after it was signed, remembered: 24h at first.
+    /// The longest that a token is valid after it was signed, remembered: 24h at first. Less counts from the next step
+    /// on.
     #[arg(long, value_name = "DURATION", value_parser = whole_seconds)]
     token_lifetime: Option<Duration>,
 }
@@ -164,7 +166,9 @@ fn code_of(error: &DirectoryError) -> u8 {
         | DirectoryError::Unwritable { .. }
         | DirectoryError::WrongKey { .. }
         | DirectoryError::Signing(_) => REFUSED,
-        DirectoryError::Unreadable { .. }
+        DirectoryError::Missing(_)
+        | DirectoryError::NotMade { .. }
+        | DirectoryError::Unreadable { .. }
         | DirectoryError::Exposed { .. }
         | DirectoryError::NotAFile(_)
         | DirectoryError::Empty(_)

@@ -2,8 +2,8 @@
 
 use std::process::ExitCode;
 
-use super::{Directory, Making, Printing, told};
-use crate::keys::lifecycle::steps::{self, Options};
+use super::{Directory, Making, Printing, told, warn};
+use crate::keys::lifecycle::steps::{self, Options, Taken};
 use crate::util::clock::{Clock as _, SystemClock};
 
 /// Take the one next step of a rotation: publish a next key, activate it, or retire the old one.
@@ -40,5 +40,22 @@ pub fn run(args: &Args) -> ExitCode {
     };
     let directory = &args.directory.dir;
     let outcome = steps::rotate(directory, &options, SystemClock.now());
+    if let Ok(taken) = &outcome {
+        warn_of_unused(&args.making, taken);
+    }
     told::tell("keys rotate", directory, &outcome, args.dry_run, args.printing.output)
+}
+
+/// Whoever names a key that is to be made, and has another one activated, should hear of it.
+fn warn_of_unused(making: &Making, taken: &Taken) {
+    if taken.makes_key {
+        return;
+    }
+    let is_changed = |kid| taken.changes.iter().any(|(changed, _)| changed.as_ref() == Some(kid));
+    if let Some(kid) = making.kid.as_ref().filter(|kid| !is_changed(*kid)) {
+        warn(&format!("--kid {kid} has no effect: this step makes no key"));
+    }
+    if let Some(key_type) = making.key_type {
+        warn(&format!("--type {} has no effect: this step makes no key", key_type.name()));
+    }
 }

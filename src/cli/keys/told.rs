@@ -7,7 +7,8 @@ use std::process::ExitCode;
 use serde_json::{Value, json};
 
 use super::{Output, code_of_step, complain, print, warn};
-use crate::keys::lifecycle::manifest::{KeyState, Kid, Manifest};
+use crate::keys::key::Algorithm;
+use crate::keys::lifecycle::manifest::{KeyState, Kid, ManagedKey, Manifest};
 use crate::keys::lifecycle::rules::allowed_at;
 use crate::keys::lifecycle::steps::{StepError, Taken};
 use crate::util::rfc3339::rfc3339;
@@ -83,17 +84,36 @@ fn text(taken: &Taken, directory: &Path, dry_run: bool) -> String {
     if dry_run || taken.changes.is_empty() {
         return text;
     }
-    let _infallible = writeln!(text, "publish: claimgate keys jwks --dir {}", directory.display());
+    // Otherwise there is nothing to publish: verifiers refuse an empty set.
+    if taken.manifest.keys().iter().any(|key| key.state().is_published()) {
+        let directory = directory.display();
+        let _infallible = writeln!(text, "publish: claimgate keys jwks --dir {directory}");
+    }
     let waiting = [KeyState::Next, KeyState::Retiring].into_iter();
     for key in waiting.flat_map(|state| taken.manifest.in_state(state)) {
         if let Some(due) = due(&taken.manifest, key.kid().as_str()) {
             let _infallible = writeln!(text, "then: {} {}", key.kid(), due);
+        }
+        if let Some(new) = new_algorithm(&taken.manifest, key) {
+            let _infallible = writeln!(
+                text,
+                "before that: let every verifier accept {new} (claimgate: the issuer's `algorithms`), or it refuses \
+                 the tokens of {}",
+                key.kid()
+            );
         }
     }
     if taken.manifest.active().is_none() {
         text.push_str("nothing signs: `claimgate keys rotate --force` makes or activates a key\n");
     }
     text
+}
+
+/// The algorithm of a next key, where the tokens so far are signed with another one: publishing a key does not make
+/// a verifier accept it.
+fn new_algorithm(manifest: &Manifest, key: &ManagedKey) -> Option<Algorithm> {
+    let (old, new) = (manifest.active()?.key_type().algorithm(), key.key_type().algorithm());
+    (key.state() == KeyState::Next && old != new).then_some(new)
 }
 
 fn json(taken: &Taken, dry_run: bool) -> Value {

@@ -76,7 +76,7 @@ impl Compiler<'_> {
         }
         if raw.kid.is_some() && raw.pem_file.is_none() && raw.hmac_file.is_none() {
             let expected = "a kid only beside pem_file or hmac_file: a JWK brings its own";
-            self.report.wrong(&path.key("kid"), "one without either", expected);
+            self.report.wrong(&path.key("kid"), "one beside another kind of source", expected);
         }
         if raw.command_env.is_some() && raw.command.is_none() {
             let path = path.key("command_env");

@@ -43,6 +43,8 @@ pub struct Taken {
     pub manifest: Manifest,
     /// What was found on the way.
     pub findings: Vec<Finding>,
+    /// Whether it makes a key: [`Options::kid`] and [`Options::key_type`] mean nothing to other steps.
+    pub makes_key: bool,
 }
 
 /// Why a step was not taken.
@@ -81,7 +83,7 @@ pub fn generate(path: &Path, options: &Options, now: UnixTime) -> Result<Taken, 
 /// A directory that cannot be used; a step that would strand tokens.
 pub fn rotate(path: &Path, options: &Options, now: UnixTime) -> Result<Taken, StepError> {
     let directory = open(path, options)?;
-    let asked = with_policy(directory.manifest(), options);
+    let asked = judged_by(directory.manifest(), options);
     let permit = rules::rotate(&asked, now, options.force)?;
     take(directory, permit, options, now)
 }
@@ -97,7 +99,7 @@ pub fn retire(
     now: UnixTime,
 ) -> Result<Taken, StepError> {
     let directory = open(path, options)?;
-    let asked = with_policy(directory.manifest(), options);
+    let asked = judged_by(directory.manifest(), options);
     let Some(key) = asked.find(kid) else {
         return Err(StepError::UnknownKid(kid.escape_default().take(200).collect()));
     };
@@ -106,7 +108,7 @@ pub fn retire(
         None => {
             let manifest = directory.manifest().clone();
             let findings = directory.findings().to_vec();
-            Ok(Taken { changes: vec![], breaks: vec![], manifest, findings })
+            Ok(Taken { changes: vec![], breaks: vec![], manifest, findings, makes_key: false })
         }
     }
 }
@@ -123,6 +125,17 @@ fn with_policy(manifest: &Manifest, options: &Options) -> Manifest {
     Manifest { policy, ..manifest.clone() }
 }
 
+/// What a step is judged by: shorter times than those remembered count from the next step on. Documents and tokens
+/// that are out there were made under the old ones, and asking for less must not do what needs force.
+fn judged_by(manifest: &Manifest, options: &Options) -> Manifest {
+    let (known, asked) = (manifest.policy, with_policy(manifest, options));
+    let policy = Policy {
+        jwks_max_age: known.jwks_max_age.max(asked.policy.jwks_max_age),
+        token_lifetime: known.token_lifetime.max(asked.policy.token_lifetime),
+    };
+    Manifest { policy, ..asked }
+}
+
 fn take(
     mut directory: KeyDirectory,
     permit: Permit,
@@ -135,7 +148,8 @@ fn take(
         directory.commit(change)?;
     }
     let findings = directory.findings().to_vec();
-    Ok(Taken { changes, breaks: permit.breaks, manifest, findings })
+    let makes_key = matches!(permit.step, Step::First | Step::Publish | Step::Replace);
+    Ok(Taken { changes, breaks: permit.breaks, manifest, findings, makes_key })
 }
 
 /// What is to be written for a step, and who enters which state by it. Makes keys, writes nothing.

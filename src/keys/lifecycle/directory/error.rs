@@ -46,7 +46,21 @@ impl fmt::Display for Finding {
 /// Why a directory cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum DirectoryError {
-    /// No such directory, or not one.
+    /// No such directory.
+    #[error("{}: there is no such key directory; `claimgate keys generate` makes it, with the first key", .0.display())]
+    Missing(PathBuf),
+    /// It was to be made.
+    #[error(
+        "{}: cannot be made a key directory: {source}; its parent must be there, and nothing but a directory in its place",
+        path.display()
+    )]
+    NotMade {
+        /// The directory.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// Not a directory, or something in it that cannot be read.
     #[error("{}: {source}", path.display())]
     Unreadable {
         /// What could not be read.

@@ -62,7 +62,7 @@ impl KeyDirectory {
     /// The same, and makes the directory and its empty manifest where there is none.
     pub(super) fn lock_or_create(path: &Path) -> Result<Self, DirectoryError> {
         create_private_directory(path)
-            .map_err(|source| DirectoryError::Unwritable { path: path.to_owned(), source })?;
+            .map_err(|source| DirectoryError::NotMade { path: path.to_owned(), source })?;
         let lock = take_lock(path)?;
         if Self::inspect(path, None)?.is_none() {
             // Before the first key file: a key without a manifest is then always a manifest that was lost.
@@ -187,7 +187,12 @@ fn take_lock(path: &Path) -> Result<File, DirectoryError> {
 /// The names in a directory that nobody else can look into.
 fn check_directory(path: &Path) -> Result<BTreeSet<String>, DirectoryError> {
     let unreadable = |source| DirectoryError::Unreadable { path: path.to_owned(), source };
-    let entries = fs::read_dir(path).map_err(unreadable)?;
+    let entries = match fs::read_dir(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            return Err(DirectoryError::Missing(path.to_owned()));
+        }
+        read => read.map_err(unreadable)?,
+    };
     let metadata = fs::metadata(path).map_err(unreadable)?;
     refuse_exposed(path, metadata.permissions().mode(), 0o700)?;
     let names = entries.map(|entry| entry.map(|entry| shown(&entry.file_name().to_string_lossy())));

@@ -114,13 +114,18 @@ impl Evidence {
         Ok(Self { event, keyset: document, summary, fingerprint })
     }
 
+    /// `<out>/<event-id>`.
+    #[must_use]
+    pub fn path(&self, out: &Path) -> PathBuf {
+        out.join(&self.event.0)
+    }
+
     /// Writes `<out>/<event-id>/`, which appears whole or not at all, and returns its path.
     ///
     /// # Errors
     /// The operating system's; `AlreadyExists` when there is evidence of this event: it is never replaced.
     pub fn write(&self, out: &Path) -> io::Result<PathBuf> {
-        let (path, temporary) =
-            (out.join(&self.event.0), out.join(format!(".{}.tmp", self.event.0)));
+        let (path, temporary) = (self.path(out), out.join(format!(".{}.tmp", self.event.0)));
         if path.symlink_metadata().is_ok() {
             return Err(io::ErrorKind::AlreadyExists.into());
         }

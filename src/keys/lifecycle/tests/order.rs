@@ -122,6 +122,27 @@ fn the_policy_is_remembered_and_a_refused_step_does_not_change_it() {
 }
 
 #[test]
+fn asking_for_a_shorter_wait_does_not_shorten_the_one_under_way() {
+    let mut world = World::new();
+    world.rotate("k2").unwrap();
+    let hasty = Options {
+        jwks_max_age: Some(Duration::ZERO),
+        token_lifetime: Some(Duration::ZERO),
+        ..Options::default()
+    };
+    let rotate = |world: &World| steps::rotate(&world.path(), &hasty, world.now);
+    assert_eq!(refusal(rotate(&world)).allowed_at(), Some(START.saturating_add(HOUR)));
+    world.later(HOUR);
+    world.rotate("k2").unwrap();
+    let retire = world.now.saturating_add(24 * HOUR).saturating_add(SKEW);
+    assert_eq!(refusal(rotate(&world)).allowed_at(), Some(retire));
+    world.now = retire;
+    rotate(&world).unwrap();
+    // From now on.
+    assert_eq!(world.manifest().policy.token_lifetime, Duration::ZERO);
+}
+
+#[test]
 fn a_dry_run_says_the_step_and_changes_nothing() {
     let mut world = World::new();
     let before = fs::read(world.path().join("manifest.json")).unwrap();

@@ -83,7 +83,7 @@ impl HttpClient {
             Some(known) => known.apply(request),
             None => request,
         };
-        let response = request.send().await.map_err(|error| unreachable(&error))?;
+        let response = request.send().await.map_err(|error| self.unreachable(&error))?;
         let headers = response.headers();
         let cache_control = joined(headers);
         match response.status() {
@@ -110,6 +110,16 @@ impl HttpClient {
                 let retry_after = retry_after.map(str::to_owned);
                 Err(SourceError::Status { status: status.as_u16(), retry_after })
             }
+        }
+    }
+
+    /// No answer; where there is a proxy, either it or the provider behind it gave none.
+    fn unreachable(&self, error: &reqwest::Error) -> SourceError {
+        match (unreachable(error), &self.settings.proxy) {
+            (SourceError::Unreachable(text), Some(proxy)) => {
+                SourceError::Unreachable(format!("through the proxy {proxy}: {text}"))
+            }
+            (error, _) => error,
         }
     }
 

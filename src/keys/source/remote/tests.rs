@@ -244,6 +244,10 @@ async fn a_proxy_is_used_when_it_is_configured() {
         assert_eq!(get(&mut client, &url).await.unwrap(), "the keys");
         assert_eq!(connects.load(Ordering::SeqCst), fetches);
     }
+    let closed = Url::parse("http://127.0.0.1:1").unwrap();
+    let settings = HttpSettings { proxy: Some(closed), ..trusting(&ca_file) };
+    let told = error(&mut HttpClient::with(settings, &url), &url).await;
+    assert!(told.contains("through the proxy http://127.0.0.1:1/: "), "{told}");
     let mut direct = HttpClient::with(trusting(&ca_file), &url);
     assert!(get(&mut direct, &url).await.is_ok());
     assert_eq!(connects.load(Ordering::SeqCst), 2);

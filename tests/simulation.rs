@@ -12,7 +12,7 @@ use std::io::{self, Write as _};
 use std::ops::Range;
 use std::time::Duration;
 
-use claimgate::keys::demand::limiter::Limiter;
+use claimgate::keys::demand::limiter::{Asker, Limiter};
 use claimgate::keys::schedule::{Cause, Schedule};
 use claimgate::util::clock::UnixTime;
 use fastrand::Rng;
@@ -96,7 +96,8 @@ impl Replica {
             let due = replica.schedule.due().as_millis().max(now);
             // From the first one on there is always a token of the new key at hand.
             let wants = !replica.knows_the_new_key && first_use.max(now) < due;
-            if wants && replica.limiter.try_begin(time(first_use.max(now))).is_ok() {
+            let asked_at = time(first_use.max(now));
+            if wants && replica.limiter.try_begin(Asker::Token, asked_at).is_ok() {
                 replica.asked += 1;
                 now = replica.fetch(first_use.max(now), Cause::Asked, rng, load);
             } else {

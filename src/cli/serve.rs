@@ -102,8 +102,9 @@ fn serve(args: &Args) -> Result<(), ServeError> {
         ..Options::default()
     };
     let outcome = runtime.block_on(Box::pin(until_signal(config, options)));
-    // What is still blocked is not waited for: the drain had its deadline.
-    runtime.shutdown_background();
+    // What is still blocked is not waited for: the drain had its deadline. What runs has time to be dropped, and the
+    // programs that print keys with it: else they outlive us.
+    runtime.shutdown_timeout(TIME_TO_DROP);
     outcome
 }
 
@@ -137,5 +138,7 @@ fn seconds(text: &str) -> Result<Duration, String> {
     let accepted = seconds.filter(|duration| *duration <= MAX_DRAIN);
     accepted.ok_or_else(|| format!("0 to {} seconds are accepted", MAX_DRAIN.as_secs()))
 }
+
+const TIME_TO_DROP: Duration = Duration::from_millis(500);
 
 const MAX_DRAIN: Duration = Duration::from_secs(600);

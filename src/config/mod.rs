@@ -157,6 +157,7 @@ pub struct Limits {
     pub jwks_keys: usize,
     /// Names and values of all headers set in one answer. Default 8 KiB.
     pub header_bytes: usize,
-    /// More checks at once are answered `overloaded`. Default 1024.
+    /// More checks at once are answered `overloaded`. Those that wait for a missing key do not count. Default
+    /// 1024.
     pub concurrent_checks: usize,
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::hmac::HmacKey;
 use super::jwks::{Jwks, SkippedKey};
+use super::key::VerificationKey;
 use super::store::SourceKeys;
 use crate::util::clock::UnixTime;
 
@@ -40,6 +41,15 @@ impl Content {
             Self::Hmac(_) => &[],
             Self::Public(jwks) => &jwks.skipped,
         }
+    }
+
+    /// Whether it has a public key that `successor` has not, under the same key ID.
+    pub fn loses(&self, successor: &Self) -> bool {
+        let (Self::Public(old), Self::Public(new)) = (self, successor) else { return false };
+        let stays = |key: &VerificationKey| {
+            new.keys.iter().any(|other| other.kid() == key.kid() && other.same_material(key))
+        };
+        !old.keys.iter().all(|key| stays(key))
     }
 
     /// The key ID of each usable key.

@@ -103,7 +103,18 @@ fn is_published(content: &[u8]) -> bool {
 
 fn looks_published(content: &[u8]) -> bool {
     let holds = |text: &[u8]| content.windows(text.len()).any(|window| window == text);
-    holds(b"-----BEGIN ") || holds(b"\"kty\"") || is_json(content) || is_der(content)
+    holds(b"-----BEGIN ")
+        || is_openssh(content)
+        || holds(b"\"kty\"")
+        || is_json(content)
+        || is_der(content)
+}
+
+/// A public key in a line, as in `authorized_keys`.
+fn is_openssh(content: &[u8]) -> bool {
+    let line = content.trim_ascii_start();
+    let types = [b"ssh-rsa ".as_slice(), b"ssh-ed25519 ", b"ecdsa-sha2-nistp"];
+    types.into_iter().any(|name| line.starts_with(name))
 }
 
 /// A JWK, a JWK Set, or any other JSON document: an object or an array.
@@ -218,6 +229,8 @@ mod tests {
             format!("\n  # from the provider\n{pem}").into_bytes(),
             STANDARD.encode(&pem).into_bytes(),
             rsa_jwk("k").to_string().into_bytes(),
+            format!("ssh-ed25519 {} me@here\n", STANDARD.encode(point)).into_bytes(),
+            format!("ssh-rsa {}\n", STANDARD.encode(&pkcs1)).into_bytes(),
             format!(" {:#}\n", p256_jwk("k")).into_bytes(),
             json!([p256_jwk("k")]).to_string().into_bytes(),
             STANDARD.encode(&set).into_bytes(),

@@ -29,6 +29,37 @@ async fn sighup_has_the_keys_read_again_and_sigterm_ends_in_good_order() {
     assert!(process.child.wait().unwrap().success());
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_signal_takes_the_programs_that_print_keys_with_it() {
+    let provider = Provider::start().await;
+    let mut config = provider.config();
+    let directory = tempfile::tempdir().unwrap();
+    // Each makes a file that is called like its process.
+    let script = "> $1/$$; exec sleep 600";
+    let source = json!({"command": ["/bin/sh", "-c", script, "sh", directory.path()]});
+    config["issuers"][0]["keys"] = json!(vec![source; PROGRAMS]);
+    config["issuers"][0]["refresh"] = json!({"timeout": "60s"});
+    let mut process = Process::serve_with(&config, "600");
+    let pids = || {
+        let files = std::fs::read_dir(directory.path()).unwrap();
+        let names = files.map(|file| file.unwrap().file_name().into_string().unwrap());
+        names.collect::<Vec<_>>()
+    };
+    eventually("running", async || pids().len() == PROGRAMS).await;
+    process.signal(Signal::TERM);
+    process.until_logged("shutting down");
+    process.signal(Signal::TERM);
+    assert!(!process.child.wait().unwrap().success());
+    // Of one that nobody has waited for yet there is no command line any more.
+    let is_gone = |pid: &String| {
+        let line = std::fs::read(format!("/proc/{pid}/cmdline"));
+        line.map_or(true, |line| line.is_empty())
+    };
+    eventually("gone", async || pids().iter().all(is_gone)).await;
+}
+
+const PROGRAMS: usize = 8;
+
 /// A running claimgate, ended with this.
 struct Process {
     child: Child,
@@ -38,13 +69,17 @@ struct Process {
 
 impl Process {
     fn serve(config: &Value) -> Self {
+        Self::serve_with(config, "0")
+    }
+
+    fn serve_with(config: &Value, drain_delay: &str) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let file = directory.path().join("claimgate.yaml");
         let mut config = config.clone();
         config["listen"] = json!({"grpc": "127.0.0.1:0", "admin": "127.0.0.1:0"});
         std::fs::write(&file, config.to_string()).unwrap();
         let mut child = Command::new(env!("CARGO_BIN_EXE_claimgate"))
-            .args(["serve", "--drain-delay", "0", "--config"])
+            .args(["serve", "--drain-delay", drain_delay, "--config"])
             .arg(&file)
             .stdin(Stdio::null())
             .stdout(Stdio::null())

@@ -135,7 +135,10 @@ async fn read(args: &Fetch) -> Result<(Vec<u8>, Option<Headers>), SourceError> {
             // Without a condition there is no 304.
             Ok((fetched.document.unwrap_or_default(), Some(headers)))
         }
-        Location::File(path) => Ok((file::read(path, args.max_bytes, args.timeout).await?, None)),
+        Location::File(path) => {
+            let turn = file::Turn::default();
+            Ok((file::read(&turn, path, args.max_bytes, args.timeout).await?, None))
+        }
     }
 }
 

@@ -192,6 +192,7 @@ impl Compiler<'_> {
                 (error.to_string(), "a URL without user or password")
             }
             Err(error @ UrlError::Fragment) => (error.to_string(), "a URL without one"),
+            Err(error @ UrlError::TooLong) => (error.to_string(), "a shorter URL"),
         };
         self.report.wrong(path, found, expected);
         None

@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use tokio::sync::{Notify, watch};
 
-use self::limiter::Limiter;
+use self::limiter::{Asker, Limiter};
 use self::unknown_kids::UnknownKids;
 use super::store::{KeyStore, SourceId};
 use crate::util::clock::UnixTime;
@@ -206,7 +206,7 @@ impl Reader {
 
     /// The read that began has ended, and what it brought is published.
     pub fn ended(&self, end: ReadEnd, now: UnixTime) {
-        let kids = self.source.ended(end);
+        let kids = self.source.ended(end, now);
         let mut unknown = lock(&self.issuer.unknown);
         if end == ReadEnd::Changed {
             unknown.clear();
@@ -248,7 +248,7 @@ struct State {
     phase: Phase,
     /// Reads that have ended.
     ended: u64,
-    /// The key IDs that the read under way was asked for: at most [`unknown_kids::CAPACITY`].
+    /// The key IDs that were asked for before the read under way began: at most [`unknown_kids::CAPACITY`].
     waiting: Vec<Box<str>>,
 }
 
@@ -271,11 +271,15 @@ impl SourceDemand {
     fn ask(&self, kid: Option<&str>, now: UnixTime) -> Result<u64, UnixTime> {
         let mut state = lock(&self.state);
         if state.phase == Phase::Idle {
-            state.limiter.try_begin(now)?;
+            let asker = if kid.is_some() { Asker::Token } else { Asker::Operator };
+            state.limiter.try_begin(asker, now)?;
             state.phase = Phase::Asked;
             self.wake.notify_one();
         }
+        // A read that has begun may have seen its source before the key was published: it cannot tell of a key ID
+        // that was asked for since then that nobody has it.
         if let Some(kid) = kid
+            && state.phase == Phase::Asked
             && state.waiting.len() < unknown_kids::CAPACITY
             && !state.waiting.iter().any(|known| **known == *kid)
         {
@@ -285,7 +289,7 @@ impl SourceDemand {
     }
 
     /// Draws the conclusions for the limiter, and returns the key IDs that were waited for.
-    fn ended(&self, end: ReadEnd) -> Vec<Box<str>> {
+    fn ended(&self, end: ReadEnd, now: UnixTime) -> Vec<Box<str>> {
         let mut state = lock(&self.state);
         let was_asked_for = state.phase == Phase::Reading { was_asked_for: true };
         state.phase = Phase::Idle;
@@ -300,7 +304,7 @@ impl SourceDemand {
             ReadEnd::Unchanged | ReadEnd::Failed { .. } => {}
         }
         if let ReadEnd::Failed { leave_alone_until: Some(until) } = end {
-            state.limiter.leave_alone_until(until);
+            state.limiter.leave_alone(now, until);
         }
         kids
     }

@@ -162,8 +162,20 @@ async fn a_read_that_was_due_anyway_is_joined_and_costs_nothing() {
     let mut joined = wait(rig.ask("made-up", T0));
     rig.readers[0].ended(ReadEnd::Unchanged, T0);
     assert!(is_done(&mut joined).await);
-    assert!(matches!(rig.ask("made-up", T0), KidDemand::KnownUnknown));
     assert!(matches!(rig.ask("another", T0), KidDemand::UnderWay(_)), "the limiter was not used");
+}
+
+#[tokio::test]
+async fn a_read_that_began_before_a_kid_was_asked_for_does_not_say_that_nobody_has_it() {
+    let rig = Rig::new(1);
+    drop(rig.ask("made-up", T0));
+    rig.readers[0].begins();
+    // The provider has answered; its next answer would have the key.
+    let mut rotated = wait(rig.ask("rotated", T0));
+    rig.readers[0].ended(ReadEnd::Unchanged, T0);
+    assert!(is_done(&mut rotated).await);
+    assert!(matches!(rig.ask("made-up", later(20)), KidDemand::KnownUnknown));
+    assert!(matches!(rig.ask("rotated", later(20)), KidDemand::UnderWay(_)));
 }
 
 #[tokio::test]
@@ -199,6 +211,23 @@ fn an_operator_is_limited_too_but_does_not_make_the_gap_grow() {
     assert_eq!(all(10), [None, None]);
     read();
     assert_eq!(all(20), [None, None]);
+}
+
+#[test]
+fn a_flood_of_made_up_kids_does_not_keep_an_operator_from_reading_keys() {
+    let rig = Rig::new(1);
+    let mut last = 0;
+    for second in 0..1000 {
+        drop(rig.ask(&format!("made-up-{second}"), later(second)));
+        if rig.is_asked(0) {
+            last = second;
+            rig.readers[0].begins();
+            rig.readers[0].ended(ReadEnd::Unchanged, later(second));
+        }
+    }
+    assert!(matches!(rig.ask("another", later(last + 299)), KidDemand::Limited), "a gap of 5 min");
+    assert_eq!(rig.demand.ask_for_all(later(last + 9))[0].limited_until, Some(later(last + 10)));
+    assert_eq!(rig.demand.ask_for_all(later(last + 10))[0].limited_until, None);
 }
 
 #[test]

@@ -16,7 +16,7 @@ pub const REMEMBERED: Duration = Duration::from_secs(60);
 #[derive(Debug, Default)]
 pub struct UnknownKids {
     since: HashMap<Box<str>, UnixTime>,
-    /// Oldest first; holds exactly the keys of `since`.
+    /// The one that was remembered first comes first; holds exactly the keys of `since`.
     order: VecDeque<Box<str>>,
 }
 
@@ -29,10 +29,10 @@ impl UnknownKids {
 
     /// Remembers that `kid` was not found at `now`.
     pub fn insert(&mut self, kid: Box<str>, now: UnixTime) {
-        if self.since.insert(kid.clone(), now).is_some() {
-            self.order.retain(|known| *known != kid);
+        // One that is known keeps its place: to look for it would take as long as there are others, each time.
+        if self.since.insert(kid.clone(), now).is_none() {
+            self.order.push_back(kid);
         }
-        self.order.push_back(kid);
         while self.order.len() > CAPACITY
             && let Some(oldest) = self.order.pop_front()
         {

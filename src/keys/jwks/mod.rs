@@ -178,7 +178,7 @@ pub enum SkipReason {
     /// Not an object, a wrong type, a missing or repeated member, bad base64url.
     Malformed,
     /// `use` is not `sig`, or `key_ops` lacks `verify` (RFC 7517 §4.2, §4.3); a certificate whose key usage
-    /// lacks `digitalSignature` (RFC 5280 §4.2.1.3).
+    /// lacks `digitalSignature`, or is to sign certificates (RFC 5280 §4.2.1.3).
     NotForVerification,
     /// A private key was published. Its material is not looked at.
     PrivateKey,
@@ -334,10 +334,12 @@ impl Jwk<'_> {
         if kty == "oct" {
             return Err(SkipReason::SymmetricKey);
         }
-        let families = self.families(&kty)?;
-        if ["d", "p", "q", "dp", "dq", "qi", "oth"].iter().any(|part| self.0.get(part).is_some()) {
+        // Of whatever type: a document with a secret in it is not written to disk. `priv` is that of `AKP`.
+        let private = ["d", "p", "q", "dp", "dq", "qi", "oth", "priv"];
+        if private.iter().any(|part| self.0.get(part).is_some()) {
             return Err(SkipReason::PrivateKey);
         }
+        let families = self.families(&kty)?;
         self.check_use()?;
         let accepted = self.pinned(families, accepted)?;
         match families {

@@ -57,6 +57,8 @@ fn every_bad_entry_is_skipped_for_its_reason_and_the_good_ones_stay() {
         (with(rsa.clone(), "alg", json!("HS256")), SkipReason::AlgorithmMismatch),
         (with(ec.clone(), "d", json!("AQ")), SkipReason::PrivateKey),
         (with_null_d(&ed), SkipReason::PrivateKey),
+        (with(with(ed.clone(), "crv", json!("X25519")), "d", json!("AQ")), SkipReason::PrivateKey),
+        (with(with(ed.clone(), "kty", json!("AKP")), "priv", json!("AQ")), SkipReason::PrivateKey),
         (with(rsa.clone(), "p", json!("AQ")), SkipReason::PrivateKey),
         (with(rsa.clone(), "oth", json!([])), SkipReason::PrivateKey),
         (with(ec.clone(), "x", json!("AQAB")), SkipReason::InvalidKey),

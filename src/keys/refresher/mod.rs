@@ -43,6 +43,8 @@ pub struct KeyRefresher {
     draw: fn() -> f64,
     /// The last good document.
     good: Option<Good>,
+    /// Whether what is on disk may hold a key that has been withdrawn since.
+    outdated_on_disk: bool,
     /// The last document read and what came of it: it is not parsed twice in a row.
     judged: Option<(digest::Digest, Result<(), SourceError>)>,
 }
@@ -92,6 +94,7 @@ impl KeyRefresher {
             clock,
             draw: fastrand::f64,
             good: None,
+            outdated_on_disk: false,
             judged: None,
         }
     }
@@ -134,7 +137,8 @@ impl KeyRefresher {
         let etag = record.etag.as_deref();
         let validators = Validators::new(etag, record.last_modified.as_deref());
         // It was written under other bounds, perhaps.
-        let freshness = record.freshness.min(self.settings.refresh.max);
+        let refresh = &self.settings.refresh;
+        let freshness = record.freshness.min(refresh.max).max(refresh.min);
         let content = record.body;
         let (confirmed, origin) = (fetched_at, Origin::Disk);
         self.good = Some(Good { keys, content, validators, freshness, confirmed, origin });
@@ -166,6 +170,16 @@ impl KeyRefresher {
             self.report.in_force(good.origin, &good.keys, good.confirmed);
         }
         self.good = before.good;
+        self.outdated_on_disk = before.outdated_on_disk;
+        if self.disk.is_some() && before.disk.is_none() {
+            // What is to be kept from now on was not kept as it was read: the whole of it is asked for again.
+            self.judged = None;
+            if let Some(good) = &mut self.good {
+                good.validators = Validators::default();
+            }
+            // Nor is it known what an earlier run left there.
+            self.outdated_on_disk = true;
+        }
         Ok(())
     }
 
@@ -260,6 +274,11 @@ impl KeyRefresher {
             };
             disk.save(&record).await.map_err(|error| error.to_string())
         };
+        // What cannot be replaced by its successor must not bring back what that withdrew. A disk that is full still
+        // removes files.
+        if outcome.is_ok() || self.outdated_on_disk && disk.forget().await.is_ok() {
+            self.outdated_on_disk = false;
+        }
         self.report.persisted(outcome);
     }
 
@@ -304,7 +323,11 @@ impl KeyRefresher {
         if let Some((last, verdict)) = &self.judged
             && last.as_ref() == digest.as_ref()
         {
-            verdict.clone()?;
+            if let Err(error) = verdict {
+                let error = error.clone();
+                self.reader.refused();
+                return Err(error);
+            }
             if let Some(good) = &mut self.good {
                 good.validators = validators;
                 good.freshness = freshness;
@@ -314,8 +337,10 @@ impl KeyRefresher {
         let parsed = self.reader.parse(content);
         self.judged = Some((digest, parsed.as_ref().map(|_| ()).map_err(Clone::clone)));
         let content = if self.disk.is_some() { content.to_vec() } else { Vec::new() };
+        let keys = parsed?;
+        self.outdated_on_disk |= self.good.as_ref().is_some_and(|good| good.keys.loses(&keys));
         let (confirmed, origin) = (self.clock.now(), self.settings.kind.origin());
-        self.good = Some(Good { keys: parsed?, content, validators, freshness, confirmed, origin });
+        self.good = Some(Good { keys, content, validators, freshness, confirmed, origin });
         Ok(())
     }
 

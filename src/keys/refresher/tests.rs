@@ -4,6 +4,7 @@
 use std::collections::VecDeque;
 use std::fs;
 use std::net::SocketAddr;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::Command;
 use std::sync::Mutex;
@@ -361,6 +362,49 @@ async fn what_is_on_disk_is_judged_like_an_answer() {
 }
 
 #[tokio::test]
+async fn a_record_that_was_written_under_other_bounds_does_not_bring_304s_in_a_hurry() {
+    let state = tempfile::tempdir().unwrap();
+    let least = |settings: &mut SourceSettings| settings.refresh.min = Duration::from_millis(1);
+    let script = [ok_with("ETag: \"1\"\r\nCache-Control: max-age=0", &["a"])];
+    let provider = Provider::start(script).await;
+    Rig::url_with(&provider, least).with_state(state.path()).refresh().await;
+    let mut after = Rig::url(&provider).with_state(state.path());
+    after.refresher.prepare().await;
+    assert!(after.has("a"));
+    provider.plays(reply("304 Not Modified", "", ""));
+    after.refresh().await;
+    provider.plays(reply("304 Not Modified", "", ""));
+    let wait = after.refresh().await;
+    assert!(wait >= Duration::from_secs(43), "80 % of the least, less a tenth: {wait:?}");
+}
+
+#[tokio::test]
+async fn a_bad_document_that_stays_the_same_sends_the_reader_back_to_the_metadata_each_time() {
+    let provider = Provider::start([]).await;
+    let issuer = format!("http://{}", provider.addr);
+    let discovery = Discovery::of_issuer(&issuer, true).unwrap();
+    let mut rig = Rig::new(SourceKind::Discovery(discovery), |_| {});
+    let metadata = |path: &str| {
+        let document = json!({"issuer": issuer, "jwks_uri": format!("{issuer}{path}")});
+        provider.plays(reply("200 OK", "", &document.to_string()));
+    };
+    let moved_away = || provider.plays(reply("200 OK", "", "<html>moved</html>"));
+    metadata("/old");
+    provider.plays(ok(&["a"]));
+    rig.refresh().await;
+    assert!(rig.has("a"));
+    moved_away();
+    rig.refresh().await;
+    metadata("/old");
+    moved_away();
+    rig.refresh().await;
+    metadata("/new");
+    provider.plays(ok(&["b"]));
+    rig.refresh().await;
+    assert!(rig.has("b"), "{:?}", provider.requests());
+}
+
+#[tokio::test]
 async fn a_disk_that_does_not_work_costs_persistence_and_no_key() {
     let directory = tempfile::tempdir().unwrap();
     let state = directory.path().join("state");
@@ -394,6 +438,54 @@ async fn a_document_with_a_private_key_in_it_is_not_written_down() {
     assert!(error.contains("private or symmetric") && !error.contains(MARKER), "{error}");
     let kept = fs::read_dir(state.path().join("jwks")).unwrap().count();
     assert_eq!(kept, 0, "nor does the older one bring back what is withdrawn");
+}
+
+#[tokio::test]
+async fn what_is_kept_since_a_change_of_the_configuration_is_kept_whole() {
+    let state = tempfile::tempdir().unwrap();
+    let same = ok_with("ETag: \"1\"", &["a"]);
+    let provider = Provider::start([same.clone()]).await;
+    let mut before = Rig::url(&provider);
+    before.refresh().await;
+    let mut rig = Rig::url(&provider).with_state(state.path());
+    rig.refresher.adopt(before.refresher).unwrap();
+    assert!(rig.has("a"));
+    provider.plays(same);
+    rig.refresh().await;
+    assert!(!provider.requests()[1].to_lowercase().contains("if-none-match"));
+    assert_eq!(rig.status().persistence, Persistence::Kept);
+    let mut after = Rig::url(&provider).with_state(state.path());
+    after.refresher.prepare().await;
+    assert!(after.has("a"));
+}
+
+#[tokio::test]
+async fn a_record_that_cannot_be_replaced_does_not_bring_back_what_was_withdrawn() {
+    let state = tempfile::tempdir().unwrap();
+    let [a, b, withdrawn] = ["a", "b", "withdrawn"].map(ed25519_jwk);
+    let answer = |keys: &[&Value]| {
+        let keys: Vec<Value> = keys.iter().copied().cloned().collect();
+        reply("200 OK", "", &set(&keys))
+    };
+    let script = [answer(&[&a, &withdrawn]), answer(&[&withdrawn, &b, &a]), answer(&[&a, &b])];
+    let provider = Provider::start(script).await;
+    let mut rig = Rig::url(&provider).with_state(state.path());
+    rig.refresh().await;
+    let records = state.path().join("jwks");
+    let set_mode = |mode| fs::set_permissions(&records, fs::Permissions::from_mode(mode)).unwrap();
+    let kept = || fs::read_dir(&records).unwrap().count();
+    // Nothing is written to a directory that others can write to.
+    set_mode(0o777);
+    rig.refresh().await;
+    assert!(matches!(rig.status().persistence, Persistence::Failed(_)));
+    assert_eq!(kept(), 1, "the older one is no worse while nothing was withdrawn");
+    rig.refresh().await;
+    assert!(rig.has("b") && !rig.has("withdrawn"));
+    assert_eq!(kept(), 0);
+    set_mode(0o700);
+    let mut after = Rig::url(&provider).with_state(state.path());
+    after.refresher.prepare().await;
+    assert!(after.is_unavailable("withdrawn"));
 }
 
 /// What the clock of a new rig shows.

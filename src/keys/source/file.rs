@@ -3,14 +3,15 @@
 //! It is polled: watches ([`crate::util::watch`]) are sooner, and say nothing on some network file systems.
 //! [`super::reader`] calls [`read`]; what a failure means is the refresher's to decide.
 
-use std::fs::Metadata;
-use std::io;
-use std::os::unix::fs::PermissionsExt as _;
+use std::fs::{self, File, Metadata, OpenOptions};
+use std::io::{self, Read as _};
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::fs::{self, File, OpenOptions};
-use tokio::io::AsyncReadExt as _;
+use tokio::sync::Mutex;
+use tokio::task;
 use tokio::time;
 
 use super::SourceError;
@@ -18,19 +19,22 @@ use super::SourceError;
 /// How often the file is looked at.
 pub const POLL: Duration = Duration::from_secs(1);
 
+/// One read after the other, beyond the caller's patience too: a file system that never answers costs one thread and
+/// not one for each attempt. There are only so many threads for this, and names are resolved on them as well.
+#[derive(Clone, Debug, Default)]
+pub struct Turn(Arc<Mutex<()>>);
+
 /// The whole content of the regular file at `path`, symlinks followed.
 ///
 /// # Errors
 /// Anything but a regular file that can be read within `timeout` and has at most `max_bytes`.
 pub async fn read(
+    turn: &Turn,
     path: &Path,
     max_bytes: usize,
     timeout: Duration,
 ) -> Result<Vec<u8>, SourceError> {
-    match time::timeout(timeout, read_bounded(path, max_bytes, check_type)).await {
-        Ok(outcome) => outcome,
-        Err(_) => Err(SourceError::Timeout(timeout)),
-    }
+    in_turn(turn, path, max_bytes, timeout, check_type).await
 }
 
 /// The same, of a file that nobody but its owner and group has any access to.
@@ -38,42 +42,66 @@ pub async fn read(
 /// # Errors
 /// The same, and a mode that gives others anything.
 pub async fn read_private(
+    turn: &Turn,
     path: &Path,
     max_bytes: usize,
     timeout: Duration,
 ) -> Result<Vec<u8>, SourceError> {
-    match time::timeout(timeout, read_bounded(path, max_bytes, check_private)).await {
-        Ok(outcome) => outcome,
+    in_turn(turn, path, max_bytes, timeout, check_private).await
+}
+
+async fn in_turn(
+    Turn(turn): &Turn,
+    path: &Path,
+    max_bytes: usize,
+    timeout: Duration,
+    check: fn(&Metadata) -> Result<(), SourceError>,
+) -> Result<Vec<u8>, SourceError> {
+    let (turn, path) = (Arc::clone(turn), path.to_owned());
+    let done = async {
+        let turn = turn.lock_owned().await;
+        let blocking = move || {
+            let outcome = read_bounded(&path, max_bytes, check);
+            drop(turn);
+            outcome
+        };
+        task::spawn_blocking(blocking).await
+    };
+    match time::timeout(timeout, done).await {
+        Ok(Ok(outcome)) => outcome,
+        // It panicked, or the runtime is shutting down.
+        Ok(Err(ended)) => Err(SourceError::Unreachable(ended.to_string())),
         Err(_) => Err(SourceError::Timeout(timeout)),
     }
 }
 
-async fn read_bounded(
+fn read_bounded(
     path: &Path,
     max_bytes: usize,
     check: fn(&Metadata) -> Result<(), SourceError>,
 ) -> Result<Vec<u8>, SourceError> {
     // Looked at before it is opened: opening some devices has effects.
-    let before = fs::metadata(path).await.map_err(|error| unreadable(&error))?;
+    let before = fs::metadata(path).map_err(|error| unreadable(&error))?;
     check(&before)?;
-    let file = open(path).await.map_err(|error| unreadable(&error))?;
+    let file = open(path).map_err(|error| unreadable(&error))?;
     // And after: between the two it may have become another one.
-    let opened = file.metadata().await.map_err(|error| unreadable(&error))?;
+    let opened = file.metadata().map_err(|error| unreadable(&error))?;
     check(&opened)?;
     let limit = u64::try_from(max_bytes).unwrap_or(u64::MAX);
     if opened.len() > limit {
         return Err(SourceError::TooLarge(max_bytes));
     }
-    let mut content = Vec::new();
+    // Of the right size: a secret that is moved as it grows leaves copies behind.
+    let mut content = Vec::with_capacity(usize::try_from(opened.len()).unwrap_or(0) + 1);
     // One byte more than allowed shows that it grew meanwhile.
     let mut reader = file.take(limit.saturating_add(1));
-    reader.read_to_end(&mut content).await.map_err(|error| unreadable(&error))?;
+    reader.read_to_end(&mut content).map_err(|error| unreadable(&error))?;
     if content.len() > max_bytes { Err(SourceError::TooLarge(max_bytes)) } else { Ok(content) }
 }
 
 /// `O_NONBLOCK`: opening a FIFO that nobody writes to would otherwise hold a thread for ever.
-async fn open(path: &Path) -> io::Result<File> {
-    OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(path).await
+fn open(path: &Path) -> io::Result<File> {
+    OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(path)
 }
 
 fn check_type(metadata: &Metadata) -> Result<(), SourceError> {
@@ -122,16 +150,32 @@ mod tests {
         ] {
             set_permissions(&file, Permissions::from_mode(mode)).unwrap();
             let timeout = Duration::from_secs(20);
-            let outcome = read_private(&file, 100, timeout).await;
+            let outcome = read_private(&Turn::default(), &file, 100, timeout).await;
             assert_eq!(outcome.is_ok(), is_private, "{mode:o}");
             if let Err(error) = outcome {
                 assert!(error.to_string().contains(&format!("{mode:04o}")), "{error}");
             }
-            assert!(read(&file, 100, timeout).await.is_ok(), "{mode:o}");
+            assert!(read(&Turn::default(), &file, 100, timeout).await.is_ok(), "{mode:o}");
         }
         let link = directory.path().join("link");
         std::os::unix::fs::symlink(&file, &link).unwrap();
-        let outcome = read_private(&link, 100, Duration::from_secs(20)).await;
+        let outcome = read_private(&Turn::default(), &link, 100, Duration::from_secs(20)).await;
         assert!(outcome.is_err(), "what counts is the file, not the link");
+    }
+
+    #[tokio::test]
+    async fn a_file_system_that_does_not_answer_holds_one_thread_and_not_one_each_time() {
+        let turn = Turn::default();
+        let held = Arc::clone(&turn.0).lock_owned().await;
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("file");
+        write(&file, "text").unwrap();
+        for _ in 0..3 {
+            let timeout = Duration::from_millis(1);
+            let outcome = read(&turn, &file, 100, timeout).await;
+            assert_eq!(outcome, Err(SourceError::Timeout(timeout)), "the one before is not over");
+        }
+        drop(held);
+        assert!(read(&turn, &file, 100, Duration::from_secs(20)).await.is_ok());
     }
 }

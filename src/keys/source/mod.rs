@@ -144,7 +144,10 @@ impl SourceKind {
         let (kind, place) = match self {
             // Whole, with what may be secret in it: only a digest is kept.
             Self::Url(url) => ("jwks_url", url.to_string()),
-            Self::Discovery(discovery) => ("discovery", discovery.home().to_string()),
+            // Whose it is as well: the document that says so is not read again before its keys are in force.
+            Self::Discovery(discovery) => {
+                ("discovery", format!("{} {}", discovery.home(), discovery.issuer()))
+            }
             Self::Command(command) => ("command", command.words().join("\0")),
             // A secret least of all.
             Self::Hmac(_) => return None,
@@ -259,11 +262,17 @@ pub struct ClientCertificate {
     pub accepts_readable_key: bool,
 }
 
+/// Longer URLs are refused: a discovery document's is in every report of a failure.
+const MAX_URL_BYTES: usize = 2048;
+
 /// A URL that may be asked for keys.
 ///
 /// # Errors
-/// Another scheme than `https`, or `http` where it is accepted; no host, userinfo, or a fragment.
+/// Longer than 2048 bytes, another scheme than `https`, or `http` where it is accepted; no host, userinfo, or a fragment.
 pub fn key_url(text: &str, accepts_http: bool) -> Result<Url, UrlError> {
+    if text.len() > MAX_URL_BYTES {
+        return Err(UrlError::TooLong);
+    }
     let url = Url::parse(text).map_err(|_| UrlError::NotHttps)?;
     let has_scheme = url.scheme() == "https" || accepts_http && url.scheme() == "http";
     if !has_scheme || url.host_str().is_none_or(str::is_empty) {
@@ -288,6 +297,9 @@ pub enum UrlError {
     /// What follows a `#` is never sent.
     #[error("a URL with a #fragment")]
     Fragment,
+    /// More than 2048 bytes.
+    #[error("longer than {MAX_URL_BYTES} bytes")]
+    TooLong,
 }
 
 /// Whether `url` stays on this machine, by its name alone.
@@ -318,5 +330,23 @@ mod tests {
     fn debug_shows_no_query_of_a_url() {
         let url = Url::parse("https://id.example/keys?api_key=hunter2").unwrap();
         assert_eq!(format!("{:?}", SourceKind::Url(url)), "https://id.example/keys");
+    }
+
+    #[test]
+    fn a_url_that_no_log_line_should_hold_is_refused() {
+        let of_length = |length: usize| format!("https://id.example/{}", "k".repeat(length - 19));
+        assert!(key_url(&of_length(2048), false).is_ok());
+        assert_eq!(key_url(&of_length(2049), false), Err(UrlError::TooLong));
+    }
+
+    #[test]
+    fn what_one_issuers_metadata_led_to_is_not_kept_for_another() {
+        let document = Url::parse("https://id.example/metadata").unwrap();
+        let label = Label::new(0, "accounts");
+        let identity = |issuer| {
+            SourceKind::Discovery(Discovery::at(document.clone(), issuer)).identity(&label)
+        };
+        assert_eq!(identity("https://a.example"), identity("https://a.example"));
+        assert_ne!(identity("https://a.example"), identity("https://b.example"));
     }
 }

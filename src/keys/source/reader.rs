@@ -21,6 +21,8 @@ use crate::util::watch::Watch;
 pub struct SourceReader {
     settings: SourceSettings,
     way: Way,
+    /// Of the file, where there is one.
+    turn: file::Turn,
 }
 
 /// What reading one kind of source needs to remember.
@@ -81,7 +83,7 @@ impl SourceReader {
                 Way::Plain
             }
         };
-        Self { settings: settings.clone(), way }
+        Self { settings: settings.clone(), way, turn: file::Turn::default() }
     }
 
     /// Reads once, within the configured deadline for each request. `known` are the validators of the document
@@ -94,7 +96,7 @@ impl SourceReader {
         known: Option<&Validators>,
         now: UnixTime,
     ) -> Result<Answer, SourceError> {
-        let settings = &self.settings;
+        let (settings, turn) = (&self.settings, &self.turn);
         let (max_bytes, timeout) = (settings.max_bytes, settings.refresh.timeout);
         match (&settings.kind, &mut self.way) {
             (SourceKind::Url(url), Way::Http(client)) => {
@@ -106,14 +108,14 @@ impl SourceReader {
             (SourceKind::File(path) | SourceKind::Pem { path, .. }, Way::File(watch)) => {
                 // Before it is read: what happens to it meanwhile is a reason to read it again.
                 let _late = time::timeout(timeout, watch.arm()).await.is_err();
-                local(file::read(path, max_bytes, timeout).await)
+                local(file::read(turn, path, max_bytes, timeout).await)
             }
             (SourceKind::Hmac(HmacFile { path, must_be_private, .. }), Way::File(watch)) => {
                 let _late = time::timeout(timeout, watch.arm()).await.is_err();
                 local(if *must_be_private {
-                    file::read_private(path, MAX_CONTENT_BYTES, timeout).await
+                    file::read_private(turn, path, MAX_CONTENT_BYTES, timeout).await
                 } else {
-                    file::read(path, MAX_CONTENT_BYTES, timeout).await
+                    file::read(turn, path, MAX_CONTENT_BYTES, timeout).await
                 })
             }
             (SourceKind::Command(command), _) => {
@@ -149,10 +151,17 @@ impl SourceReader {
             | SourceKind::Environment { .. }
             | SourceKind::Inline(_) => Jwks::parse(content, accepted, max_keys),
         };
-        if let (Err(_), Way::Discovery(_, reader)) = (&parsed, &mut self.way) {
-            reader.led_astray();
+        if parsed.is_err() {
+            self.refused();
         }
         Ok(Content::Public(parsed?))
+    }
+
+    /// What was read cannot be used, as [`Self::parse`] found now or when it was read before.
+    pub fn refused(&mut self) {
+        if let Way::Discovery(_, reader) = &mut self.way {
+            reader.led_astray();
+        }
     }
 
     /// How often the source is looked at however fresh its last answer is; `None` where the answer's own

@@ -13,6 +13,7 @@ use std::time::Duration;
 use notify::event::{AccessKind, AccessMode};
 use notify::{Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher as _};
 use tokio::sync::Notify;
+use tokio::task::JoinHandle;
 use tokio::{task, time};
 
 /// A change is told when nothing more has happened for so long: files are written in several steps.
@@ -32,6 +33,9 @@ const MAX_LINKS: usize = 16;
 pub struct Watch {
     path: PathBuf,
     armed: Option<Armed>,
+    /// Beginning to watch, which takes as long as the file system wants. Awaited again by the next call: one that
+    /// never answers costs one thread.
+    arming: Option<JoinHandle<Option<Armed>>>,
     /// Something has happened that has not been told yet.
     is_dirty: bool,
 }
@@ -46,16 +50,19 @@ struct Armed {
 impl Watch {
     /// A watch of the file at `path`. Does no I/O.
     pub fn new(path: impl Into<PathBuf>) -> Self {
-        Self { path: path.into(), armed: None, is_dirty: false }
+        Self { path: path.into(), armed: None, arming: None, is_dirty: false }
     }
 
     /// Begins to watch, so that a change is noticed even if [`Self::changed`] is called after it. Does nothing
-    /// the second time.
+    /// the second time. Cancel safe.
     pub async fn arm(&mut self) {
         if self.armed.is_none() {
-            let path = self.path.clone();
-            // It touches the file system, which may take its time.
-            let armed = task::spawn_blocking(move || arm(&path)).await;
+            let arming = self.arming.get_or_insert_with(|| {
+                let path = self.path.clone();
+                task::spawn_blocking(move || arm(&path))
+            });
+            let armed = arming.await;
+            self.arming = None;
             self.armed = armed.ok().flatten();
         }
     }

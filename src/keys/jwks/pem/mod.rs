@@ -84,9 +84,10 @@ fn certificate(der: &[u8]) -> Block {
     let malformed = |_| SkipReason::Malformed;
     let certificate = Certificate::from_der(der).map_err(malformed)?;
     let certificate = certificate.tbs_certificate();
-    // Keeps an authority out whose certificate is in the file for the chain's sake.
+    // Keeps an authority out whose certificate is in the file for the chain's sake. Many of them may sign messages
+    // as well (OCSP).
     let usage = certificate.get_extension::<KeyUsage>().map_err(malformed)?;
-    if usage.is_some_and(|(_, usage)| !usage.digital_signature()) {
+    if usage.is_some_and(|(_, usage)| !usage.digital_signature() || usage.key_cert_sign()) {
         return Err(SkipReason::NotForVerification);
     }
     public_members(&certificate.subject_public_key_info().to_der().map_err(malformed)?)

@@ -90,9 +90,12 @@ fn a_certificate_gives_its_key_unless_that_may_not_sign() {
         let jwks = parse(&certificate(usages), Some("named")).unwrap();
         assert_eq!((jwks.keys[0].kid(), jwks.keys[0].family()), (Some("named"), Family::P256));
     }
-    let authority = certificate(vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign]);
-    let jwks = parse(&format!("{ED25519}{authority}"), None).unwrap();
-    assert_eq!((jwks.keys.len(), reasons(&jwks)), (1, vec![SkipReason::NotForVerification]));
+    let authority = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+    let public_authority = [vec![KeyUsagePurpose::DigitalSignature], authority.clone()].concat();
+    for usages in [authority, public_authority] {
+        let jwks = parse(&format!("{ED25519}{}", certificate(usages)), None).unwrap();
+        assert_eq!((jwks.keys.len(), reasons(&jwks)), (1, vec![SkipReason::NotForVerification]));
+    }
 }
 
 #[test]

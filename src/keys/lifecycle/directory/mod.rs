@@ -175,7 +175,10 @@ fn take_lock(path: &Path) -> Result<File, DirectoryError> {
     let file = path.join(".lock");
     let failed = |source| DirectoryError::Unwritable { path: file.clone(), source };
     let mut options = OpenOptions::new();
-    let lock = options.write(true).create(true).truncate(false).mode(0o600).open(&file);
+    options.write(true).create(true).truncate(false).mode(0o600);
+    // Not through a link: it would make an empty file wherever that leads. Nor wait for a FIFO.
+    options.custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK);
+    let lock = options.open(&file);
     let lock = lock.map_err(failed)?;
     match lock.try_lock() {
         Ok(()) => Ok(lock),

@@ -46,6 +46,16 @@ fn a_link_in_the_place_of_a_private_key_is_refused() {
 }
 
 #[test]
+fn a_link_in_the_place_of_the_lock_is_refused_and_makes_no_file_elsewhere() {
+    let mut world = World::new();
+    let (lock, elsewhere) = (world.path().join(".lock"), world.folder.path().join("elsewhere"));
+    fs::remove_file(&lock).unwrap();
+    std::os::unix::fs::symlink(&elsewhere, &lock).unwrap();
+    assert!(matches!(world.generate("k2"), Err(StepError::Directory(_))));
+    assert!(!elsewhere.exists());
+}
+
+#[test]
 fn no_file_is_ever_overwritten() {
     let mut world = World::new();
     for name in ["k2.pem", "k3.pub.pem"] {

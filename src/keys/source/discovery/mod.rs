@@ -58,6 +58,11 @@ impl Discovery {
         &self.home
     }
 
+    /// Whose metadata it has to be.
+    pub fn issuer(&self) -> &str {
+        &self.issuer
+    }
+
     /// The `jwks_uri` in the issuer's metadata.
     fn jwks_uri(&self, document: &[u8]) -> Result<Url, DiscoveryError> {
         let members = RawMembers::parse(document).map_err(DiscoveryError::NotJson)?;

@@ -23,7 +23,11 @@ const MAX_TOKEN_BYTES: usize = 8 * 1024;
 
 /// A client of the library, and what it was set up from.
 #[derive(Debug, Default)]
-pub(super) struct Client(Option<Built>);
+pub(super) struct Client {
+    built: Option<Built>,
+    /// Of the files.
+    turn: file::Turn,
+}
 
 #[derive(Debug)]
 struct Built {
@@ -44,19 +48,28 @@ impl Client {
         https_only: bool,
     ) -> Result<&reqwest::Client, SourceError> {
         let is_https = url.scheme() == "https";
-        let files = if is_https { TlsFiles::read(settings).await? } else { TlsFiles::default() };
+        let files = if is_https {
+            TlsFiles::read(&self.turn, settings).await?
+        } else {
+            TlsFiles::default()
+        };
         let of = files.digest();
-        let built = match self.0.take() {
+        let built = match self.built.take() {
             Some(built) if built.is_https == is_https && built.of.as_ref() == of.as_ref() => built,
             _ => Built { client: build(settings, files, is_https, https_only)?, is_https, of },
         };
-        Ok(&self.0.insert(built).client)
+        Ok(&self.built.insert(built).client)
+    }
+
+    /// What the files are read with.
+    pub(super) fn turn(&self) -> &file::Turn {
+        &self.turn
     }
 }
 
 /// The token in `path` as a field value that the library will not show.
-pub(super) async fn bearer(path: &Path) -> Result<HeaderValue, SourceError> {
-    let content = read("bearer_token_file", path).await?;
+pub(super) async fn bearer(turn: &file::Turn, path: &Path) -> Result<HeaderValue, SourceError> {
+    let content = read(turn, "bearer_token_file", path).await?;
     let wrong = |what: &str| {
         let error = SourceError::Unreachable(what.to_owned());
         Err(error.at(place("bearer_token_file", path)))
@@ -88,13 +101,13 @@ struct TlsFiles {
 }
 
 impl TlsFiles {
-    async fn read(settings: &HttpSettings) -> Result<Self, SourceError> {
+    async fn read(turn: &file::Turn, settings: &HttpSettings) -> Result<Self, SourceError> {
         let ca = match &settings.ca_file {
-            Some(path) => Some(read("ca_file", path).await?),
+            Some(path) => Some(read(turn, "ca_file", path).await?),
             None => None,
         };
         let identity = match &settings.client_certificate {
-            Some(certificate) => Some(identity(certificate).await?),
+            Some(certificate) => Some(identity(turn, certificate).await?),
             None => None,
         };
         Ok(Self { ca, identity })
@@ -110,14 +123,17 @@ impl TlsFiles {
     }
 }
 
-async fn identity(certificate: &ClientCertificate) -> Result<Vec<u8>, SourceError> {
+async fn identity(
+    turn: &file::Turn,
+    certificate: &ClientCertificate,
+) -> Result<Vec<u8>, SourceError> {
     let ClientCertificate { cert_file, key_file, accepts_readable_key } = certificate;
-    let mut content = read("client_cert_file", cert_file).await?;
+    let mut content = read(turn, "client_cert_file", cert_file).await?;
     content.push(b'\n');
     let key = if *accepts_readable_key {
-        file::read(key_file, MAX_FILE_BYTES, FILE_TIMEOUT).await
+        file::read(turn, key_file, MAX_FILE_BYTES, FILE_TIMEOUT).await
     } else {
-        file::read_private(key_file, MAX_FILE_BYTES, FILE_TIMEOUT).await
+        file::read_private(turn, key_file, MAX_FILE_BYTES, FILE_TIMEOUT).await
     };
     content.extend(key.map_err(|error| error.at(place("client_key_file", key_file)))?);
     Ok(content)
@@ -166,8 +182,9 @@ fn cannot(error: &reqwest::Error) -> SourceError {
     SourceError::Unreachable(format!("the HTTP client cannot be set up: {}", innermost(error)))
 }
 
-async fn read(key: &str, path: &Path) -> Result<Vec<u8>, SourceError> {
-    file::read(path, MAX_FILE_BYTES, FILE_TIMEOUT).await.map_err(|error| error.at(place(key, path)))
+async fn read(turn: &file::Turn, key: &str, path: &Path) -> Result<Vec<u8>, SourceError> {
+    let read = file::read(turn, path, MAX_FILE_BYTES, FILE_TIMEOUT).await;
+    read.map_err(|error| error.at(place(key, path)))
 }
 
 fn place(key: &str, path: &Path) -> String {

@@ -134,7 +134,7 @@ impl HttpClient {
         if !is_home || !is_private {
             return Ok(None);
         }
-        client::bearer(file).await.map(Some)
+        client::bearer(self.client.turn(), file).await.map(Some)
     }
 }
 

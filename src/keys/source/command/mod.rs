@@ -4,6 +4,7 @@
 //! outlive the read: not on a timeout, not on too much output, not when the read is given up. What it prints
 //! is judged like any other document. [`super::reader`] calls [`Command::run`].
 
+use std::fmt;
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
@@ -26,8 +27,8 @@ const SHOWN_STDERR: usize = 200;
 /// How long output is waited for once the program has ended: somebody else may hold on to its pipes.
 const GRACE: Duration = Duration::from_millis(200);
 
-/// A program with its arguments.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// A program with its arguments, which `Debug` keeps back.
+#[derive(Clone, PartialEq, Eq)]
 pub struct Command {
     program: String,
     arguments: Vec<String>,
@@ -115,6 +116,12 @@ impl Command {
         command
             .spawn()
             .map_err(|error| SourceError::Unreachable(format!("it cannot be started: {error}")))
+    }
+}
+
+impl fmt::Debug for Command {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Command").field("program", &self.program).finish_non_exhaustive()
     }
 }
 

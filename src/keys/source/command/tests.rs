@@ -130,3 +130,10 @@ async fn nobody_who_holds_on_to_the_pipes_holds_up_the_read() {
     // One that has left the group cannot be killed with it; it ends by itself.
     assert_eq!(run(&shell("setsid sleep 40 & echo done")).await.unwrap(), "done\n");
 }
+
+#[test]
+fn debug_shows_no_argument() {
+    let command = Command::new("kms-client".to_owned(), vec!["--token=hunter2".to_owned()], vec![]);
+    let shown = format!("{command:?}");
+    assert!(shown.contains("kms-client") && !shown.contains("hunter2"), "{shown}");
+}

@@ -58,21 +58,21 @@ impl Followed {
         Self { watch: Watch::new(path.clone()), path, asked, fingerprint }
     }
 
-    /// Waits for the next version: what was read, whatever it is.
+    /// Waits for the next version: what was read, whatever it is. The same text again is none, whoever asks.
     async fn next(&mut self) -> Result<Config, ConfigErrors> {
         loop {
-            let was_asked = tokio::select! {
-                () = self.watch.changed() => false,
-                () = time::sleep(LOOK) => false,
-                () = self.asked.notified() => true,
-            };
+            tokio::select! {
+                () = self.watch.changed() => {}
+                () = time::sleep(LOOK) => {}
+                () = self.asked.notified() => {}
+            }
             let path = self.path.clone();
             let read = task::spawn_blocking(move || Config::read_file(&path)).await;
             let Ok((fingerprint, config)) = read else {
                 // The runtime is ending, or reading panicked: the next look will show.
                 continue;
             };
-            if fingerprint != self.fingerprint || was_asked {
+            if fingerprint != self.fingerprint {
                 self.fingerprint = fingerprint;
                 return config;
             }

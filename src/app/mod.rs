@@ -269,7 +269,7 @@ pub struct Control {
 }
 
 impl Control {
-    /// Reads the configuration's file again, whether it has changed or not, and all keys, as far as their limiter lets.
+    /// Looks whether the configuration's file has changed, and reads all keys again, as far as their limiter lets.
     pub fn reread(&self) {
         let asked = self.current.load().demand.ask_for_all(self.clock.now());
         let limited = asked.iter().filter(|asked| asked.limited_until.is_some()).count();

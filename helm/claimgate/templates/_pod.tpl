@@ -1,0 +1,162 @@
+{{/* The container and its volumes: the same in a Deployment, in a DaemonSet and beside an Envoy. */}}
+
+{{- define "claimgate.container" -}}
+name: claimgate
+image: {{ include "claimgate.image" . }}
+imagePullPolicy: {{ .Values.image.pullPolicy }}
+args:
+  - serve
+  - --config=/etc/claimgate/{{ include "claimgate.ownsConfig" . | empty | ternary .Values.existingKey "claimgate.yaml" }}
+  - --log-level={{ .Values.log.level }}
+  - --log-format={{ .Values.log.format }}
+  {{- if not (kindIs "invalid" .Values.log.sample) }}
+  - --log-sample={{ int .Values.log.sample }}
+  {{- end }}
+  - --drain-delay={{ .Values.drain.delaySeconds }}
+  - --drain-deadline={{ .Values.drain.deadlineSeconds }}
+  {{- range .Values.extraArgs }}
+  - {{ tpl . $ | quote }}
+  {{- end }}
+{{- with .Values.extraEnv }}
+env:
+  {{- tpl (toYaml .) $ | nindent 2 }}
+{{- end }}
+{{- with .Values.envFrom }}
+envFrom:
+  {{- tpl (toYaml .) $ | nindent 2 }}
+{{- end }}
+ports:
+  - name: grpc
+    containerPort: {{ .Values.ports.grpc }}
+  - name: admin
+    containerPort: {{ .Values.ports.admin }}
+{{- range $name, $path := dict "startupProbe" "/livez" "livenessProbe" "/livez" "readinessProbe" "/readyz" }}
+{{- $probe := index $.Values $name }}
+{{- if $probe.enabled }}
+{{ $name }}:
+  httpGet: {path: {{ $path }}, port: admin}
+  {{- toYaml (omit $probe "enabled") | nindent 2 }}
+{{- end }}
+{{- end }}
+{{- with .Values.lifecycle }}
+lifecycle:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+securityContext:
+  {{- /* Beside an Envoy the pod's settings are not ours, so they are set for the container. */}}
+  {{- $pod := eq .Values.type "sidecar" | ternary (omit .Values.podSecurityContext "fsGroup" "fsGroupChangePolicy") (dict) }}
+  {{- toYaml (merge (dict) .Values.securityContext $pod) | nindent 2 }}
+{{- with .Values.resources }}
+resources:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+volumeMounts:
+  # The directory, and not the one file in it: only so does an update reach the pod.
+  - name: config
+    mountPath: /etc/claimgate
+    readOnly: true
+  {{- if .Values.persistence.enabled }}
+  - name: state
+    mountPath: {{ .Values.persistence.mountPath }}
+  {{- end }}
+  {{- with .Values.extraVolumeMounts }}
+  {{- tpl (toYaml .) $ | nindent 2 }}
+  {{- end }}
+{{- end }}
+
+{{- define "claimgate.volumes" -}}
+- name: config
+  {{- if .Values.existingSecret }}
+  secret:
+    secretName: {{ tpl .Values.existingSecret . }}
+    defaultMode: 0440
+  {{- else }}
+  configMap:
+    name: {{ tpl (default (include "claimgate.fullname" .) .Values.existingConfigMap) . }}
+    defaultMode: 0444
+  {{- end }}
+{{- if .Values.persistence.enabled }}
+- name: state
+  {{- if and (or .Values.persistence.existingClaim .Values.persistence.claim.enabled) (ne .Values.type "sidecar") }}
+  persistentVolumeClaim:
+    claimName: {{ tpl (default (printf "%s-state" (include "claimgate.fullname" .)) .Values.persistence.existingClaim) . }}
+  {{- else }}
+  emptyDir:
+    sizeLimit: {{ .Values.persistence.sizeLimit }}
+  {{- end }}
+{{- end }}
+{{- with .Values.extraVolumes }}
+{{ tpl (toYaml .) $ }}
+{{- end }}
+{{- end }}
+
+{{- define "claimgate.podTemplate" -}}
+metadata:
+  labels:
+    {{- include "claimgate.labels" . | nindent 4 }}
+    {{- with .Values.podLabels }}
+    {{- tpl (toYaml .) $ | nindent 4 }}
+    {{- end }}
+  {{- $restart := and .Values.restartOnConfigChange (include "claimgate.ownsConfig" .) }}
+  {{- if or $restart .Values.podAnnotations }}
+  annotations:
+    {{- if $restart }}
+    checksum/config: {{ include "claimgate.config" . | sha256sum }}
+    {{- end }}
+    {{- with .Values.podAnnotations }}
+    {{- tpl (toYaml .) $ | nindent 4 }}
+    {{- end }}
+  {{- end }}
+spec:
+  serviceAccountName: {{ include "claimgate.serviceAccountName" . }}
+  automountServiceAccountToken: {{ .Values.serviceAccount.automount }}
+  enableServiceLinks: false
+  terminationGracePeriodSeconds: {{ .Values.terminationGracePeriodSeconds }}
+  {{- with .Values.imagePullSecrets }}
+  imagePullSecrets:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+  securityContext:
+    {{- toYaml .Values.podSecurityContext | nindent 4 }}
+  {{- with .Values.priorityClassName }}
+  priorityClassName: {{ . }}
+  {{- end }}
+  {{- with .Values.initContainers }}
+  initContainers:
+    {{- tpl (toYaml .) $ | nindent 4 }}
+  {{- end }}
+  containers:
+    - {{- include "claimgate.container" . | nindent 6 }}
+    {{- with .Values.extraContainers }}
+    {{- tpl (toYaml .) $ | nindent 4 }}
+    {{- end }}
+  volumes:
+    {{- include "claimgate.volumes" . | nindent 4 }}
+  {{- with .Values.nodeSelector }}
+  nodeSelector:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+  {{- with .Values.tolerations }}
+  tolerations:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+  {{- with .Values.affinity }}
+  affinity:
+    {{- tpl (toYaml .) $ | nindent 4 }}
+  {{- end }}
+  {{- if and .Values.topologySpreadConstraints (eq .Values.type "deployment") }}
+  topologySpreadConstraints:
+    {{- $own := dict "labelSelector" (dict "matchLabels" (include "claimgate.selectorLabels" . | fromYaml)) }}
+    {{- range .Values.topologySpreadConstraints }}
+    - {{- toYaml (merge (dict) . $own) | nindent 6 }}
+    {{- end }}
+  {{- end }}
+  {{- with .Values.hostAliases }}
+  hostAliases:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+  {{- with .Values.dnsConfig }}
+  dnsConfig:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+{{- end }}

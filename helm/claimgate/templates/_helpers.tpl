@@ -83,11 +83,11 @@ annotations:
 {{- $host := eq .Values.type "sidecar" | ternary "127.0.0.1" "0.0.0.0" }}
 {{- $grpc := printf "%s:%d" $host (int .Values.ports.grpc) }}
 {{- $admin := printf "0.0.0.0:%d" (int .Values.ports.admin) }}
-{{- $chart := dict "listen" (dict "grpc" $grpc "admin" $admin) }}
-{{- if .Values.persistence.enabled }}
-{{- $_ := set $chart "state_dir" (include "claimgate.stateDir" .) }}
+{{- $_ := set $config "listen" (merge (dict) ($config.listen | default dict) (dict "grpc" $grpc "admin" $admin)) }}
+{{- if and .Values.persistence.enabled (not (hasKey $config "state_dir")) }}
+{{- $_ := set $config "state_dir" (include "claimgate.stateDir" .) }}
 {{- end }}
-{{- toYaml (mergeOverwrite $chart $config) }}
+{{- toYaml $config }}
 {{- end }}
 
 {{/* What no schema can say. */}}

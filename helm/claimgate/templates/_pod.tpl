@@ -43,9 +43,15 @@ lifecycle:
   {{- toYaml . | nindent 2 }}
 {{- end }}
 securityContext:
-  {{- /* Beside an Envoy the pod's settings are not ours, so they are set for the container. */}}
-  {{- $pod := eq .Values.type "sidecar" | ternary (omit .Values.podSecurityContext "fsGroup" "fsGroupChangePolicy") (dict) }}
-  {{- toYaml (merge (dict) .Values.securityContext $pod) | nindent 2 }}
+  {{- $context := dict }}
+  {{- /* Beside an Envoy the pod's settings are not ours, so they are set for the container. Not by `merge`: to it false is nothing. */}}
+  {{- if eq .Values.type "sidecar" }}
+  {{- $context = omit .Values.podSecurityContext "fsGroup" "fsGroupChangePolicy" }}
+  {{- end }}
+  {{- range $name, $value := .Values.securityContext }}
+  {{- $_ := set $context $name $value }}
+  {{- end }}
+  {{- toYaml $context | nindent 2 }}
 {{- with .Values.resources }}
 resources:
   {{- toYaml . | nindent 2 }}

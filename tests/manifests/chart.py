@@ -1,0 +1,353 @@
+"""The chart: each file of ci/, each feature on and off, what is refused, and what the notes and the alerts say."""
+
+import copy
+import json
+import re
+import shutil
+import tempfile
+import textwrap
+
+import claims
+import definitions
+import jsonschema
+import world
+import yaml
+from world import each, one, render, test
+
+CI = sorted((world.CHART / "ci").glob("*-values.yaml"))
+BASE = yaml.safe_load((world.CHART / "ci/deployment-values.yaml").read_text())
+DEFAULTS = yaml.safe_load((world.CHART / "values.yaml").read_text())
+
+
+def base(**values):
+    """The least values that are a whole installation, and these."""
+    return {**copy.deepcopy(BASE), **values}
+
+
+@each(*((file.name, file) for file in CI))
+def the_chart_is_linted_strictly(_, file):
+    code, out, err = world.helm("lint", "--strict", str(world.CHART), "--values", str(file))
+    assert code == 0 and "WARNING" not in out and "Fail" not in err, out + err
+
+
+@test
+def there_are_values_for_every_mode():
+    modes = {yaml.safe_load(file.read_text()).get("type", "deployment") for file in CI}
+    assert modes == {"deployment", "daemonset", "sidecar"}
+
+
+@each(*((file.name, file) for file in CI))
+def what_is_rendered_keeps_every_promise(_, file):
+    values = yaml.safe_load(file.read_text())
+    documents = render(values)
+    names = [(document["kind"], document["metadata"]["name"]) for document in documents]
+    assert len(names) == len(set(names)), names
+    keeps_every_promise(documents, values)
+
+
+def keeps_every_promise(documents, values):
+    """All that is claimed of a release, whatever its values are."""
+    if values.get("type") == "sidecar":
+        return sidecar_keeps_every_promise(documents)
+    (workload,) = [document for document in documents if document["kind"] in ("Deployment", "DaemonSet")]
+    template = workload["spec"]["template"]
+    spec, labels = template["spec"], template["metadata"]["labels"]
+    container = one_claimgate(spec["containers"])
+    assert workload["spec"]["selector"]["matchLabels"].items() <= labels.items()
+    claims.pod_is_secure(spec, [container])
+    claims.claimgate_runs(spec, container)
+    (service,) = [d for d in documents if d["kind"] == "Service" and not d["metadata"]["name"].endswith("-metrics")]
+    claims.service_speaks_grpc(service, labels)
+    for account in (document for document in documents if document["kind"] == "ServiceAccount"):
+        assert account["automountServiceAccountToken"] is False
+        assert account["metadata"]["name"] == spec["serviceAccountName"]
+    for pod in (document for document in documents if document["kind"] == "Pod"):
+        claims.pod_is_secure({**pod["spec"], "volumes": []})
+        assert not service["spec"]["selector"].items() <= pod["metadata"]["labels"].items(), "asked like a claimgate"
+    mounted, file = claims.configuration_is_mounted(spec, container)
+    if "secret" in mounted or values.get("existingConfigMap"):
+        assert not [d for d in documents if d["kind"] == "ConfigMap"], "a configuration that nobody reads"
+        return None
+    configuration = configuration_in(documents, mounted, file)
+    claims.listens_where_asked(configuration, container)
+    if values.get("persistence", {}).get("enabled", True):
+        claims.state_directory_is_writable(spec, container, configuration["state_dir"])
+    return configuration
+
+
+def sidecar_keeps_every_promise(documents):
+    assert world.kinds(documents) == ["ConfigMap", "ConfigMap"], "there is no workload of its own"
+    (snippet,) = [document["data"]["pod.yaml"] for document in documents if "pod.yaml" in document["data"]]
+    (part,) = world.read(snippet)
+    envoy = {"name": "envoy", "image": "envoy"}
+    pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "with-envoy"},
+           "spec": {**part["spec"], "containers": [envoy]}}
+    # Native sidecars are there since 1.29.
+    world.validate(pod, versions=("1.29", world.KUBERNETES[-1]))
+    spec = part["spec"]
+    container = one_claimgate(spec["initContainers"])
+    assert container["restartPolicy"] == "Always", "a sidecar, and nothing that Envoy waits for until it ends"
+    assert not {"runAsUser", "runAsNonRoot"} & spec["securityContext"].keys(), "Envoy keeps its own user"
+    claims.container_is_secure(container["securityContext"])
+    claims.pod_volumes_are_safe(spec)
+    claims.claimgate_runs(spec, container)
+    mounted, file = claims.configuration_is_mounted(spec, container)
+    configuration = configuration_in(documents, mounted, file)
+    claims.listens_where_asked(configuration, container, host="127.0.0.1")
+    claims.state_directory_is_writable(spec, container, configuration["state_dir"])
+    return configuration
+
+
+def one_claimgate(containers):
+    (container,) = [container for container in containers if container["name"] == "claimgate"]
+    return container
+
+
+def configuration_in(documents, mounted, file):
+    """Read by claimgate itself, too."""
+    text = one(documents, "ConfigMap", mounted["configMap"]["name"])["data"][file]
+    world.check(text)
+    return yaml.safe_load(text)
+
+
+def workload_of(documents):
+    return next(document for document in documents if document["kind"] in ("Deployment", "DaemonSet"))
+
+
+def container_of(documents):
+    return one_claimgate(workload_of(documents)["spec"]["template"]["spec"]["containers"])
+
+
+# A feature: its name, the values that turn it on, and what is then there (kinds), over what BASE gives.
+EVERY = ["ConfigMap", "Deployment", "Pod", "PodDisruptionBudget", "Service", "ServiceAccount"]
+FEATURES = (
+    ("autoscaling", {"autoscaling": {"enabled": True}}, ["HorizontalPodAutoscaler"]),
+    ("a claim", {"persistence": {"claim": {"enabled": True, "accessModes": ["ReadWriteMany"]}}}, ["PersistentVolumeClaim"]),
+    ("an existing claim", {"persistence": {"existingClaim": "{{ .Release.Name }}-keys"}}, []),
+    ("extra objects", {"extraObjects": [{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "x"}}]}, ["Namespace"]),
+    ("a network policy", {"networkPolicy": {"enabled": True}}, ["NetworkPolicy"]),
+    ("a service for metrics", {"metrics": {"service": {"enabled": True}}}, ["Service"]),
+    ("a service monitor", {"metrics": {"serviceMonitor": {"enabled": True}}}, ["Service", "ServiceMonitor"]),
+    ("a pod monitor", {"metrics": {"podMonitor": {"enabled": True}}}, ["PodMonitor"]),
+    ("alerts", {"prometheusRule": {"enabled": True}}, ["PrometheusRule"]),
+    ("no test", {"test": {"enabled": False}}, ["-Pod"]),
+    ("no service account", {"serviceAccount": {"create": False}}, ["-ServiceAccount"]),
+    ("no budget", {"podDisruptionBudget": {"enabled": False}}, ["-PodDisruptionBudget"]),
+    ("one replica", {"replicaCount": 1}, ["-PodDisruptionBudget"]),
+    ("nothing kept", {"persistence": {"enabled": False}}, []),
+    ("no probes", {probe: {"enabled": False} for probe in ("startupProbe", "livenessProbe", "readinessProbe")}, []),
+    ("other ports", {"ports": {"grpc": 7001, "admin": 7002}, "service": {"port": 50051}}, []),
+    ("no restart", {"restartOnConfigChange": False}, []),
+    ("headless", {"service": {"clusterIP": "None"}}, []),
+)
+
+
+@each(*FEATURES)
+def a_feature_adds_what_it_says_and_nothing_else(name, values, difference):
+    documents = render(base(**values))
+    expected = sorted(set(EVERY) - {kind[1:] for kind in difference if kind[0] == "-"})
+    expected += [kind for kind in difference if kind[0] != "-"]
+    assert world.kinds(documents) == sorted(expected), world.kinds(documents)
+    if name != "no probes":
+        keeps_every_promise(documents, values)
+
+
+@test
+def without_any_feature_there_is_the_least():
+    documents = render(base())
+    assert world.kinds(documents) == EVERY
+    assert "state_dir" in keeps_every_promise(documents, {})
+    assert "checksum/config" in workload_of(documents)["spec"]["template"]["metadata"]["annotations"]
+
+
+@test
+def features_show_where_they_should():
+    scaled = render(base(autoscaling={"enabled": True}))
+    assert "replicas" not in workload_of(scaled)["spec"], "two would set it"
+    bare = render(base(restartOnConfigChange=False))
+    assert "annotations" not in workload_of(bare)["spec"]["template"]["metadata"]
+    assert not {"startupProbe", "livenessProbe"} & container_of(render(base(
+        startupProbe={"enabled": False}, livenessProbe={"enabled": False}))).keys()
+    forgetful = keeps_every_promise(render(base(persistence={"enabled": False})), {"persistence": {"enabled": False}})
+    assert "state_dir" not in forgetful
+    daemons = render(base(type="daemonset"))
+    assert one(daemons, "Service")["spec"]["internalTrafficPolicy"] == "Local", "asked by the Envoys of its node only"
+    spread = workload_of(render(base()))["spec"]["template"]["spec"]["topologySpreadConstraints"]
+    assert all(one["labelSelector"]["matchLabels"] for one in spread)
+
+
+@test
+def a_changed_configuration_makes_new_pods_and_the_same_one_does_not():
+    def checksum(values):
+        return workload_of(render(values))["spec"]["template"]["metadata"]["annotations"]["checksum/config"]
+
+    changed = base()
+    changed["config"]["answers"] = {"reason_header": False}
+    assert checksum(base()) == checksum(base(log={"level": "debug"})) != checksum(changed)
+
+
+@test
+def the_configuration_may_be_text_and_is_evaluated():
+    text = yaml.safe_dump(BASE["config"]).replace("https://accounts.example.com", "https://{{ .Release.Name }}.example.com")
+    documents = render({"config": text})
+    assert keeps_every_promise(documents, {})["issuers"][0]["issuer"] == "https://release.example.com"
+
+
+@test
+def what_the_configuration_says_itself_is_left_alone():
+    values = base()
+    values["config"]["listen"] = {"grpc": "[::]:9191"}
+    configuration = configuration_in(render(values), {"configMap": {"name": "release-claimgate"}}, "claimgate.yaml")
+    assert configuration["listen"] == {"grpc": "[::]:9191", "admin": "0.0.0.0:9193"}
+
+
+@test
+def a_configuration_of_somebody_else_is_read_where_it_is():
+    documents = render({"existingConfigMap": "theirs", "existingKey": "a.yaml"})
+    keeps_every_promise(documents, {"existingConfigMap": "theirs"})
+    spec = workload_of(documents)["spec"]["template"]["spec"]
+    mounted, file = claims.configuration_is_mounted(spec, container_of(documents))
+    assert (mounted["configMap"]["name"], file) == ("theirs", "a.yaml")
+    secret = render({"existingSecret": "theirs"})
+    volume = claims.volume(workload_of(secret)["spec"]["template"]["spec"], "config")
+    assert volume["secret"] == {"secretName": "theirs", "defaultMode": 0o440}
+
+
+@each(
+    ("no configuration", {}, "config.issuers and config.rules are needed"),
+    ("no mapping", {"config": "a: [b"}, "config is no YAML mapping"),
+    ("two configurations", {"existingConfigMap": "a", "existingSecret": "b"}, "one of the two"),
+    ("a third one", {"existingSecret": "b", "config": {"rules": []}}, "one of the three"),
+    ("a drain cut short", base(terminationGracePeriodSeconds=20), "terminationGracePeriodSeconds"),
+    ("two kinds of budget", base(podDisruptionBudget={"minAvailable": 1}), "minAvailable or maxUnavailable"),
+    ("daemons that scale", base(type="daemonset", autoscaling={"enabled": True}), "autoscaling is for type: deployment"),
+    ("a claim for one", base(persistence={"claim": {"enabled": True}}), "ReadWriteMany"),
+    ("an alert that is not", base(prometheusRule={"enabled": True, "overrides": {"Claimgate": {}}}), "there is no alert Claimgate"),
+    ("a misspelled name", base(replicas=3), "replicas"),
+    ("a misspelled name below", base(image={"repo": "x"}), "repo"),
+    ("a wrong type", base(replicaCount="two"), "replicaCount"),
+    ("a digest that is none", base(image={"digest": "sha256:abc"}), "digest"),
+    ("another mode", base(type="statefulset"), "type"),
+    ("a probe that asks elsewhere", base(livenessProbe={"enabled": True, "httpGet": {"path": "/"}}), "httpGet"),
+)
+def wrong_values_are_refused_with_a_reason(_, values, reason):
+    told = world.refusal(values)
+    assert reason in told, told
+
+
+@test
+def the_schema_and_the_defaults_know_the_same_names():
+    schema = json.loads((world.CHART / "values.schema.json").read_text())
+
+    def compare(schema, values, place):
+        properties = schema.get("properties")
+        if not properties or schema.get("additionalProperties") is not False:
+            return
+        assert set(values) == set(properties) - {"global"}, (place, set(values) ^ set(properties))
+        for name, value in values.items():
+            if isinstance(value, dict):
+                compare(properties[name], value, f"{place}.{name}")
+
+    compare(schema, DEFAULTS, "values")
+
+
+@test
+def the_chart_has_the_version_of_the_program():
+    chart = yaml.safe_load((world.CHART / "Chart.yaml").read_text())
+    version = re.search(r'^version = "(.*)"', (world.ROOT / "Cargo.toml").read_text(), re.MULTILINE).group(1)
+    assert chart["appVersion"] == version
+    assert chart["kubeVersion"] == f">={world.KUBERNETES[0]}.0-0"
+
+
+@test
+def every_alert_is_about_metrics_and_reasons_that_there_are():
+    sources = (world.ROOT / "src").rglob("*.rs")
+    code = "\n".join(file.read_text() for file in sources if "metrics" in file.parts[-1] or file.parent.name == "metrics")
+    known = set(re.findall(r'"(claimgate_[a-z_]+)"', code))
+    assert "claimgate_checks_total" in known
+    decisions = (world.ROOT / "src/check/decision.rs").read_text()
+    (group,) = one(render(base(prometheusRule={"enabled": True})), "PrometheusRule")["spec"]["groups"]
+    alerts = group["rules"]
+    assert len(alerts) >= 10
+    for alert in alerts:
+        expression = alert["expr"]
+        used = {re.sub("_(bucket|sum|count)$", "", name) for name in re.findall(r"claimgate_[a-z_]+", expression)}
+        assert used and used <= known, (alert["alert"], used - known)
+        assert expression.count("(") == expression.count(")") and expression.count("{") == expression.count("}")
+        series = re.findall(r"claimgate_[a-z_]+\{([^}]*)\}", expression)
+        assert len(series) == len(re.findall("claimgate_", expression)) - expression.count('"claimgate_'), expression
+        assert all('namespace="authz"' in one for one in series), "of this release only"
+        for words in re.findall(r'(?:reason|result|origin|outcome|state)!?=~?"([^"]*)"', expression):
+            assert all(f'"{word}"' in code + decisions for word in words.split("|")), words
+
+
+@test
+def alerts_can_be_changed_turned_off_and_added_to():
+    overrides = {"ClaimgateSlow": {"for": "1h", "severity": "info"}, "ClaimgateKeysStale": {"enabled": False}}
+    rule = {"enabled": True, "overrides": overrides, "extraRules": [{"record": "a", "expr": "b"}], "selector": 'job="x"'}
+    (group,) = one(render(base(prometheusRule=rule)), "PrometheusRule")["spec"]["groups"]
+    alerts = {alert.get("alert", alert.get("record")): alert for alert in group["rules"]}
+    assert "ClaimgateKeysStale" not in alerts and "a" in alerts
+    assert alerts["ClaimgateSlow"]["for"] == "1h" and alerts["ClaimgateSlow"]["labels"] == {"severity": "info"}
+    assert 'claimgate_build_info{job="x"}' in alerts["ClaimgateAbsent"]["expr"]
+
+
+@test
+def monitors_find_the_admin_port_and_nothing_else_has_it():
+    documents = render(base(metrics={"serviceMonitor": {"enabled": True}, "podMonitor": {"enabled": True}}))
+    service = one(documents, "Service", "release-claimgate-metrics")
+    monitor = one(documents, "ServiceMonitor")["spec"]
+    assert monitor["selector"]["matchLabels"].items() <= service["metadata"]["labels"].items()
+    other = one(documents, "Service", "release-claimgate")
+    assert not monitor["selector"]["matchLabels"].items() <= other["metadata"]["labels"].items()
+    assert monitor["endpoints"][0]["port"] == service["spec"]["ports"][0]["name"] != "grpc"
+    assert service["spec"]["ports"][0]["targetPort"] == "admin"
+    pods = one(documents, "PodMonitor")["spec"]
+    assert pods["podMetricsEndpoints"][0]["port"] == "admin"
+    assert pods["selector"]["matchLabels"].items() <= workload_of(documents)["spec"]["template"]["metadata"]["labels"].items()
+
+
+@test
+def the_test_pod_asks_through_the_service():
+    documents = render(base(service={"port": 50051}))
+    pod = one(documents, "Pod")
+    assert pod["metadata"]["annotations"]["helm.sh/hook"] == "test"
+    arguments = pod["spec"]["containers"][0]["args"]
+    assert (arguments[0], arguments[-1]) == ("probe", "release-claimgate.authz:50051")
+    options = {argument.partition("=")[0] for argument in arguments[1:-1]}
+    assert options <= world.options_of("probe")
+
+
+@test
+def the_notes_have_snippets_that_fit_the_release():
+    notes = notes_of(base(service={"port": 50051}))
+    (mesh,), (policy,), (security,) = (world.read(snippet) for snippet in snippets(notes))
+    jsonschema.validate(mesh, definitions.MESH)
+    (provider,) = mesh["meshConfig"]["extensionProviders"]
+    assert provider["envoyExtAuthzGrpc"]["service"] == "release-claimgate.authz.svc.cluster.local"
+    assert provider["envoyExtAuthzGrpc"]["port"] == 50051
+    world.validate(policy)
+    world.validate(security)
+    assert policy["spec"]["provider"]["name"] == provider["name"]
+    assert security["spec"]["extAuth"]["grpc"]["backendRefs"] == [{"name": "release-claimgate", "port": 50051}]
+    sidecar = notes_of(base(type="sidecar"))
+    assert "release-claimgate-sidecar" in sidecar and "127.0.0.1:9191" in sidecar
+
+
+def notes_of(values):
+    """`helm template` leaves the notes out, and everything else asks a cluster: a copy of the chart has them in a ConfigMap."""
+    with tempfile.TemporaryDirectory() as folder:
+        copied = shutil.copytree(world.CHART, f"{folder}/claimgate")
+        shutil.copy(f"{copied}/templates/NOTES.txt", f"{copied}/notes.txt")
+        with open(f"{copied}/templates/notes.yaml", "w") as file:
+            file.write("kind: Notes\ntext: {{ tpl (.Files.Get \"notes.txt\") . | quote }}\n")
+        code, out, err = world.helm("template", "release", copied, "--namespace", "authz", values=values)
+    assert code == 0, err
+    return one(world.read(out), "Notes")["text"]
+
+
+def snippets(text):
+    """The indented YAML in a text for people: what begins with a key that a manifest or a mesh begins with."""
+    blocks = re.findall(r"(?:^  .*\n|^\n(?=  ))+", text, re.MULTILINE)
+    blocks = (textwrap.dedent(block).strip() for block in blocks)
+    return [block for block in blocks if re.match(r"(apiVersion|meshConfig):", block)]

@@ -2,9 +2,12 @@
 //! and 2 for a command line or a configuration that is wrong.
 
 pub mod check;
+pub mod completions;
 pub mod demo;
 pub mod jwks;
 pub mod keys;
+pub mod probe;
+pub mod schema;
 pub mod serve;
 
 use std::ffi::OsString;
@@ -29,6 +32,12 @@ enum Command {
     /// Look into a JWK Set.
     Jwks(jwks::Args),
     Keys(keys::Args),
+    /// Ask a running claimgate whether it is serving: exit code 0 for yes, 1 for no.
+    Probe(probe::Args),
+    /// Print a script that completes claimgate's subcommands and options in a shell.
+    Completions(completions::Args),
+    /// Print the JSON Schema of the configuration.
+    Schema,
 }
 
 /// Does what `args`, the program's name first, ask for.
@@ -40,6 +49,9 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
             Command::Demo(args) => demo::run(args),
             Command::Jwks(args) => jwks::run(&args),
             Command::Keys(args) => keys::run(&args),
+            Command::Probe(args) => probe::run(&args),
+            Command::Completions(args) => completions::run(&args),
+            Command::Schema => schema::run(),
         },
         Err(error) => {
             // Help and version come here too, with the exit code 0. Nobody is left to tell if printing fails.

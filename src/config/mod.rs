@@ -6,6 +6,7 @@ mod raw;
 mod read;
 mod report;
 mod scalar;
+mod schema;
 mod strict;
 #[cfg(test)]
 mod tests;
@@ -18,6 +19,7 @@ use std::path::{Path, PathBuf};
 
 pub use report::{ConfigError, ConfigErrors};
 pub use scalar::duration;
+pub use schema::json_schema;
 
 use crate::check::answer::AnswerSettings;
 use crate::check::extract::TokenSources;

@@ -135,6 +135,12 @@ impl<'de, T: Deserialize<'de> + Element> Visitor<'de> for ListVisitor<T> {
 #[derive(Clone, Debug)]
 pub(super) struct ClaimPath(pub(super) Vec<String>);
 
+impl ClaimPath {
+    /// What is accepted, for people.
+    pub(super) const EXPECTED: &str =
+        "a dotted path such as realm_access.roles, or a list of literal names";
+}
+
 impl<'de> Deserialize<'de> for ClaimPath {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_any(ClaimVisitor)
@@ -147,7 +153,7 @@ impl<'de> Visitor<'de> for ClaimVisitor {
     type Value = ClaimPath;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a dotted path such as realm_access.roles, or a list of literal names")
+        f.write_str(ClaimPath::EXPECTED)
     }
 
     fn visit_str<E: de::Error>(self, text: &str) -> Result<Self::Value, E> {

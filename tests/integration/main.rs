@@ -15,6 +15,7 @@ mod jwks_fetch;
 mod key_life;
 mod keys;
 mod lifecycle;
+mod probe;
 mod process;
 mod promises;
 mod reload;

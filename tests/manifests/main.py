@@ -1,6 +1,6 @@
 """Runs every test of this directory and counts them; the last line is what tests/run.sh adds up. Started by run.sh.
 
-A test is a function of chart.py or deploy.py that was registered with `@test`, or with `@each(...)` for each of
+A test is a function of chart.py, configuration.py or deploy.py that was registered with `@test`, or with `@each(...)` for each of
 several values. It fails by an exception. An argument runs only the tests whose name contains it.
 """
 
@@ -9,6 +9,7 @@ import traceback
 
 import world
 import chart  # noqa: F401  registers its tests
+import configuration  # noqa: F401
 import deploy  # noqa: F401
 
 
@@ -25,7 +26,8 @@ def main():
             failed += 1
             print(f"FAILED {name}\n{traceback.format_exc()}")
     print(f"validated: {world.VALIDATED} documents, each with Kubernetes {' and '.join(world.KUBERNETES)};"
-          f" {world.RENDERED} charts rendered; {world.CHECKED} configurations read by claimgate")
+          f" {world.RENDERED} charts rendered; {world.CHECKED} configurations"
+          " read by claimgate and by its JSON Schema")
     print(f"{passed} passed, {failed} failed")
     return 1 if failed or not passed else 0
 

@@ -1,6 +1,7 @@
 """What the tests use: the registry of tests, Helm, claimgate, and the validation of any manifest. Decides nothing itself."""
 
 import copy
+import json
 import os
 import pathlib
 import re
@@ -17,6 +18,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 CHART = ROOT / "helm/claimgate"
 HELM = os.environ["HELM"]
 CLAIMGATE = os.environ["CLAIMGATE"]
+SCHEMA = json.loads((ROOT / "deploy/claimgate.schema.json").read_text())
 
 # The oldest Kubernetes that Chart.yaml admits, and the newest whose schemas there are.
 KUBERNETES = ("1.27", "1.37")
@@ -114,15 +116,25 @@ def without_newer_fields(document, version):
 
 
 def check(configuration):
-    """`claimgate check`: what it prints about a right configuration. A wrong one fails the test."""
+    """A configuration that `claimgate check` and the JSON Schema take for right; a wrong one fails the test."""
     global CHECKED
     with tempfile.NamedTemporaryFile("w", suffix=".yaml") as file:
         file.write(configuration)
         file.flush()
         done = subprocess.run([CLAIMGATE, "check", file.name], capture_output=True, text=True, timeout=30)
     assert done.returncode == 0, f"{done.stderr}\nin\n{configuration}"
+    jsonschema.validate(yaml.load(configuration, Loader=StrictLoader), SCHEMA)
     CHECKED += 1
-    return done.stdout
+
+
+def is_accepted(configuration):
+    """What claimgate and what its JSON Schema say of a configuration, a mapping."""
+    with tempfile.NamedTemporaryFile("w", suffix=".yaml") as file:
+        file.write(json.dumps(configuration))
+        file.flush()
+        done = subprocess.run([CLAIMGATE, "check", file.name], capture_output=True, text=True, timeout=30)
+    assert done.returncode in (0, 2), done.stderr
+    return done.returncode == 0, jsonschema.Draft202012Validator(SCHEMA).is_valid(configuration)
 
 
 def options_of(subcommand):

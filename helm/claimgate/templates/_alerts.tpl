@@ -78,6 +78,12 @@ for requests and where to look; runbooks are in deploy/runbooks/.
   severity: warning
   summary: {{ `"{{ $labels.pod }} takes {{ $value | humanizeDuration }} for one check in a hundred"` }}
   description: Usually too little CPU, or throttling.
+- alert: ClaimgateReloadFailed
+  expr: increase(claimgate_config_reload_total{ {{- $of -}} ,result="invalid"}[15m]) > 0
+  for: 0m
+  severity: warning
+  summary: {{ `"{{ $labels.pod }} has refused a changed configuration"` }}
+  description: The one before is still in force. The log and /status say what is wrong; `claimgate check` does, too.
 - alert: ClaimgateInDevelopmentProfile
   expr: claimgate_build_info{ {{- $of -}} ,profile="development"} == 1
   for: 5m

@@ -1,0 +1,231 @@
+//! The JSON Schema of the YAML, made from the types that read it: [`super::raw`] for the names, and the shapes and
+//! scalars here. It says what can be written, not what is right: that a rule names an issuer that there is, or that a
+//! header is not one of Envoy's own, only [`super::compile`] knows. `claimgate schema` prints it.
+
+use std::borrow::Cow;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use schemars::generate::SchemaSettings;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde_json::Value;
+
+use super::Profile;
+use super::raw::RawConfig;
+use super::scalar::{
+    Anyone, ClaimPath, Count, JsonFormat, List, Mapping, MaxStale, RawDiscovery, Scalar, Size, Text,
+};
+
+/// The schema of a configuration, JSON Schema 2020-12. Somewhat stricter than what is read: a key without a value
+/// counts as left out there, and as a mistake here.
+pub fn json_schema() -> Value {
+    let generator = SchemaSettings::draft2020_12().into_generator();
+    let mut schema = generator.into_root_schema_for::<RawConfig>().to_value();
+    without_null(&mut schema);
+    if let Some(root) = schema.as_object_mut() {
+        root.insert("title".to_owned(), "claimgate configuration".into());
+    }
+    schema
+}
+
+/// Everything is optional to the types, for [`super::compile`] to say what is missing. Nobody means to write null.
+fn without_null(schema: &mut Value) {
+    match schema {
+        Value::Array(items) => items.iter_mut().for_each(without_null),
+        Value::Object(members) => {
+            if members.get("default").is_some_and(Value::is_null) {
+                members.shift_remove("default");
+            }
+            if let Some(Value::Array(values)) = members.get_mut("enum") {
+                values.retain(|value| !value.is_null());
+            }
+            if let Some(Value::Array(types)) = members.get_mut("type") {
+                types.retain(|one| one != "null");
+                if let [only] = types.as_slice() {
+                    let only = only.clone();
+                    members.insert("type".to_owned(), only);
+                }
+            }
+            if let Some(Value::Array(any)) = members.get_mut("anyOf") {
+                any.retain(|one| *one != serde_json::json!({"type": "null"}));
+                if let [Value::Object(only)] = any.as_slice() {
+                    let only = only.clone();
+                    members.shift_remove("anyOf");
+                    for (name, value) in only {
+                        members.entry(name).or_insert(value);
+                    }
+                }
+            }
+            if let Some(Value::String(text)) = members.get_mut("description") {
+                // Where the comment that it comes from was wrapped.
+                *text = text.replace('\n', " ");
+            }
+            members.values_mut().for_each(without_null);
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
+}
+
+/// Exactly one of these keys.
+pub(super) fn one_of(keys: &[&str]) -> Value {
+    keys.iter().map(|key| serde_json::json!({"required": [key]})).collect()
+}
+
+/// What a [`Scalar`] is written like.
+pub(super) trait Written: Scalar {
+    /// Without the description, which is [`Scalar::EXPECTED`].
+    fn schema() -> Schema;
+}
+
+impl<S: Written> JsonSchema for Text<S> {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        S::EXPECTED.into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        let mut schema = S::schema();
+        schema.insert("description".to_owned(), S::EXPECTED.into());
+        schema
+    }
+}
+
+impl<T: JsonSchema> JsonSchema for Mapping<T> {
+    fn inline_schema() -> bool {
+        T::inline_schema()
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        T::schema_name()
+    }
+
+    fn schema_id() -> Cow<'static, str> {
+        T::schema_id()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        T::json_schema(generator)
+    }
+}
+
+impl<T: JsonSchema> JsonSchema for List<T> {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        format!("list of {}", T::schema_name()).into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        json_schema!({"type": "array", "items": generator.subschema_for::<T>()})
+    }
+}
+
+impl JsonSchema for ClaimPath {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "ClaimPath".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "description": Self::EXPECTED,
+            "type": ["string", "array"],
+            "items": {"type": "string"},
+        })
+    }
+}
+
+const DURATION: &str = "[0-9]+(ms|s|m|h|d)";
+
+impl Written for Profile {
+    fn schema() -> Schema {
+        json_schema!({"enum": ["production", "development"]})
+    }
+}
+
+impl Written for SocketAddr {
+    fn schema() -> Schema {
+        json_schema!({"type": "string", "pattern": r"^([0-9.]+|\[[0-9A-Fa-f:.]+(%[0-9]+)?\]):[0-9]{1,5}$"})
+    }
+}
+
+impl Written for Duration {
+    fn schema() -> Schema {
+        json_schema!({"type": "string", "pattern": format!("^{DURATION}$")})
+    }
+}
+
+impl Written for MaxStale {
+    fn schema() -> Schema {
+        json_schema!({"type": "string", "pattern": format!("^({DURATION}|unlimited)$")})
+    }
+}
+
+impl Written for Size {
+    fn schema() -> Schema {
+        json_schema!({"type": ["integer", "string"], "minimum": 0, "pattern": "^[0-9]+(B|KiB|MiB)?$"})
+    }
+}
+
+impl Written for Count {
+    fn schema() -> Schema {
+        json_schema!({"type": "integer", "minimum": 0})
+    }
+}
+
+impl Written for RawDiscovery {
+    fn schema() -> Schema {
+        json_schema!({"anyOf": [{"const": true}, {"type": "string"}]})
+    }
+}
+
+impl Written for Anyone {
+    fn schema() -> Schema {
+        json_schema!({"const": "anyone"})
+    }
+}
+
+impl Written for JsonFormat {
+    fn schema() -> Schema {
+        json_schema!({"const": "json"})
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn schema_of(path: &str) -> Value {
+        let schema = json_schema();
+        let root = schema.pointer(path).cloned();
+        root.unwrap_or_else(|| panic!("no {path} in {schema:#}"))
+    }
+
+    #[test]
+    fn no_mapping_takes_a_key_that_nobody_reads() {
+        let schema = json_schema();
+        let definitions = schema["$defs"].as_object().unwrap();
+        assert!(definitions.len() > 10);
+        for (name, mapping) in
+            definitions.iter().map(|(k, v)| (k.as_str(), v)).chain([("root", &schema)])
+        {
+            assert_eq!(mapping["additionalProperties"], false, "{name}");
+        }
+    }
+
+    #[test]
+    fn null_is_nowhere_and_the_accepted_form_is_said() {
+        let schema = json_schema().to_string();
+        assert!(!schema.contains("null"), "{schema}");
+        assert_eq!(schema_of("/$defs/Listen/properties/grpc/description"), SocketAddr::EXPECTED);
+        assert_eq!(schema_of("/properties/issuers/items/$ref"), "#/$defs/Issuer");
+    }
+}

@@ -19,7 +19,7 @@ use crate::config;
 pub struct Args {
     /// Where claimgate listens for gRPC: host:port, [::1]:9191 or unix:///run/claimgate.sock.
     #[arg(value_name = "ADDRESS", value_parser = endpoint)]
-    address: Endpoint,
+    address: Box<Endpoint>,
     /// Give up after this time, with connecting: 500ms, 1s.
     #[arg(long, value_name = "DURATION", default_value = "1s", value_parser = config::duration)]
     timeout: Duration,
@@ -83,7 +83,7 @@ fn innermost(error: &dyn Error) -> String {
     cause.to_string()
 }
 
-fn endpoint(text: &str) -> Result<Endpoint, String> {
+fn endpoint(text: &str) -> Result<Box<Endpoint>, String> {
     const ACCEPTED: &str = "host:port, [::1]:9191 or unix:///run/claimgate.sock is accepted";
     let target = match text.strip_prefix("unix:") {
         // The three slashes are two of the scheme and one of the path: a socket has an absolute path.
@@ -91,7 +91,7 @@ fn endpoint(text: &str) -> Result<Endpoint, String> {
         None if has_port(text) => format!("http://{text}"),
         Some(_) | None => return Err(ACCEPTED.to_owned()),
     };
-    Endpoint::from_shared(target).map_err(|_| ACCEPTED.to_owned())
+    Endpoint::from_shared(target).map(Box::new).map_err(|_| ACCEPTED.to_owned())
 }
 
 /// Whether `text` is a host and a port and nothing else.

@@ -19,6 +19,10 @@ BASE = yaml.safe_load((world.CHART / "ci/deployment-values.yaml").read_text())
 DEFAULTS = yaml.safe_load((world.CHART / "values.yaml").read_text())
 
 
+EC_KEY = {"kty": "EC", "crv": "P-256", "kid": "example", "x": "f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU",
+          "y": "x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0"}
+
+
 def base(**values):
     """The least values that are a whole installation, and these."""
     return {**copy.deepcopy(BASE), **values}
@@ -189,8 +193,19 @@ def a_changed_configuration_makes_new_pods_and_the_same_one_does_not():
 @test
 def the_configuration_may_be_text_and_is_evaluated():
     text = yaml.safe_dump(BASE["config"]).replace("https://accounts.example.com", "https://{{ .Release.Name }}.example.com")
-    documents = render({"config": text})
+    documents = render({"config": f"# ours\n{text}"})
     assert keeps_every_promise(documents, {})["issuers"][0]["issuer"] == "https://release.example.com"
+    assert one(documents, "ConfigMap")["data"]["claimgate.yaml"].startswith("# ours\n"), "comments are kept"
+
+
+@test
+def an_inline_elliptic_key_arrives_whole():
+    # To Helm's YAML `y` is true, and an EC key has a member of that name.
+    values = base()
+    values["config"]["issuers"][0].update(keys=[{"jwks": {"keys": [EC_KEY]}}], algorithms=["ES256"])
+    assert "Write \"y\"" in world.refusal(values)
+    as_text = {"config": yaml.safe_dump(values["config"])}
+    assert keeps_every_promise(render(as_text), {})["issuers"][0]["keys"][0]["jwks"]["keys"] == [EC_KEY]
 
 
 @test

@@ -1,7 +1,7 @@
 """Runs every test of this directory and counts them; the last line is what tests/run.sh adds up. Started by run.sh.
 
-A test is a function of chart.py, configuration.py or deploy.py that was registered with `@test`, or with `@each(...)` for each of
-several values. It fails by an exception. An argument runs only the tests whose name contains it.
+A test is a function of another file here that was registered with `@test`, or with `@each(...)` for each of several values.
+It fails by an exception. An argument runs only the tests whose name contains it.
 """
 
 import sys
@@ -11,6 +11,7 @@ import world
 import chart  # noqa: F401  registers its tests
 import configuration  # noqa: F401
 import deploy  # noqa: F401
+import running  # noqa: F401
 
 
 def main():

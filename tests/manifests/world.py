@@ -48,7 +48,7 @@ def helm(*arguments, values=None):
     """Runs Helm; values, a mapping, are given as a file. Returns (exit code, stdout, stderr)."""
     with tempfile.NamedTemporaryFile("w", suffix=".yaml") as file:
         if values is not None:
-            yaml.safe_dump(values, file)
+            yaml.safe_dump(values, file)  # `y` without quotes, as people write it
             file.flush()
             arguments = (*arguments, "--values", file.name)
         # Neither a cluster nor this user's configuration of Helm may have a part in it.

@@ -13,7 +13,8 @@ for requests and where to look; runbooks are in deploy/runbooks/.
   summary: No claimgate is scraped
   description: Either none runs, and every request is answered 503, or Prometheus does not reach the admin port.
 - alert: ClaimgateNoUsableKeys
-  expr: sum by (namespace, pod, issuer) (claimgate_jwks_keys{ {{- $of -}} ,state="usable"}) == 0
+  # A source that was taken out of the configuration has no keys either, but nobody reads it any more.
+  expr: sum by (namespace, pod, issuer) (claimgate_jwks_keys{ {{- $of -}} ,state="usable"}) == 0 and sum by (namespace, pod, issuer) (increase(claimgate_jwks_refresh_total{ {{- $of -}} }[10m])) > 0
   for: 1m
   severity: critical
   summary: {{ `"{{ $labels.pod }} has no key of issuer {{ $labels.issuer }}"` }}

@@ -69,7 +69,10 @@ annotations:
 {{ .Values.persistence.mountPath }}/state
 {{- end }}
 
-{{/* The configuration: what was given, and what the chart knows better. */}}
+{{/*
+The configuration: what was given, and what the chart knows better. Text stays as it is, with its comments; what it leaves
+out is put behind it.
+*/}}
 {{- define "claimgate.config" -}}
 {{- $given := .Values.config }}
 {{- $text := tpl (kindIs "string" $given | ternary $given (toYaml $given)) . }}
@@ -80,14 +83,26 @@ annotations:
 {{- if not (and $config.issuers $config.rules) }}
 {{- fail "config.issuers and config.rules are needed (or existingConfigMap, or existingSecret): whose tokens are accepted, and for what. deploy/claimgate.example.yaml shows every key" }}
 {{- end }}
+{{- if and (kindIs "map" $given) (contains "\"true\":" (toJson $given)) }}
+{{- fail "config: Helm reads a key that is called y as true. Write \"y\" in an inline EC key, or the configuration as text" }}
+{{- end }}
 {{- $host := eq .Values.type "sidecar" | ternary "127.0.0.1" "0.0.0.0" }}
 {{- $grpc := printf "%s:%d" $host (int .Values.ports.grpc) }}
 {{- $admin := printf "0.0.0.0:%d" (int .Values.ports.admin) }}
-{{- $_ := set $config "listen" (merge (dict) ($config.listen | default dict) (dict "grpc" $grpc "admin" $admin)) }}
-{{- if and .Values.persistence.enabled (not (hasKey $config "state_dir")) }}
-{{- $_ := set $config "state_dir" (include "claimgate.stateDir" .) }}
+{{- $listen := dict "grpc" $grpc "admin" $admin }}
+{{- $added := dict }}
+{{- if and (kindIs "map" $given) $config.listen }}
+{{- $_ := set $config "listen" (merge (dict) $config.listen $listen) }}
+{{- else if not (hasKey $config "listen") }}
+{{- $_ := set $added "listen" $listen }}
 {{- end }}
-{{- toYaml $config }}
+{{- if and .Values.persistence.enabled (not (hasKey $config "state_dir")) }}
+{{- $_ := set $added "state_dir" (include "claimgate.stateDir" .) }}
+{{- end }}
+{{- kindIs "string" $given | ternary $text (toYaml $config) | trimSuffix "\n" }}
+{{- with $added }}
+{{ toYaml . }}
+{{- end }}
 {{- end }}
 
 {{/* What no schema can say. */}}

@@ -123,7 +123,10 @@ def systemd_itself_finds_nothing_wrong_with_the_unit():
         file.write_text((DEPLOY / "claimgate.service").read_text().replace("/usr/local/bin/claimgate", world.CLAIMGATE))
         verified = subprocess.run(["systemd-analyze", "verify", file], capture_output=True, text=True, timeout=60)
         assert verified.returncode == 0 and "claimgate.service" not in verified.stderr, verified.stderr
-        # Offline since systemd 250. 10 is a service that may do everything, 15 of 100 is what is left to this one.
+        version = subprocess.run(["systemd-analyze", "--version"], capture_output=True, text=True, timeout=60, check=True)
+        if int(re.search(r"\d+", version.stdout).group()) < 250:
+            return  # it can rate installed services only
+        # 100 is a service that may do everything; this is what is left to this one.
         rated = subprocess.run(["systemd-analyze", "security", "--offline=true", "--threshold=15", "--no-pager", file],
                                capture_output=True, text=True, timeout=60)
         assert rated.returncode == 0, rated.stdout[-200:] + rated.stderr

@@ -17,7 +17,7 @@ import definitions
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 CHART = ROOT / "helm/claimgate"
 HELM = os.environ["HELM"]
-CLAIMGATE = os.environ["CLAIMGATE"]
+CLAIMGATE = str(pathlib.Path(os.environ["CLAIMGATE"]).resolve())
 SCHEMA = json.loads((ROOT / "deploy/claimgate.schema.json").read_text())
 
 # The oldest Kubernetes that Chart.yaml admits, and the newest whose schemas there are.

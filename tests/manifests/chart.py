@@ -141,7 +141,7 @@ FEATURES = (
     ("nothing kept", {"persistence": {"enabled": False}}, []),
     ("no probes", {probe: {"enabled": False} for probe in ("startupProbe", "livenessProbe", "readinessProbe")}, []),
     ("other ports", {"ports": {"grpc": 7001, "admin": 7002}, "service": {"port": 50051}}, []),
-    ("no restart", {"restartOnConfigChange": False}, []),
+    ("a restart", {"restartOnConfigChange": True}, []),
     ("headless", {"service": {"clusterIP": "None"}}, []),
 )
 
@@ -161,15 +161,13 @@ def without_any_feature_there_is_the_least():
     documents = render(base())
     assert world.kinds(documents) == EVERY
     assert "state_dir" in keeps_every_promise(documents, {})
-    assert "checksum/config" in workload_of(documents)["spec"]["template"]["metadata"]["annotations"]
+    assert "annotations" not in workload_of(documents)["spec"]["template"]["metadata"], "a change restarts nothing"
 
 
 @test
 def features_show_where_they_should():
     scaled = render(base(autoscaling={"enabled": True}))
     assert "replicas" not in workload_of(scaled)["spec"], "two would set it"
-    bare = render(base(restartOnConfigChange=False))
-    assert "annotations" not in workload_of(bare)["spec"]["template"]["metadata"]
     assert not {"startupProbe", "livenessProbe"} & container_of(render(base(
         startupProbe={"enabled": False}, livenessProbe={"enabled": False}))).keys()
     forgetful = keeps_every_promise(render(base(persistence={"enabled": False})), {"persistence": {"enabled": False}})
@@ -181,13 +179,14 @@ def features_show_where_they_should():
 
 
 @test
-def a_changed_configuration_makes_new_pods_and_the_same_one_does_not():
+def a_changed_configuration_makes_new_pods_where_it_should_and_the_same_one_does_not():
     def checksum(values):
         return workload_of(render(values))["spec"]["template"]["metadata"]["annotations"]["checksum/config"]
 
-    changed = base()
+    values = base(restartOnConfigChange=True)
+    changed = copy.deepcopy(values)
     changed["config"]["answers"] = {"reason_header": False}
-    assert checksum(base()) == checksum(base(log={"level": "debug"})) != checksum(changed)
+    assert checksum(values) == checksum({**values, "log": {"level": "debug"}}) != checksum(changed)
 
 
 @test

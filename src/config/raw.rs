@@ -1,7 +1,6 @@
 //! The YAML, one to one: plain serde structs in which everything is optional, so that what is missing is
 //! [`super::compile`]'s to say and not serde's. Nothing here means anything yet.
 
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use serde::Deserialize;
@@ -9,8 +8,10 @@ use serde_json::Value;
 
 use super::Profile;
 use super::scalar::{
-    Anyone, ClaimPath, Count, JsonFormat, List, Mapping, MaxStale, RawDiscovery, Size, Text,
+    Addresses, Age, Anyone, ClaimPath, Count, FileMode, JsonFormat, List, Mapping, MaxStale,
+    RawDiscovery, Size, Text,
 };
+use crate::server::tls::TlsVersion;
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -29,8 +30,30 @@ pub(super) struct RawConfig {
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct RawListen {
-    pub(super) grpc: Option<Text<SocketAddr>>,
-    pub(super) admin: Option<Text<SocketAddr>>,
+    pub(super) grpc: Option<Addresses>,
+    pub(super) admin: Option<Addresses>,
+    pub(super) unix: Option<Mapping<RawUnix>>,
+    pub(super) tls: Option<Mapping<RawTls>>,
+    pub(super) admin_tls: Option<Mapping<RawTls>>,
+    pub(super) max_connection_age: Option<Text<Age>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct RawUnix {
+    pub(super) mode: Option<Text<FileMode>>,
+    pub(super) owner: Option<Text<Count>>,
+    pub(super) group: Option<Text<Count>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct RawTls {
+    pub(super) cert_file: Option<String>,
+    pub(super) key_file: Option<String>,
+    pub(super) client_ca_file: Option<String>,
+    pub(super) min_version: Option<Text<TlsVersion>>,
+    pub(super) allowed_client_sans: Option<List<String>>,
 }
 
 #[derive(Debug, Default, Deserialize)]

@@ -31,20 +31,24 @@ const LAYERS: [(&str, u8); 13] = [
     ("proto", 0),
 ];
 
-/// What may be imported from beside: tokens are verified with keys.
-const SIDEWAYS: [(&str, &[&str]); 1] = [("token", &["keys::key", "keys::store"])];
+/// What may be imported from beside: tokens are verified with keys, the configuration makes the listeners' settings.
+const SIDEWAYS: [(&str, &[&str]); 2] = [
+    ("token", &["keys::key", "keys::store"]),
+    ("config", &["server::listener::address", "server::tls"]),
+];
 
 /// What a module may import at most, where that is less than every layer below.
 const ONLY: [(&str, &[&str]); 1] = [("main", &["cli"])];
 
 /// Who may know a thing: paths, and the files or folders (without `.rs`) that may name them.
-const KNOWN_BY: [(&str, &[&str]); 8] = [
+const KNOWN_BY: [(&str, &[&str]); 9] = [
     ("crate::proto", &["server/ext_authz", "server/codec"]),
     ("reqwest", &["keys/source/remote", "cli/demo"]),
     ("jsonwebtoken", &["token", "keys", "issuer"]),
-    ("aws_lc_rs", &["token", "keys", "issuer"]),
+    ("aws_lc_rs", &["token", "keys", "issuer", "server/tls"]),
     ("notify", &["util/watch"]),
-    ("x509_cert", &["keys/jwks/pem"]),
+    ("tokio_rustls", &["server/tls"]),
+    ("x509_cert", &["keys/jwks/pem", "server/tls"]),
     ("tokio::spawn", &["app/tasks"]),
     ("tokio::task::spawn", &["app/tasks"]),
 ];

@@ -11,14 +11,12 @@ pub mod signals;
 pub mod tasks;
 
 use std::convert::Infallible;
-use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use tokio::net::TcpListener;
 use tokio::sync::{Notify, watch};
 use tokio::time;
 use tokio_util::sync::CancellationToken;
@@ -30,8 +28,11 @@ use crate::config::{Config, Profile};
 use crate::server::admin::{self, Admin};
 use crate::server::ext_authz::ExtAuthz;
 use crate::server::generation::{Current, ReloadState};
-use crate::server::grpc;
+use crate::server::grpc::{self, GrpcSettings};
 use crate::server::health::Health;
+use crate::server::listener::address::Address;
+use crate::server::listener::{Acceptor, ListenError, Sockets};
+use crate::server::tls::{self, Tls, TlsError, TlsSettings};
 use crate::telemetry::decision_log::{DEFAULT_SAMPLE, DecisionLog};
 use crate::telemetry::metrics::Metrics;
 use crate::token::Issuer;
@@ -79,15 +80,16 @@ impl Default for Options {
 /// Why the service does not start, or ended before it was told to.
 #[derive(Debug, thiserror::Error)]
 pub enum AppError {
-    /// A port is taken or not ours.
-    #[error("{listener}: cannot listen on {address}: {error}")]
-    Listen {
-        /// The YAML path of the listener.
+    /// A port is taken or not ours, or a Unix socket is in use.
+    #[error(transparent)]
+    Listen(#[from] ListenError),
+    /// A listener without a certificate that can be used.
+    #[error("{listener}.{error}")]
+    Tls {
+        /// Its YAML path.
         listener: &'static str,
-        /// Its address.
-        address: SocketAddr,
-        /// What the system says.
-        error: io::Error,
+        /// Which file, and what is wrong with it.
+        error: TlsError,
     },
     /// A part of the service ended by itself.
     #[error(transparent)]
@@ -103,7 +105,7 @@ impl App {
     /// this returns; nothing else is fetched, and nothing runs yet.
     ///
     /// # Errors
-    /// A port that cannot be listened on.
+    /// An address that cannot be listened on, or a certificate that cannot be used.
     pub async fn bind(config: Config) -> Result<Bound, AppError> {
         Self::bind_with(config, Options::default()).await
     }
@@ -111,32 +113,53 @@ impl App {
     /// The same, with other than the usual options.
     ///
     /// # Errors
-    /// A port that cannot be listened on.
+    /// An address that cannot be listened on, or a certificate that cannot be used.
     pub async fn bind_with(config: Config, options: Options) -> Result<Bound, AppError> {
-        let (grpc, grpc_addr) = listen("listen.grpc", config.listen.grpc).await?;
-        let (admin, admin_addr) = listen("listen.admin", config.listen.admin).await?;
+        let listen = config.listen.clone();
+        let grpc = Sockets::bind("listen.grpc", &listen.grpc, listen.unix).await?;
+        let admin = Sockets::bind("listen.admin", &listen.admin, listen.unix).await?;
         let health = Health::new().await;
         let service = Service::build(config, &options, health).await;
+        let current = service.control.current.load_full();
+        let tls = |name, settings| with_tls(name, settings, &current.metrics, &options.clock);
+        let grpc_tls = tls(&GRPC_TLS, listen.tls).await?;
+        let admin_tls = tls(&ADMIN_TLS, listen.admin_tls).await?;
         service.readiness.look().await;
-        Ok(Bound { grpc, grpc_addr, admin, admin_addr, service, options })
+        Ok(Bound {
+            places: [&grpc, &admin].map(|sockets| sockets.addresses().cloned().collect()),
+            tls: [&grpc_tls, &admin_tls].into_iter().flatten().map(Arc::clone).collect(),
+            grpc: grpc.accept_with(grpc_tls),
+            admin: admin.accept_with(admin_tls),
+            max_connection_age: listen.max_connection_age,
+            service,
+            options,
+        })
     }
 }
 
 /// A service with its ports taken, not running yet.
 #[derive(Debug)]
 pub struct Bound {
-    grpc: TcpListener,
-    grpc_addr: SocketAddr,
-    admin: TcpListener,
-    admin_addr: SocketAddr,
+    grpc: Acceptor,
+    admin: Acceptor,
+    /// Where these two listen.
+    places: [Vec<Address>; 2],
+    /// What they have certificates from.
+    tls: Vec<Arc<Tls>>,
+    max_connection_age: Option<Duration>,
     service: Service,
     options: Options,
 }
 
 impl Bound {
-    /// Where Envoy asks.
+    /// Where Envoy asks: the first address of TCP, `0.0.0.0:0` when there is none.
     pub fn grpc_addr(&self) -> SocketAddr {
-        self.grpc_addr
+        first_tcp(&self.places[0])
+    }
+
+    /// Everywhere that Envoy may ask.
+    pub fn grpc_addresses(&self) -> &[Address] {
+        &self.places[0]
     }
 
     /// For who wants something of it while it runs.
@@ -144,9 +167,14 @@ impl Bound {
         self.service.control.clone()
     }
 
-    /// Where probes, metrics and status are.
+    /// Where probes, metrics and status are: the first address of TCP, `0.0.0.0:0` when there is none.
     pub fn admin_addr(&self) -> SocketAddr {
-        self.admin_addr
+        first_tcp(&self.places[1])
+    }
+
+    /// Everywhere that probes, metrics and status are.
+    pub fn admin_addresses(&self) -> &[Address] {
+        &self.places[1]
     }
 
     /// Runs until `shutdown`, then drains: un-ready → pause → GOAWAY, finish in flight → hard deadline → stop
@@ -155,7 +183,7 @@ impl Bound {
     /// # Errors
     /// A part of the service that ended by itself, after the same drain.
     pub async fn run(self, shutdown: CancellationToken) -> Result<(), AppError> {
-        let Self { grpc, admin, service, options, .. } = self;
+        let Self { grpc, admin, tls, max_connection_age, service, options, .. } = self;
         let (draining, stop_grpc) = (CancellationToken::new(), CancellationToken::new());
         let (stop_background, stop_admin) = (CancellationToken::new(), CancellationToken::new());
         let (health, current) = (service.health.clone(), Arc::clone(&service.control.current));
@@ -165,15 +193,23 @@ impl Bound {
         last.spawn("admin", admin::serve(admin, service.admin, stop_admin.clone()));
         background.spawn("metrics upkeep", upkeep(current, stop_background.clone()));
         background.spawn("configuration", service.configured.run(stop_background.clone()));
+        for tls in tls {
+            let until = stop_background.clone();
+            background.spawn(format!("certificates of {}", tls.name()), async move {
+                tls.run(until).await;
+                Ok::<(), Infallible>(())
+            });
+        }
         let (until, watched) = (stop_background.clone(), draining.clone());
         background.spawn("readiness", async move {
             service.readiness.run(watched).await?;
             until.cancelled_owned().await;
             Ok::<(), Infallible>(())
         });
-        let (reflection, until, watched) = (options.reflection, stop_grpc.clone(), health.clone());
+        let (until, watched) = (stop_grpc.clone(), health.clone());
+        let settings = GrpcSettings { reflection: options.reflection, max_connection_age };
         front.spawn("ext_authz", async move {
-            grpc::serve(grpc, service.ext_authz, &watched, reflection, until).await
+            grpc::serve(grpc, service.ext_authz, &watched, settings, until).await
         });
 
         let ended = tokio::select! {
@@ -294,12 +330,33 @@ fn say_what_is_weak(profile: &'static str, issuers: &[Issuer]) {
     }
 }
 
-async fn listen(
-    listener: &'static str,
-    address: SocketAddr,
-) -> Result<(TcpListener, SocketAddr), AppError> {
-    let error = |error| AppError::Listen { listener, address, error };
-    let socket = TcpListener::bind(address).await.map_err(error)?;
-    let bound = socket.local_addr().map_err(error)?;
-    Ok((socket, bound))
+/// One kind of listener with TLS.
+struct TlsListener {
+    /// The YAML path of its settings.
+    name: &'static str,
+    /// In metrics.
+    label: &'static str,
+    protocols: &'static [&'static [u8]],
+}
+
+const GRPC_TLS: TlsListener =
+    TlsListener { name: "listen.tls", label: "grpc", protocols: tls::GRPC_PROTOCOLS };
+const ADMIN_TLS: TlsListener =
+    TlsListener { name: "listen.admin_tls", label: "admin", protocols: tls::HTTP_PROTOCOLS };
+
+async fn with_tls(
+    listener: &TlsListener,
+    settings: Option<TlsSettings>,
+    metrics: &Metrics,
+    clock: &Arc<dyn Clock>,
+) -> Result<Option<Arc<Tls>>, AppError> {
+    let Some(settings) = settings else { return Ok(None) };
+    let TlsListener { name, label, protocols } = *listener;
+    let loaded = Tls::load(name, settings, protocols, Arc::clone(clock), metrics.tls(label)).await;
+    Ok(Some(Arc::new(loaded.map_err(|error| AppError::Tls { listener: name, error })?)))
+}
+
+fn first_tcp(places: &[Address]) -> SocketAddr {
+    let first = places.iter().find_map(Address::tcp);
+    first.unwrap_or_else(|| SocketAddr::from(([0, 0, 0, 0], 0)))
 }

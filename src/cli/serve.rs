@@ -14,6 +14,7 @@ use crate::app::signals::Signals;
 use crate::app::tasks::Tasks;
 use crate::app::{App, AppError, ConfigFile, Options};
 use crate::config::{Config, ConfigErrors};
+use crate::server::listener::address::Address;
 use crate::telemetry::decision_log::DEFAULT_SAMPLE;
 use crate::telemetry::logging::{self, LogFormat};
 
@@ -52,7 +53,8 @@ pub fn run(args: &Args) -> ExitCode {
             // Nobody is left to tell if this fails.
             let _gone = write!(io::stderr(), "{}", error.told(&args.config)).is_err();
             ExitCode::from(match error {
-                ServeError::Config(_) | ServeError::App(AppError::Listen { .. }) => USAGE,
+                ServeError::Config(_)
+                | ServeError::App(AppError::Listen(_) | AppError::Tls { .. }) => USAGE,
                 ServeError::App(AppError::Task(_))
                 | ServeError::Runtime(_)
                 | ServeError::Interrupted => 1,
@@ -113,8 +115,8 @@ async fn until_signal(config: Config, options: Options) -> Result<(), ServeError
     let bound = App::bind_with(config, options).await?;
     tracing::info!(
         version = env!("CARGO_PKG_VERSION"),
-        grpc = %bound.grpc_addr(),
-        admin = %bound.admin_addr(),
+        grpc = shown(bound.grpc_addresses()),
+        admin = shown(bound.admin_addresses()),
         "listening"
     );
     let (shutdown, at_once) = (CancellationToken::new(), CancellationToken::new());
@@ -131,6 +133,10 @@ async fn until_signal(config: Config, options: Options) -> Result<(), ServeError
     });
     let outcome = at_once.run_until_cancelled(bound.run(shutdown)).await;
     Ok(outcome.ok_or(ServeError::Interrupted)??)
+}
+
+fn shown(addresses: &[Address]) -> String {
+    addresses.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }
 
 fn seconds(text: &str) -> Result<Duration, String> {

@@ -14,8 +14,8 @@ mod tests;
 use std::ffi::OsString;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::io::Read as _;
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 pub use report::{ConfigError, ConfigErrors};
 pub use scalar::duration;
@@ -26,6 +26,8 @@ use crate::check::extract::TokenSources;
 use crate::check::headers::Forward;
 use crate::check::rules::RuleSet;
 use crate::keys::source::SourceSettings;
+use crate::server::listener::address::{Address, UnixAccess};
+use crate::server::tls::TlsSettings;
 use crate::token::Issuer;
 
 /// A configuration that is right.
@@ -111,20 +113,35 @@ fn text_of(file: &Path) -> Result<String, ConfigErrors> {
     Ok(text)
 }
 
-/// Addresses to listen on. Port 0 lets the system choose.
+/// Where to listen, and how. Of each kind there is at least one address; port 0 lets the system choose.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Listen {
     /// Envoy's gRPC API and `grpc.health.v1`. Default `127.0.0.1:9191`.
-    pub grpc: SocketAddr,
+    pub grpc: Vec<Address>,
     /// Probes, metrics and status. Default `127.0.0.1:9193`.
-    pub admin: SocketAddr,
+    pub admin: Vec<Address>,
+    /// Who may connect to the Unix sockets among them.
+    pub unix: UnixAccess,
+    /// For `grpc` over TCP; `None`: no TLS.
+    pub tls: Option<TlsSettings>,
+    /// For `admin` over TCP; `None`: no TLS.
+    pub admin_tls: Option<TlsSettings>,
+    /// How long a gRPC client may stay on one connection, give or take a tenth. Default 30 minutes; `None`: as long
+    /// as it likes.
+    pub max_connection_age: Option<Duration>,
 }
 
 impl Listen {
     /// What `other` says differently, by its YAML path. A listener stays where it is until the process ends.
     pub fn differing(&self, other: &Self) -> Vec<&'static str> {
-        let pairs =
-            [("listen.grpc", self.grpc == other.grpc), ("listen.admin", self.admin == other.admin)];
+        let pairs = [
+            ("listen.grpc", self.grpc == other.grpc),
+            ("listen.admin", self.admin == other.admin),
+            ("listen.unix", self.unix == other.unix),
+            ("listen.tls", self.tls == other.tls),
+            ("listen.admin_tls", self.admin_tls == other.admin_tls),
+            ("listen.max_connection_age", self.max_connection_age == other.max_connection_age),
+        ];
         pairs.into_iter().filter(|(_, same)| !same).map(|(path, _)| path).collect()
     }
 }

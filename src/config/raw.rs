@@ -1,7 +1,6 @@
 //! The YAML, one to one: plain serde structs in which everything is optional, so that what is missing is
 //! [`super::compile`]'s to say and not serde's. Nothing here means anything yet.
 
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use schemars::JsonSchema;
@@ -10,8 +9,10 @@ use serde_json::Value;
 
 use super::Profile;
 use super::scalar::{
-    Anyone, ClaimPath, Count, JsonFormat, List, Mapping, MaxStale, RawDiscovery, Size, Text,
+    Addresses, Age, Anyone, ClaimPath, Count, FileMode, JsonFormat, List, Mapping, MaxStale,
+    RawDiscovery, Size, Text,
 };
+use crate::server::tls::TlsVersion;
 
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
@@ -42,8 +43,46 @@ pub(super) struct RawConfig {
 #[serde(default, deny_unknown_fields)]
 #[schemars(rename = "Listen")]
 pub(super) struct RawListen {
-    pub(super) grpc: Option<Text<SocketAddr>>,
-    pub(super) admin: Option<Text<SocketAddr>>,
+    /// For Envoy, and `grpc.health.v1`. Default 127.0.0.1:9191.
+    pub(super) grpc: Option<Addresses>,
+    /// Probes, metrics and status. Default 127.0.0.1:9193.
+    pub(super) admin: Option<Addresses>,
+    /// Who may connect to Unix sockets.
+    pub(super) unix: Option<Mapping<RawUnix>>,
+    /// TLS for gRPC over TCP.
+    pub(super) tls: Option<Mapping<RawTls>>,
+    /// TLS for the admin port.
+    pub(super) admin_tls: Option<Mapping<RawTls>>,
+    /// How long a client may stay on one connection, so that load moves to new replicas. Default 30m.
+    pub(super) max_connection_age: Option<Text<Age>>,
+}
+
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+#[schemars(rename = "Unix")]
+pub(super) struct RawUnix {
+    /// Default "0660".
+    pub(super) mode: Option<Text<FileMode>>,
+    /// A user's number. Default: the process'.
+    pub(super) owner: Option<Text<Count>>,
+    /// A group's number. Default: the process'.
+    pub(super) group: Option<Text<Count>>,
+}
+
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+#[schemars(rename = "Tls", extend("required" = ["cert_file", "key_file"]))]
+pub(super) struct RawTls {
+    /// The certificate and those between it and its authority, in PEM; followed.
+    pub(super) cert_file: Option<String>,
+    /// Its private key, in PEM; followed.
+    pub(super) key_file: Option<String>,
+    /// The authorities of clients, in PEM: then every client needs a certificate.
+    pub(super) client_ca_file: Option<String>,
+    /// Default "1.2".
+    pub(super) min_version: Option<Text<TlsVersion>>,
+    /// One of these must be in a client's certificate.
+    pub(super) allowed_client_sans: Option<List<String>>,
 }
 
 #[derive(Debug, Default, Deserialize, JsonSchema)]

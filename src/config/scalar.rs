@@ -3,13 +3,13 @@
 
 use std::fmt;
 use std::marker::PhantomData;
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
 use serde::de::{self, Deserialize, Deserializer, MapAccess, SeqAccess, Unexpected, Visitor};
 
 use super::Profile;
+use crate::server::tls::TlsVersion;
 
 /// Something that is written as one word.
 pub(super) trait Scalar: Sized {
@@ -131,6 +131,43 @@ impl<'de, T: Deserialize<'de> + Element> Visitor<'de> for ListVisitor<T> {
     }
 }
 
+/// Where to listen: one address, or a list of them.
+#[derive(Clone, Debug)]
+pub(super) enum Addresses {
+    One(String),
+    /// An element is `None` when it was a mistake.
+    Several(Vec<Option<String>>),
+}
+
+impl<'de> Deserialize<'de> for Addresses {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(AddressesVisitor)
+    }
+}
+
+impl Addresses {
+    /// What is accepted, for people.
+    pub(super) const EXPECTED: &str = "an address such as 127.0.0.1:9191, or a list of them";
+}
+
+struct AddressesVisitor;
+
+impl<'de> Visitor<'de> for AddressesVisitor {
+    type Value = Addresses;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(Addresses::EXPECTED)
+    }
+
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<Self::Value, E> {
+        Ok(Addresses::One(text.to_owned()))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, list: A) -> Result<Self::Value, A::Error> {
+        Vec::deserialize(SeqAccessDeserializer::new(list)).map(Addresses::Several)
+    }
+}
+
 /// A claim: a dotted path, or a list of literal names where a name holds a dot itself.
 #[derive(Clone, Debug)]
 pub(super) struct ClaimPath(pub(super) Vec<String>);
@@ -174,11 +211,48 @@ impl Scalar for Profile {
     }
 }
 
-impl Scalar for SocketAddr {
-    const EXPECTED: &'static str = "an address such as 127.0.0.1:9191 or [::1]:9191";
+/// The permission bits of a socket. In quotes: YAML 1.1 and 1.2 take a bare `0660` for different numbers.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct FileMode(pub(super) u32);
+
+impl Scalar for FileMode {
+    const EXPECTED: &'static str = "permission bits in quotes, such as \"0660\"";
 
     fn parse(text: &str) -> Option<Self> {
-        text.parse().ok()
+        let is_octal =
+            matches!(text.len(), 3 | 4) && text.bytes().all(|b| (b'0'..b'8').contains(&b));
+        let mode = u32::from_str_radix(text, 8).ok().filter(|mode| is_octal && *mode <= 0o777);
+        mode.map(Self)
+    }
+}
+
+impl Scalar for TlsVersion {
+    const EXPECTED: &'static str = "\"1.2\" or \"1.3\"";
+
+    fn parse(text: &str) -> Option<Self> {
+        match text {
+            "1.2" => Some(Self::V1_2),
+            "1.3" => Some(Self::V1_3),
+            _ => None,
+        }
+    }
+}
+
+/// `max_connection_age`: how long a client may stay on one connection.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Age {
+    AtMost(Duration),
+    Unlimited,
+}
+
+impl Scalar for Age {
+    const EXPECTED: &'static str = "a duration such as 30m, or unlimited";
+
+    fn parse(text: &str) -> Option<Self> {
+        if text == "unlimited" {
+            return Some(Self::Unlimited);
+        }
+        Duration::parse(text).map(Self::AtMost)
     }
 }
 

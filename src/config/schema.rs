@@ -3,7 +3,6 @@
 //! header is not one of Envoy's own, only [`super::compile`] knows. `claimgate schema` prints it.
 
 use std::borrow::Cow;
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use schemars::generate::SchemaSettings;
@@ -13,8 +12,10 @@ use serde_json::Value;
 use super::Profile;
 use super::raw::RawConfig;
 use super::scalar::{
-    Anyone, ClaimPath, Count, JsonFormat, List, Mapping, MaxStale, RawDiscovery, Scalar, Size, Text,
+    Addresses, Age, Anyone, ClaimPath, Count, FileMode, JsonFormat, List, Mapping, MaxStale,
+    RawDiscovery, Scalar, Size, Text,
 };
+use crate::server::tls::TlsVersion;
 
 /// The schema of a configuration, JSON Schema 2020-12. Somewhat stricter than what is read: a key without a value
 /// counts as left out there, and as a mistake here.
@@ -151,9 +152,42 @@ impl Written for Profile {
     }
 }
 
-impl Written for SocketAddr {
+impl JsonSchema for Addresses {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "Addresses".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        let address = json_schema!({"type": "string", "pattern": ADDRESS});
+        json_schema!({
+            "description": Self::EXPECTED,
+            "anyOf": [address, {"type": "array", "items": address, "minItems": 1}],
+        })
+    }
+}
+
+/// An IP address and a port, or a Unix socket: a path from the root, or an abstract name.
+const ADDRESS: &str = r"^(([0-9.]+|\[[0-9A-Fa-f:.]+(%[0-9]+)?\]):[0-9]{1,5}|unix://[/@].+)$";
+
+impl Written for FileMode {
     fn schema() -> Schema {
-        json_schema!({"type": "string", "pattern": r"^([0-9.]+|\[[0-9A-Fa-f:.]+(%[0-9]+)?\]):[0-9]{1,5}$"})
+        json_schema!({"type": "string", "pattern": "^0?[0-7]{3}$"})
+    }
+}
+
+impl Written for TlsVersion {
+    fn schema() -> Schema {
+        json_schema!({"enum": ["1.2", "1.3"]})
+    }
+}
+
+impl Written for Age {
+    fn schema() -> Schema {
+        json_schema!({"type": "string", "pattern": format!("^({DURATION}|unlimited)$")})
     }
 }
 
@@ -225,7 +259,7 @@ mod tests {
     fn null_is_nowhere_and_the_accepted_form_is_said() {
         let schema = json_schema().to_string();
         assert!(!schema.contains("null"), "{schema}");
-        assert_eq!(schema_of("/$defs/Listen/properties/grpc/description"), SocketAddr::EXPECTED);
+        assert_eq!(schema_of("/$defs/Unix/properties/mode/pattern"), "^0?[0-7]{3}$");
         assert_eq!(schema_of("/properties/issuers/items/$ref"), "#/$defs/Issuer");
     }
 }

@@ -18,13 +18,13 @@ use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Json, Response};
 use axum::routing::{get, post};
-use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tower::limit::GlobalConcurrencyLimitLayer;
 
 use super::generation::{Current, ReloadState};
 use super::health::ReadyState;
+use super::listener::Acceptor;
 use super::status_page;
 use crate::keys::demand::Asked;
 use crate::util::clock::Clock;
@@ -54,11 +54,11 @@ const PAGES: &str =
 /// # Errors
 /// When the listener fails.
 pub async fn serve(
-    listener: TcpListener,
+    acceptor: Acceptor,
     admin: Admin,
     shutdown: CancellationToken,
 ) -> io::Result<()> {
-    axum::serve(listener, router(admin)).with_graceful_shutdown(shutdown.cancelled_owned()).await
+    axum::serve(acceptor, router(admin)).with_graceful_shutdown(shutdown.cancelled_owned()).await
 }
 
 fn router(admin: Admin) -> Router {

@@ -2,7 +2,7 @@
 //! decide nothing themselves.
 //!
 //! [`ext_authz`] speaks Envoy's API, served by [`grpc`] beside [`health`]; [`admin`] is for probes, Prometheus
-//! and people.
+//! and people. Connections come from [`listener`], through [`tls`] where it is configured.
 
 pub mod admin;
 pub mod codec;
@@ -10,4 +10,6 @@ pub mod ext_authz;
 pub mod generation;
 pub mod grpc;
 pub mod health;
+pub mod listener;
 pub mod status_page;
+pub mod tls;

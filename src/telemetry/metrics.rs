@@ -177,6 +177,11 @@ impl Metrics {
         SourceMetrics(Some(Arc::new(SourceHandles::new(&self.recorder, issuer, source))))
     }
 
+    /// The metrics of TLS on one kind of listener, `grpc` or `admin`.
+    pub fn tls(&self, listener: &'static str) -> TlsMetrics {
+        TlsMetrics::new(&self.recorder, listener)
+    }
+
     /// Everything in Prometheus' text format.
     pub fn render(&self) -> String {
         self.handle.render()
@@ -382,6 +387,83 @@ impl ReloadResult {
     const ALL: [(Self, &'static str); 2] = [(Self::Ok, "ok"), (Self::Invalid, "invalid")];
 }
 
+/// The metrics of TLS on one kind of listener.
+pub struct TlsMetrics {
+    expiry: Gauge,
+    reloaded: Counter,
+    reload_failed: Counter,
+    handshakes: [Counter; HandshakeResult::ALL.len()],
+}
+
+impl TlsMetrics {
+    fn new(recorder: &PrometheusRecorder, listener: &'static str) -> Self {
+        let of_listener = || Pair::new("listener", listener);
+        let counter = |name: &'static str, result: &'static str| {
+            let pairs = vec![of_listener(), Pair::new("result", result)];
+            recorder.register_counter(&Key::from_parts(name, pairs), &METADATA)
+        };
+        Self {
+            expiry: gauge(recorder, TLS_EXPIRY, vec![of_listener()]),
+            reloaded: counter(TLS_RELOADS, "ok"),
+            reload_failed: counter(TLS_RELOADS, "failed"),
+            handshakes: HandshakeResult::ALL.map(|result| counter(TLS_HANDSHAKES, result.as_str())),
+        }
+    }
+
+    /// The first certificate is in force until `expires`: `tls_certificate_expiry_timestamp_seconds{listener}`.
+    pub fn loaded(&self, expires: UnixTime) {
+        self.expiry.set(expires.as_secs_f64());
+    }
+
+    /// Another certificate took its place: `tls_reloads_total{listener,result}`.
+    pub fn reloaded(&self, expires: UnixTime) {
+        self.loaded(expires);
+        self.reloaded.increment(1);
+    }
+
+    /// What is in the files now cannot be used.
+    pub fn reload_failed(&self) {
+        self.reload_failed.increment(1);
+    }
+
+    /// Counts a handshake: `tls_handshakes_total{listener,result}`.
+    pub fn handshake(&self, result: HandshakeResult) {
+        if let Some(counter) = self.handshakes.get(result as usize) {
+            counter.increment(1);
+        }
+    }
+}
+
+impl fmt::Debug for TlsMetrics {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TlsMetrics").finish_non_exhaustive()
+    }
+}
+
+/// How a TLS handshake ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HandshakeResult {
+    /// With a connection.
+    Ok,
+    /// The client does not speak our TLS, does not trust us, or is not let in.
+    Failed,
+    /// The client took too long.
+    Timeout,
+}
+
+impl HandshakeResult {
+    /// In the order of declaration, which is the order of the counters.
+    const ALL: [Self; 3] = [Self::Ok, Self::Failed, Self::Timeout];
+
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Failed => "failed",
+            Self::Timeout => "timeout",
+        }
+    }
+}
+
 /// What came of asking for a key that a token names and nobody has published yet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum UnknownKidOutcome {
@@ -482,6 +564,9 @@ const FETCH_DURATION: &str = "claimgate_jwks_fetch_duration_seconds";
 const LAST_SUCCESS: &str = "claimgate_jwks_last_success_timestamp_seconds";
 const ORIGIN: &str = "claimgate_jwks_origin";
 const PERSISTED: &str = "claimgate_jwks_persisted";
+const TLS_EXPIRY: &str = "claimgate_tls_certificate_expiry_timestamp_seconds";
+const TLS_RELOADS: &str = "claimgate_tls_reloads_total";
+const TLS_HANDSHAKES: &str = "claimgate_tls_handshakes_total";
 
 /// Part of the recorder's interface; Prometheus has no use for it.
 const METADATA: Metadata<'static> = Metadata::new(module_path!(), Level::INFO, None);
@@ -507,6 +592,8 @@ fn describe(recorder: &PrometheusRecorder) {
         (VERIFIED, "Requests allowed with a verified token, by what the token was signed with."),
         (REFRESHES, "Refreshes of key sources by result."),
         (RELOADS, "Attempts to read the configuration again by result."),
+        (TLS_RELOADS, "Changes of a listener's certificate files, by whether they are in use."),
+        (TLS_HANDSHAKES, "TLS handshakes of a listener by result."),
         (UNKNOWN_KIDS, "Checks whose key was missing, by what came of asking for it."),
     ];
     let histograms = [
@@ -520,6 +607,7 @@ fn describe(recorder: &PrometheusRecorder) {
         ("claimgate_jwks_stale", "1 while a source's keys are older than they should be."),
         (ORIGIN, "1 for where a source's keys in force came from, 0 for the rest."),
         (PERSISTED, "1 while a source's copy on disk is the keys in force, 0 when it is not."),
+        (TLS_EXPIRY, "When the certificate of a listener ends."),
         ("claimgate_build_info", "1, with version and profile."),
         ("claimgate_config_generation", "Counts the configurations in force since the start."),
         ("claimgate_inflight_checks", "Checks that have begun and not ended."),
@@ -622,6 +710,7 @@ mod tests {
         let words = RefreshResult::ALL.map(RefreshResult::as_str).into_iter();
         let words = words.chain(UnknownKidOutcome::ALL.map(UnknownKidOutcome::as_str));
         let words = words.chain(ReloadResult::ALL.map(|(_, word)| word));
+        let words = words.chain(HandshakeResult::ALL.map(HandshakeResult::as_str));
         for word in words.chain(ORIGINS) {
             assert!(list.contains(&format!("`{word}`")), "{word} is not in deploy/metrics.md");
         }

@@ -15,12 +15,16 @@ mod jwks_fetch;
 mod key_life;
 mod keys;
 mod lifecycle;
+mod listeners;
 mod probe;
 mod process;
 mod promises;
 mod reload;
 mod sources;
+mod tls;
 
+#[path = "../support/authority.rs"]
+mod authority;
 #[allow(dead_code, reason = "shared with the table of the faults, which uses more of it")]
 #[path = "../support/faulty.rs"]
 mod faulty;

@@ -40,7 +40,8 @@ def every_key_of_the_example_is_in_the_schema_and_every_key_of_the_schema_is_in_
 
 
 @each(
-    ("profile", "development"), ("listen.grpc", "[::1]:9191"), ("listen.admin", "0.0.0.0:1"), ("state_dir", "/x"),
+    ("profile", "development"), ("listen.grpc", "[::1]:9191"), ("listen.grpc", ["127.0.0.1:9191", "unix:///run/claimgate.sock"]),
+    ("listen.unix", {"mode": "0600"}), ("listen.max_connection_age", "unlimited"), ("listen.admin", "0.0.0.0:1"), ("state_dir", "/x"),
     ("issuers.0.clock_skew", "0s"), ("issuers.0.clock_skew", "150ms"), ("issuers.0.algorithms", ["ES256"]),
     ("issuers.0.keys.0", {"discovery": "https://a.example/x"}), ("issuers.0.keys.0", {"pem_file": "a.pem", "kid": "k"}),
     ("issuers.0.refresh.max_stale", "unlimited"), ("issuers.0.refresh.max_stale", "3d"),
@@ -53,7 +54,8 @@ def both_accept(path, value):
 
 
 @each(
-    ("profile", "Production"), ("listen.grpc", "localhost:9191"), ("listen.admin", 9193), ("listen.tcp", "0.0.0.0:1"),
+    ("profile", "Production"), ("listen.grpc", "localhost:9191"), ("listen.grpc", "unix:run.sock"), ("listen.unix", {"mode": "0888"}),
+    ("listen.max_connection_age", "never"), ("listen.admin", 9193), ("listen.tcp", "0.0.0.0:1"),
     ("state_dir", 7), ("issuers.0.clock_skew", "5"), ("issuers.0.clock_skew", "1.5s"), ("issuers.0.clock_skew", "-5s"),
     ("issuers.0.audience", ["x"]), ("issuers.0.audiences", "x"), ("issuers.0.keys.0", {"discovery": False}),
     ("issuers.0.keys.0", {}), ("issuers.0.keys.0", {"discovery": True, "jwks_url": "https://a.example"}),

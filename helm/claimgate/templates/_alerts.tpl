@@ -85,6 +85,12 @@ for requests and where to look; runbooks are in deploy/runbooks/.
   severity: warning
   summary: {{ `"{{ $labels.pod }} has refused a changed configuration"` }}
   description: The one before is still in force. The log and /status say what is wrong; `claimgate check` does, too.
+- alert: ClaimgateCertificateExpires
+  expr: claimgate_tls_certificate_expiry_timestamp_seconds{ {{- $of -}} } - time() < 3 * 24 * 3600
+  for: 15m
+  severity: critical
+  summary: {{ `"The certificate of {{ $labels.pod }}, listener {{ $labels.listener }}, ends within three days"` }}
+  description: It was not renewed, or the renewed files cannot be used; the log and claimgate_tls_reloads_total say which.
 - alert: ClaimgateInDevelopmentProfile
   expr: claimgate_build_info{ {{- $of -}} ,profile="development"} == 1
   for: 5m

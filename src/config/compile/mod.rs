@@ -6,18 +6,18 @@ mod documents;
 mod forward;
 mod issuers;
 mod keys;
+mod listen;
 mod names;
 mod refresh;
 mod rules;
 
 use std::ffi::OsString;
-use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path as FilePath, PathBuf};
 
-use super::raw::{RawConfig, RawLimits, RawListen};
+use super::raw::{RawConfig, RawLimits};
 use super::report::{ConfigErrors, Path, Report};
 use super::scalar::{Count, Mapping, Size, Text};
-use super::{Config, Limits, Listen, Profile};
+use super::{Config, Limits, Profile};
 use crate::check::answer::AnswerSettings;
 use crate::check::extract::TokenSources;
 
@@ -85,20 +85,6 @@ impl Compiler<'_> {
             Profile::Production => true,
             Profile::Development => false,
         }
-    }
-
-    fn listen(&mut self, path: &Path, raw: Option<Mapping<RawListen>>) -> Listen {
-        let raw = raw.map(|Mapping(raw)| raw).unwrap_or_default();
-        let address = |given: Option<Text<SocketAddr>>, port| match given {
-            Some(Text(address)) => address,
-            None => SocketAddr::from((Ipv4Addr::LOCALHOST, port)),
-        };
-        let (grpc, admin) = (address(raw.grpc, 9191), address(raw.admin, 9193));
-        if grpc == admin && grpc.port() != 0 {
-            let expected = "an address of its own: listen.grpc has this one";
-            self.report.wrong(&path.key("admin"), format!("\"{admin}\""), expected);
-        }
-        Listen { grpc, admin }
     }
 
     fn state_dir(&mut self, path: &Path, raw: Option<&str>) -> Option<PathBuf> {

@@ -2,6 +2,7 @@
 //! their mistakes.
 
 mod hs256;
+mod listen;
 mod mistakes;
 mod profiles;
 mod sources;
@@ -68,8 +69,9 @@ fn twelve_lines_are_a_configuration() {
     assert_eq!(MINIMAL.lines().count(), 12);
     let config = read(MINIMAL).unwrap();
     assert_eq!(config.profile, Profile::Production);
-    assert_eq!(config.listen.grpc.to_string(), "127.0.0.1:9191");
-    assert_eq!(config.listen.admin.to_string(), "127.0.0.1:9193");
+    assert_eq!(config.listen.grpc[0].to_string(), "127.0.0.1:9191");
+    assert_eq!(config.listen.admin[0].to_string(), "127.0.0.1:9193");
+    assert_eq!((config.listen.grpc.len(), config.listen.admin.len()), (1, 1));
     let issuer = &config.issuers[0];
     assert_eq!(issuer.audiences, Audiences::AnyOf(vec!["orders".to_owned()]));
     assert_eq!(issuer.algorithms, AlgorithmSet::from_iter([Algorithm::Rs256]));

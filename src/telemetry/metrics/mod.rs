@@ -5,6 +5,9 @@
 //! Each process part that counts is handed a [`Metrics`] or a [`SourceMetrics`]; there is no global recorder,
 //! so several services can live in one process, as they do in tests.
 
+mod source;
+mod tls;
+
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -14,7 +17,8 @@ use metrics_exporter_prometheus::{
     Matcher, PrometheusBuilder, PrometheusHandle, PrometheusRecorder,
 };
 
-use crate::util::clock::UnixTime;
+pub use self::source::{ORIGINS, RefreshResult, SourceMetrics};
+pub use self::tls::{HandshakeResult, TlsMetrics};
 use crate::util::label::Label;
 
 /// What the label values may be, apart from words fixed in the code.
@@ -174,7 +178,7 @@ impl Metrics {
 
     /// The metrics of one key source.
     pub fn source(&self, issuer: &Label, source: &Label) -> SourceMetrics {
-        SourceMetrics(Some(Arc::new(SourceHandles::new(&self.recorder, issuer, source))))
+        SourceMetrics::new(&self.recorder, issuer, source)
     }
 
     /// The metrics of TLS on one kind of listener, `grpc` or `admin`.
@@ -244,136 +248,6 @@ impl fmt::Debug for Metrics {
     }
 }
 
-/// The metrics of one key source; the default counts nothing.
-#[derive(Clone, Debug, Default)]
-pub struct SourceMetrics(Option<Arc<SourceHandles>>);
-
-impl SourceMetrics {
-    /// Counts a refresh: `jwks_refresh_total{issuer,source,result}`.
-    pub fn refreshed(&self, result: RefreshResult) {
-        self.with(|handles| {
-            let counter = handles.refreshes.iter().find(|(counted, _)| *counted == result);
-            if let Some((_, counter)) = counter {
-                counter.increment(1);
-            }
-        });
-    }
-
-    /// How long a fetch took: `jwks_fetch_duration_seconds{issuer,source}`.
-    pub fn fetched(&self, took: Duration) {
-        self.with(|handles| handles.fetch_duration.record(took.as_secs_f64()));
-    }
-
-    /// When a refresh last succeeded: `jwks_last_success_timestamp_seconds{issuer,source}`.
-    pub fn succeeded(&self, at: UnixTime) {
-        self.with(|handles| handles.last_success.set(at.as_secs_f64()));
-    }
-
-    /// How many keys are in force and how many were passed over: `jwks_keys{issuer,source,state}`.
-    pub fn keys(&self, usable: usize, skipped: usize) {
-        self.with(|handles| {
-            handles.usable.set(as_f64(usable));
-            handles.skipped_keys.set(as_f64(skipped));
-        });
-    }
-
-    /// How many entries are passed over for `reason`: `jwks_skipped_keys{issuer,source,reason}`.
-    pub fn skipped(&self, reason: &'static str, count: usize) {
-        self.with(|handles| {
-            let mut pairs = handles.pairs.clone();
-            pairs.push(Pair::new("reason", reason));
-            gauge(&handles.recorder, "claimgate_jwks_skipped_keys", pairs).set(as_f64(count));
-        });
-    }
-
-    /// There is no such source any more: nothing is to be alarmed about.
-    pub fn retire(&self) {
-        self.keys(0, 0);
-        self.stale(false);
-        // Series cannot be taken back, and no comparison with this one is ever true: else it would seem to be older
-        // and older.
-        self.with(|handles| handles.last_success.set(f64::NAN));
-    }
-
-    /// Whether the keys in force outlived their freshness: `jwks_stale{issuer,source}`.
-    pub fn stale(&self, stale: bool) {
-        self.with(|handles| handles.stale.set(if stale { 1.0 } else { 0.0 }));
-    }
-
-    /// Whether the keys in force are on disk as well: `jwks_persisted{issuer,source}`. Never called, there is no such
-    /// series: nothing is to be kept.
-    pub fn persisted(&self, ok: bool) {
-        self.with(|handles| {
-            let persisted = gauge(&handles.recorder, PERSISTED, handles.pairs.clone());
-            persisted.set(if ok { 1.0 } else { 0.0 });
-        });
-    }
-
-    /// Where the keys in force came from, a word of [`ORIGINS`]: `jwks_origin{issuer,source,origin}`.
-    pub fn origin(&self, origin: &'static str) {
-        self.with(|handles| {
-            for word in ORIGINS {
-                let mut pairs = handles.pairs.clone();
-                pairs.push(Pair::new("origin", word));
-                let in_force = if word == origin { 1.0 } else { 0.0 };
-                gauge(&handles.recorder, ORIGIN, pairs).set(in_force);
-            }
-        });
-    }
-
-    fn with(&self, record: impl FnOnce(&SourceHandles)) {
-        if let Some(handles) = &self.0 {
-            record(handles);
-        }
-    }
-}
-
-struct SourceHandles {
-    recorder: Arc<PrometheusRecorder>,
-    pairs: Vec<Pair>,
-    refreshes: Vec<(RefreshResult, Counter)>,
-    fetch_duration: Histogram,
-    last_success: Gauge,
-    usable: Gauge,
-    skipped_keys: Gauge,
-    stale: Gauge,
-}
-
-impl SourceHandles {
-    fn new(recorder: &Arc<PrometheusRecorder>, issuer: &Label, source: &Label) -> Self {
-        let pairs = vec![
-            Pair::new("issuer", issuer.name().to_owned()),
-            Pair::new("source", source.name().to_owned()),
-        ];
-        let with = |name: &'static str, value: &'static str| {
-            let mut pairs = pairs.clone();
-            pairs.push(Pair::new(name, value));
-            pairs
-        };
-        let refreshes = RefreshResult::ALL.map(|result| {
-            let key = Key::from_parts(REFRESHES, with("result", result.as_str()));
-            (result, recorder.register_counter(&key, &METADATA))
-        });
-        let fetches = Key::from_parts(FETCH_DURATION, pairs.clone());
-        Self {
-            refreshes: refreshes.into(),
-            fetch_duration: recorder.register_histogram(&fetches, &METADATA),
-            last_success: gauge(recorder, LAST_SUCCESS, pairs.clone()),
-            usable: gauge(recorder, "claimgate_jwks_keys", with("state", "usable")),
-            skipped_keys: gauge(recorder, "claimgate_jwks_keys", with("state", "skipped")),
-            stale: gauge(recorder, "claimgate_jwks_stale", pairs.clone()),
-            recorder: Arc::clone(recorder),
-            pairs,
-        }
-    }
-}
-
-impl fmt::Debug for SourceHandles {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SourceHandles").field("labels", &self.pairs).finish_non_exhaustive()
-    }
-}
-
 /// How an attempt to read the configuration again ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ReloadResult {
@@ -385,83 +259,6 @@ pub enum ReloadResult {
 
 impl ReloadResult {
     const ALL: [(Self, &'static str); 2] = [(Self::Ok, "ok"), (Self::Invalid, "invalid")];
-}
-
-/// The metrics of TLS on one kind of listener.
-pub struct TlsMetrics {
-    expiry: Gauge,
-    reloaded: Counter,
-    reload_failed: Counter,
-    handshakes: [Counter; HandshakeResult::ALL.len()],
-}
-
-impl TlsMetrics {
-    fn new(recorder: &PrometheusRecorder, listener: &'static str) -> Self {
-        let of_listener = || Pair::new("listener", listener);
-        let counter = |name: &'static str, result: &'static str| {
-            let pairs = vec![of_listener(), Pair::new("result", result)];
-            recorder.register_counter(&Key::from_parts(name, pairs), &METADATA)
-        };
-        Self {
-            expiry: gauge(recorder, TLS_EXPIRY, vec![of_listener()]),
-            reloaded: counter(TLS_RELOADS, "ok"),
-            reload_failed: counter(TLS_RELOADS, "failed"),
-            handshakes: HandshakeResult::ALL.map(|result| counter(TLS_HANDSHAKES, result.as_str())),
-        }
-    }
-
-    /// The first certificate is in force until `expires`: `tls_certificate_expiry_timestamp_seconds{listener}`.
-    pub fn loaded(&self, expires: UnixTime) {
-        self.expiry.set(expires.as_secs_f64());
-    }
-
-    /// Another certificate took its place: `tls_reloads_total{listener,result}`.
-    pub fn reloaded(&self, expires: UnixTime) {
-        self.loaded(expires);
-        self.reloaded.increment(1);
-    }
-
-    /// What is in the files now cannot be used.
-    pub fn reload_failed(&self) {
-        self.reload_failed.increment(1);
-    }
-
-    /// Counts a handshake: `tls_handshakes_total{listener,result}`.
-    pub fn handshake(&self, result: HandshakeResult) {
-        if let Some(counter) = self.handshakes.get(result as usize) {
-            counter.increment(1);
-        }
-    }
-}
-
-impl fmt::Debug for TlsMetrics {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("TlsMetrics").finish_non_exhaustive()
-    }
-}
-
-/// How a TLS handshake ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum HandshakeResult {
-    /// With a connection.
-    Ok,
-    /// The client does not speak our TLS, does not trust us, or is not let in.
-    Failed,
-    /// The client took too long.
-    Timeout,
-}
-
-impl HandshakeResult {
-    /// In the order of declaration, which is the order of the counters.
-    const ALL: [Self; 3] = [Self::Ok, Self::Failed, Self::Timeout];
-
-    const fn as_str(self) -> &'static str {
-        match self {
-            Self::Ok => "ok",
-            Self::Failed => "failed",
-            Self::Timeout => "timeout",
-        }
-    }
 }
 
 /// What came of asking for a key that a token names and nobody has published yet.
@@ -506,52 +303,6 @@ fn unknown_kids(
         ];
         recorder.register_counter(&Key::from_parts(UNKNOWN_KIDS, pairs), &METADATA)
     })
-}
-
-/// Where keys in force can have come from.
-pub const ORIGINS: [&str; 6] = ["network", "disk", "file", "command", "environment", "inline"];
-
-/// How a refresh ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum RefreshResult {
-    /// New content, or the same content again.
-    Ok,
-    /// 304: what we have is still right.
-    NotModified,
-    /// The provider answered with an error status, or a redirect.
-    HttpError,
-    /// No answer: connection refused, TLS, DNS; for a file: not readable.
-    Unreachable,
-    /// No whole answer within the deadline.
-    Timeout,
-    /// Longer than the limit.
-    TooLarge,
-    /// An answer that is no usable JWK Set.
-    BadDocument,
-}
-
-impl RefreshResult {
-    const ALL: [Self; 7] = [
-        Self::Ok,
-        Self::NotModified,
-        Self::HttpError,
-        Self::Unreachable,
-        Self::Timeout,
-        Self::TooLarge,
-        Self::BadDocument,
-    ];
-
-    const fn as_str(self) -> &'static str {
-        match self {
-            Self::Ok => "ok",
-            Self::NotModified => "not_modified",
-            Self::HttpError => "http_error",
-            Self::Unreachable => "unreachable",
-            Self::Timeout => "timeout",
-            Self::TooLarge => "too_large",
-            Self::BadDocument => "bad_document",
-        }
-    }
 }
 
 const CHECKS: &str = "claimgate_checks_total";
@@ -633,148 +384,4 @@ fn as_f64(count: usize) -> f64 {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::collections::BTreeSet;
-
-    use super::*;
-
-    fn metrics() -> Metrics {
-        Metrics::new(MetricsSettings {
-            rules: vec![Label::new(0, "health"), Label::new(1, "rest")],
-            issuers: vec![Label::new(0, "accounts")],
-            reasons: vec!["missing_token", "expired"],
-            algorithms: vec!["HS256", "RS256"],
-            profile: "production",
-        })
-    }
-
-    #[test]
-    fn a_check_is_counted_by_rule_issuer_decision_and_reason() {
-        let metrics = metrics();
-        let (rule, issuer) = (Label::new(1, "rest"), Label::new(0, "accounts"));
-        let outcome = CheckOutcome { rule: Some(&rule), issuer: Some(&issuer), reason: Some(1) };
-        metrics.checked(outcome, Duration::from_micros(12));
-        metrics.checked(CheckOutcome { reason: None, ..outcome }, Duration::from_micros(12));
-        metrics.checked(
-            CheckOutcome { rule: None, issuer: None, reason: Some(0) },
-            Duration::from_micros(12),
-        );
-        let text = metrics.render();
-        for line in [
-            r#"claimgate_checks_total{rule="rest",issuer="accounts",decision="deny",reason="expired"} 1"#,
-            r#"claimgate_checks_total{rule="rest",issuer="accounts",decision="allow",reason="none"} 1"#,
-            r#"claimgate_checks_total{rule="none",issuer="none",decision="deny",reason="missing_token"} 1"#,
-            r#"claimgate_check_duration_seconds_bucket{decision="deny",le="0.00001"} 0"#,
-            "# HELP claimgate_checks_total",
-            r#"profile="production""#,
-        ] {
-            assert!(text.contains(line), "{line} is not in\n{text}");
-        }
-    }
-
-    #[test]
-    fn a_verified_token_is_counted_by_issuer_and_algorithm_out_of_closed_lists() {
-        let metrics = metrics();
-        let accounts = Label::new(0, "accounts");
-        metrics.accepted(&accounts, 0);
-        metrics.accepted(&accounts, 2);
-        metrics.verified(&accounts, 1);
-        metrics.verified(&accounts, 1);
-        metrics.verified(&accounts, 2);
-        metrics.verified(&Label::new(1, "nobody"), 0);
-        let text = metrics.render();
-        let lines: Vec<&str> =
-            text.lines().filter(|line| line.starts_with("claimgate_verified")).collect();
-        assert_eq!(lines.len(), 2, "{lines:?}");
-        for line in [
-            r#"claimgate_verified_tokens_total{issuer="accounts",algorithm="HS256"} 0"#,
-            r#"claimgate_verified_tokens_total{issuer="accounts",algorithm="RS256"} 2"#,
-        ] {
-            assert!(lines.contains(&line), "{line} is not in\n{text}");
-        }
-    }
-
-    /// What is written like the name of a metric.
-    fn names(text: &str) -> BTreeSet<&str> {
-        let ends = |c: char| !(c.is_ascii_lowercase() || c == '_');
-        let starts = text.match_indices("claimgate_").filter_map(|(at, _)| text.get(at..));
-        let names = starts.filter_map(|name| name.split(ends).next());
-        names.filter(|name| *name != "claimgate_").collect()
-    }
-
-    #[test]
-    fn the_list_for_operators_names_every_metric_and_word_and_no_other() {
-        let list = include_str!("../../deploy/metrics.md");
-        let code = include_str!("metrics.rs").split("#[cfg(test)]").next().unwrap();
-        assert_eq!(names(list), names(code));
-        let words = RefreshResult::ALL.map(RefreshResult::as_str).into_iter();
-        let words = words.chain(UnknownKidOutcome::ALL.map(UnknownKidOutcome::as_str));
-        let words = words.chain(ReloadResult::ALL.map(|(_, word)| word));
-        let words = words.chain(HandshakeResult::ALL.map(HandshakeResult::as_str));
-        for word in words.chain(ORIGINS) {
-            assert!(list.contains(&format!("`{word}`")), "{word} is not in deploy/metrics.md");
-        }
-    }
-
-    #[test]
-    fn a_source_reports_under_its_own_labels() {
-        let metrics = metrics();
-        let source = metrics.source(&Label::new(0, "accounts"), &Label::new(0, "0"));
-        source.refreshed(RefreshResult::BadDocument);
-        source.keys(2, 1);
-        source.skipped("weak_key", 1);
-        let text = metrics.render();
-        for line in [
-            r#"claimgate_jwks_refresh_total{issuer="accounts",source="0",result="bad_document"} 1"#,
-            r#"claimgate_jwks_keys{issuer="accounts",source="0",state="usable"} 2"#,
-            r#"claimgate_jwks_skipped_keys{issuer="accounts",source="0",reason="weak_key"} 1"#,
-        ] {
-            assert!(text.contains(line), "{line} is not in\n{text}");
-        }
-    }
-
-    #[test]
-    fn whether_the_keys_in_force_are_on_disk_is_told_once_it_is_known() {
-        let metrics = metrics();
-        let source = metrics.source(&Label::new(0, "accounts"), &Label::new(0, "0"));
-        assert!(!metrics.render().contains("claimgate_jwks_persisted{"));
-        for (ok, value) in [(true, 1), (false, 0)] {
-            source.persisted(ok);
-            let line =
-                format!(r#"claimgate_jwks_persisted{{issuer="accounts",source="0"}} {value}"#);
-            let text = metrics.render();
-            assert!(text.contains(&line), "{line} is not in\n{text}");
-        }
-    }
-
-    #[test]
-    fn a_source_that_is_gone_gives_no_alarm() {
-        let metrics = metrics();
-        let source = metrics.source(&Label::new(0, "accounts"), &Label::new(0, "0"));
-        source.succeeded(UnixTime::from_millis(1_000));
-        source.stale(true);
-        source.retire();
-        let text = metrics.render();
-        for (name, value) in [("stale", "0"), ("last_success_timestamp_seconds", "NaN")] {
-            let line = format!(r#"claimgate_jwks_{name}{{issuer="accounts",source="0"}} {value}"#);
-            assert!(text.contains(&line), "{line} is not in\n{text}");
-        }
-    }
-
-    #[test]
-    fn keys_in_force_have_one_origin_at_a_time() {
-        let metrics = metrics();
-        let source = metrics.source(&Label::new(0, "accounts"), &Label::new(0, "0"));
-        for origin in ORIGINS {
-            source.origin(origin);
-            let text = metrics.render();
-            let lines = text.lines().filter(|line| line.starts_with("claimgate_jwks_origin{"));
-            let (ones, zeros): (Vec<_>, Vec<_>) = lines.partition(|line| line.ends_with(" 1"));
-            let one = format!(
-                r#"claimgate_jwks_origin{{issuer="accounts",source="0",origin="{origin}"}} 1"#
-            );
-            assert_eq!(ones, [one]);
-            assert_eq!(zeros.len(), ORIGINS.len() - 1);
-        }
-    }
-}
+mod tests;

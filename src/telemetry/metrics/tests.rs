@@ -1,0 +1,144 @@
+//! Every metric, by what a scrape shows of it.
+
+use std::collections::BTreeSet;
+
+use super::*;
+use crate::util::clock::UnixTime;
+
+fn metrics() -> Metrics {
+    Metrics::new(MetricsSettings {
+        rules: vec![Label::new(0, "health"), Label::new(1, "rest")],
+        issuers: vec![Label::new(0, "accounts")],
+        reasons: vec!["missing_token", "expired"],
+        algorithms: vec!["HS256", "RS256"],
+        profile: "production",
+    })
+}
+
+#[test]
+fn a_check_is_counted_by_rule_issuer_decision_and_reason() {
+    let metrics = metrics();
+    let (rule, issuer) = (Label::new(1, "rest"), Label::new(0, "accounts"));
+    let outcome = CheckOutcome { rule: Some(&rule), issuer: Some(&issuer), reason: Some(1) };
+    metrics.checked(outcome, Duration::from_micros(12));
+    metrics.checked(CheckOutcome { reason: None, ..outcome }, Duration::from_micros(12));
+    metrics.checked(
+        CheckOutcome { rule: None, issuer: None, reason: Some(0) },
+        Duration::from_micros(12),
+    );
+    let text = metrics.render();
+    for line in [
+        r#"claimgate_checks_total{rule="rest",issuer="accounts",decision="deny",reason="expired"} 1"#,
+        r#"claimgate_checks_total{rule="rest",issuer="accounts",decision="allow",reason="none"} 1"#,
+        r#"claimgate_checks_total{rule="none",issuer="none",decision="deny",reason="missing_token"} 1"#,
+        r#"claimgate_check_duration_seconds_bucket{decision="deny",le="0.00001"} 0"#,
+        "# HELP claimgate_checks_total",
+        r#"profile="production""#,
+    ] {
+        assert!(text.contains(line), "{line} is not in\n{text}");
+    }
+}
+
+#[test]
+fn a_verified_token_is_counted_by_issuer_and_algorithm_out_of_closed_lists() {
+    let metrics = metrics();
+    let accounts = Label::new(0, "accounts");
+    metrics.accepted(&accounts, 0);
+    metrics.accepted(&accounts, 2);
+    metrics.verified(&accounts, 1);
+    metrics.verified(&accounts, 1);
+    metrics.verified(&accounts, 2);
+    metrics.verified(&Label::new(1, "nobody"), 0);
+    let text = metrics.render();
+    let lines: Vec<&str> =
+        text.lines().filter(|line| line.starts_with("claimgate_verified")).collect();
+    assert_eq!(lines.len(), 2, "{lines:?}");
+    for line in [
+        r#"claimgate_verified_tokens_total{issuer="accounts",algorithm="HS256"} 0"#,
+        r#"claimgate_verified_tokens_total{issuer="accounts",algorithm="RS256"} 2"#,
+    ] {
+        assert!(lines.contains(&line), "{line} is not in\n{text}");
+    }
+}
+
+/// What is written like the name of a metric.
+fn names(text: &str) -> BTreeSet<&str> {
+    let ends = |c: char| !(c.is_ascii_lowercase() || c == '_');
+    let starts = text.match_indices("claimgate_").filter_map(|(at, _)| text.get(at..));
+    let names = starts.filter_map(|name| name.split(ends).next());
+    names.filter(|name| *name != "claimgate_").collect()
+}
+
+#[test]
+fn the_list_for_operators_names_every_metric_and_word_and_no_other() {
+    let list = include_str!("../../../deploy/metrics.md");
+    let code = concat!(include_str!("mod.rs"), include_str!("source.rs"), include_str!("tls.rs"));
+    assert_eq!(names(list), names(code));
+    let words = RefreshResult::ALL.map(RefreshResult::as_str).into_iter();
+    let words = words.chain(UnknownKidOutcome::ALL.map(UnknownKidOutcome::as_str));
+    let words = words.chain(ReloadResult::ALL.map(|(_, word)| word));
+    let words = words.chain(HandshakeResult::ALL.map(HandshakeResult::as_str));
+    for word in words.chain(ORIGINS) {
+        assert!(list.contains(&format!("`{word}`")), "{word} is not in deploy/metrics.md");
+    }
+}
+
+#[test]
+fn a_source_reports_under_its_own_labels() {
+    let metrics = metrics();
+    let source = metrics.source(&Label::new(0, "accounts"), &Label::new(0, "0"));
+    source.refreshed(RefreshResult::BadDocument);
+    source.keys(2, 1);
+    source.skipped("weak_key", 1);
+    let text = metrics.render();
+    for line in [
+        r#"claimgate_jwks_refresh_total{issuer="accounts",source="0",result="bad_document"} 1"#,
+        r#"claimgate_jwks_keys{issuer="accounts",source="0",state="usable"} 2"#,
+        r#"claimgate_jwks_skipped_keys{issuer="accounts",source="0",reason="weak_key"} 1"#,
+    ] {
+        assert!(text.contains(line), "{line} is not in\n{text}");
+    }
+}
+
+#[test]
+fn whether_the_keys_in_force_are_on_disk_is_told_once_it_is_known() {
+    let metrics = metrics();
+    let source = metrics.source(&Label::new(0, "accounts"), &Label::new(0, "0"));
+    assert!(!metrics.render().contains("claimgate_jwks_persisted{"));
+    for (ok, value) in [(true, 1), (false, 0)] {
+        source.persisted(ok);
+        let line = format!(r#"claimgate_jwks_persisted{{issuer="accounts",source="0"}} {value}"#);
+        let text = metrics.render();
+        assert!(text.contains(&line), "{line} is not in\n{text}");
+    }
+}
+
+#[test]
+fn a_source_that_is_gone_gives_no_alarm() {
+    let metrics = metrics();
+    let source = metrics.source(&Label::new(0, "accounts"), &Label::new(0, "0"));
+    source.succeeded(UnixTime::from_millis(1_000));
+    source.stale(true);
+    source.retire();
+    let text = metrics.render();
+    for (name, value) in [("stale", "0"), ("last_success_timestamp_seconds", "NaN")] {
+        let line = format!(r#"claimgate_jwks_{name}{{issuer="accounts",source="0"}} {value}"#);
+        assert!(text.contains(&line), "{line} is not in\n{text}");
+    }
+}
+
+#[test]
+fn keys_in_force_have_one_origin_at_a_time() {
+    let metrics = metrics();
+    let source = metrics.source(&Label::new(0, "accounts"), &Label::new(0, "0"));
+    for origin in ORIGINS {
+        source.origin(origin);
+        let text = metrics.render();
+        let lines = text.lines().filter(|line| line.starts_with("claimgate_jwks_origin{"));
+        let (ones, zeros): (Vec<_>, Vec<_>) = lines.partition(|line| line.ends_with(" 1"));
+        let one =
+            format!(r#"claimgate_jwks_origin{{issuer="accounts",source="0",origin="{origin}"}} 1"#);
+        assert_eq!(ones, [one]);
+        assert_eq!(zeros.len(), ORIGINS.len() - 1);
+    }
+}

@@ -9,7 +9,7 @@ root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 python_version=$(python3 -c 'import sys; print("%d.%d" % sys.version_info[:2])')
 target=$root/.tools/kubernetes-validate-$VERSION-python$python_version
 
-say() { printf '%s\n' "$*" >&2; }
+source "$root/deploy/from-pip.sh"
 
 # The hashes pin the files themselves: Python 3.10 to 3.14 on x86-64 and arm64 Linux (glibc 2.28 or newer) and arm64 macOS.
 requirements() {
@@ -66,50 +66,14 @@ typing_extensions==4.16.0 \
 END
 }
 
-# A Python that has pip: the installed one, or else one made by venv, where the distribution ships that.
-python_with_pip() {
-  if python3 -m pip --version >/dev/null 2>&1; then
-    echo python3
-  elif python3 -m venv "$1/python" >/dev/null 2>&1; then
-    echo "$1/python/bin/python"
-  else
-    say "manifests: python3 has neither pip nor venv."
-    say "  Debian, Ubuntu: apt-get install python3-pip   Fedora: dnf install python3-pip"
+is_there() {
+  [ -d "$1/kubernetes_validate" ] || {
+    say "manifests: kubernetes_validate is not in what was installed"
     return 1
-  fi
+  }
 }
 
-# download PYTHON: into $scratch/packages, from nothing.
-download() {
-  rm -rf "$scratch/packages"
-  PIP_ROOT_USER_ACTION=ignore "$1" -m pip install --quiet --disable-pip-version-check --no-deps \
-    --only-binary :all: --require-hashes --timeout 60 \
-    --target "$scratch/packages" --requirement "$scratch/requirements.txt" >&2
-}
-
-install() {
-  mkdir -p "$root/.tools"
-  # Beside the target, so that the last step is a rename: an interrupted installation leaves nothing half there.
-  scratch=$(mktemp -d "$root/.tools/manifests.XXXXXX")
-  trap 'rm -rf "$scratch"' EXIT
-  requirements >"$scratch/requirements.txt"
-  local python pause
-  python=$(python_with_pip "$scratch")
-  say "manifests: installing kubernetes-validate $VERSION into ${target#"$root"/} (about 25 MB, once)"
-  # An index that fails for a moment is common and costs a whole test run, so it is asked again, ever later.
-  for pause in 5 20 60 no; do
-    download "$python" && break
-    if [ "$pause" = no ]; then
-      say "manifests: pip could not install kubernetes-validate==$VERSION and what it needs, which have to be reachable"
-      say "  through pip's index. Pinned are the files for Python 3.10 to 3.14."
-      return 1
-    fi
-    say "manifests: that failed; trying again in $pause s"
-    sleep "$pause"
-  done
-  # Lost against another run of this script: then that one's is as good.
-  mv "$scratch/packages" "$target" 2>/dev/null || [ -d "$target/kubernetes_validate" ]
-}
-
-[ -d "$target/kubernetes_validate" ] || install
+[ -d "$target/kubernetes_validate" ] ||
+  requirements | from_pip manifests "kubernetes-validate $VERSION (about 25 MB)" "$target" is_there \
+    "Pinned are the files for Python 3.10 to 3.14."
 printf '%s\n' "$target"

@@ -66,13 +66,10 @@ impl Followed {
                 () = time::sleep(LOOK) => {}
                 () = self.asked.notified() => {}
             }
-            let path = self.path.clone();
-            let read = task::spawn_blocking(move || Config::read_file(&path)).await;
-            let Ok((fingerprint, config)) = read else {
-                // The runtime is ending, or reading panicked: the next look will show.
-                continue;
-            };
-            if fingerprint != self.fingerprint {
+            let (path, known) = (self.path.clone(), self.fingerprint);
+            let read = task::spawn_blocking(move || Config::read_other(&path, known)).await;
+            // Else it is the same, or the runtime is ending, or reading panicked: the next look will show.
+            if let Ok(Some((fingerprint, config))) = read {
                 self.fingerprint = fingerprint;
                 return config;
             }
@@ -187,6 +184,8 @@ impl Configured {
 fn gone(before: &StatusBoard, now: &StatusBoard) -> Vec<SourceId> {
     let ids = |board: &StatusBoard| board.entries().into_iter().map(|entry| entry.id);
     let kept: Vec<SourceId> = ids(now).collect();
-    let name = |id: &SourceId| (id.issuer.name().to_owned(), id.source.name().to_owned());
-    ids(before).filter(|id| !kept.iter().any(|other| name(other) == name(id))).collect()
+    let same = |a: &SourceId, b: &SourceId| {
+        (a.issuer.name(), a.source.name()) == (b.issuer.name(), b.source.name())
+    };
+    ids(before).filter(|id| !kept.iter().any(|other| same(other, id))).collect()
 }

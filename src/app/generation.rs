@@ -66,11 +66,8 @@ pub(super) async fn build(
         };
         let asked = demand.reader(&source.id);
         let mut refresher = KeyRefresher::new(source, asked, outlets, Arc::clone(clock));
-        if !adopt_one(&mut refresher, &mut before) {
-            refreshers.push((refresher, true));
-        } else {
-            refreshers.push((refresher, false));
-        }
+        let is_new = !refresher.adopt_from(&mut before);
+        refreshers.push((refresher, is_new));
     }
     let prepared = refreshers.into_iter().map(|(mut refresher, is_new)| async move {
         if is_new {
@@ -105,18 +102,6 @@ pub(super) async fn first_read(refreshers: &mut [KeyRefresher]) {
     let reads = join_all(new.map(|refresher| refresher.refresh(Cause::Due)));
     // What takes longer is read again in the background.
     let _late = time::timeout(FIRST_READ, reads).await.is_err();
-}
-
-/// Lets `refresher` take over from the one of `before` that reads the same source.
-fn adopt_one(refresher: &mut KeyRefresher, before: &mut Vec<KeyRefresher>) -> bool {
-    for _ in 0..before.len() {
-        let Some(candidate) = before.pop() else { return false };
-        match refresher.adopt(candidate) {
-            Ok(()) => return true,
-            Err(other) => before.insert(0, *other),
-        }
-    }
-    false
 }
 
 /// What each source of each issuer may hold.

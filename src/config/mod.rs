@@ -90,16 +90,29 @@ impl Config {
     /// The same, with a fingerprint of the text that was read: to tell whether another version is there. `None` when
     /// nothing could be read.
     pub fn read_file(file: &Path) -> (Option<u64>, Result<Self, ConfigErrors>) {
-        match text_of(file) {
-            Ok(text) => {
-                let mut hasher = DefaultHasher::new();
-                text.hash(&mut hasher);
-                let base_dir = file.parent().unwrap_or_else(|| Path::new(""));
-                (Some(hasher.finish()), Self::from_yaml(&text, base_dir))
-            }
-            Err(errors) => (None, Err(errors)),
-        }
+        let text = text_of(file);
+        (fingerprint(&text), Self::from_text(text, file))
     }
+
+    /// The same, if the fingerprint is another than `known`; else the text is not looked into.
+    pub fn read_other(
+        file: &Path,
+        known: Option<u64>,
+    ) -> Option<(Option<u64>, Result<Self, ConfigErrors>)> {
+        let text = text_of(file);
+        let found = fingerprint(&text);
+        (found != known).then(|| (found, Self::from_text(text, file)))
+    }
+
+    fn from_text(text: Result<String, ConfigErrors>, file: &Path) -> Result<Self, ConfigErrors> {
+        Self::from_yaml(&text?, file.parent().unwrap_or_else(|| Path::new("")))
+    }
+}
+
+fn fingerprint(text: &Result<String, ConfigErrors>) -> Option<u64> {
+    let mut hasher = DefaultHasher::new();
+    text.as_ref().ok()?.hash(&mut hasher);
+    Some(hasher.finish())
 }
 
 fn text_of(file: &Path) -> Result<String, ConfigErrors> {

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use super::{Directory, Making, Printing, told};
-use crate::keys::lifecycle::steps::{self, Options};
+use crate::keys::lifecycle::steps;
 use crate::util::clock::{Clock as _, SystemClock};
 
 /// Make a key: the very first one signs at once, any other is next.
@@ -21,15 +21,7 @@ pub struct Args {
 
 /// 0 when the key is there.
 pub fn run(args: &Args) -> ExitCode {
-    let making = args.making.clone();
-    let options = Options {
-        key_type: making.key_type,
-        kid: making.kid,
-        jwks_max_age: making.jwks_max_age,
-        token_lifetime: making.token_lifetime,
-        force: false,
-        dry_run: false,
-    };
+    let options = args.making.options();
     let directory = &args.directory.dir;
     let outcome = steps::generate(directory, &options, SystemClock.now());
     told::tell("keys generate", directory, &outcome, false, args.printing.output)

@@ -22,7 +22,7 @@ use super::USAGE;
 use crate::config;
 use crate::keys::lifecycle::directory::DirectoryError;
 use crate::keys::lifecycle::manifest::Kid;
-use crate::keys::lifecycle::steps::StepError;
+use crate::keys::lifecycle::steps::{Options, StepError};
 use crate::keys::signing::KeyType;
 
 /// Make, publish, rotate, retire and document signing keys.
@@ -89,6 +89,19 @@ struct Making {
     /// on.
     #[arg(long, value_name = "DURATION", value_parser = whole_seconds)]
     token_lifetime: Option<Duration>,
+}
+
+impl Making {
+    /// What it asks of a step that is neither forced nor only tried.
+    fn options(&self) -> Options {
+        Options {
+            key_type: self.key_type,
+            kid: self.kid.clone(),
+            jwks_max_age: self.jwks_max_age,
+            token_lifetime: self.token_lifetime,
+            ..Options::default()
+        }
+    }
 }
 
 /// How to print the outcome.

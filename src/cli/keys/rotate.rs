@@ -29,15 +29,7 @@ pub struct Args {
 
 /// 0 when the step was taken, or with `--dry-run` would be; 1 when it is refused.
 pub fn run(args: &Args) -> ExitCode {
-    let making = args.making.clone();
-    let options = Options {
-        key_type: making.key_type,
-        kid: making.kid,
-        jwks_max_age: making.jwks_max_age,
-        token_lifetime: making.token_lifetime,
-        force: args.force,
-        dry_run: args.dry_run,
-    };
+    let options = Options { force: args.force, dry_run: args.dry_run, ..args.making.options() };
     let directory = &args.directory.dir;
     let outcome = steps::rotate(directory, &options, SystemClock.now());
     if let Ok(taken) = &outcome {

@@ -129,30 +129,43 @@ impl KeyRefresher {
             Ok(keys) => keys,
             Err(error) => return self.report.not_restored(&error),
         };
-        let fetched_at = record.fetched_at;
-        let usable_until = max_stale.map(|stale| fetched_at.saturating_add(stale));
-        self.store.publish(&self.settings.id, keys.for_store(usable_until));
-        self.report.succeeded(Origin::Disk, &keys, fetched_at, usable_until, Some(now));
-        self.report.persisted(Ok(()));
         let etag = record.etag.as_deref();
         let validators = Validators::new(etag, record.last_modified.as_deref());
         // It was written under other bounds, perhaps.
         let refresh = &self.settings.refresh;
         let freshness = record.freshness.min(refresh.max).max(refresh.min);
         let content = record.body;
-        let (confirmed, origin) = (fetched_at, Origin::Disk);
-        self.good = Some(Good { keys, content, validators, freshness, confirmed, origin });
+        let (confirmed, origin) = (record.fetched_at, Origin::Disk);
+        let good = Good { keys, content, validators, freshness, confirmed, origin };
+        let (_, usable_until) = self.publish(&good);
+        self.report.succeeded(origin, &good.keys, confirmed, usable_until, Some(now));
+        self.report.persisted(Ok(()));
+        self.good = Some(good);
     }
 
-    /// Takes over from the refresher that read the same source under the configuration before: what it holds,
-    /// when it reads next, and how it is doing. To be called instead of [`Self::prepare`].
-    ///
-    /// # Errors
-    /// Another source, or one that is read in another way: nothing is taken over.
-    pub fn adopt(&mut self, before: Self) -> Result<(), Box<Self>> {
-        if !self.settings.reads_like(&before.settings) {
-            return Err(Box::new(before));
+    /// Puts `good` in force until `max_stale` after it was confirmed. Returns whether its keys are other ones than
+    /// before, and until when.
+    fn publish(&self, good: &Good) -> (bool, Option<UnixTime>) {
+        let max_stale = self.settings.refresh.max_stale;
+        let usable_until = max_stale.map(|stale| good.confirmed.saturating_add(stale));
+        let keys = good.keys.for_store(usable_until);
+        (self.store.publish(&self.settings.id, keys), usable_until)
+    }
+
+    /// Takes the refresher out of `refreshers` that read the same source in the same way under the configuration
+    /// before, and takes over what it holds, when it reads next, and how it is doing: then [`Self::prepare`] is not
+    /// to be called. Returns whether there was one.
+    pub fn adopt_from(&mut self, refreshers: &mut Vec<Self>) -> bool {
+        let same = |before: &Self| self.settings.reads_like(&before.settings);
+        let found = refreshers.iter().position(same).map(|place| refreshers.swap_remove(place));
+        let is_found = found.is_some();
+        if let Some(before) = found {
+            self.adopt(before);
         }
+        is_found
+    }
+
+    fn adopt(&mut self, before: Self) {
         // Else it would go by the deadlines and files of the configuration before.
         if self.settings.refresh == before.settings.refresh {
             self.reader = before.reader;
@@ -163,10 +176,8 @@ impl KeyRefresher {
         self.schedule = before.schedule;
         self.judged = before.judged;
         self.report.adopt(before.report);
-        let max_stale = self.settings.refresh.max_stale;
         if let Some(good) = &before.good {
-            let usable_until = max_stale.map(|stale| good.confirmed.saturating_add(stale));
-            self.store.publish(&self.settings.id, good.keys.for_store(usable_until));
+            self.publish(good);
             self.report.in_force(good.origin, &good.keys, good.confirmed);
         }
         self.good = before.good;
@@ -180,7 +191,6 @@ impl KeyRefresher {
             // Nor is it known what an earlier run left there.
             self.outdated_on_disk = true;
         }
-        Ok(())
     }
 
     /// Whether it has something to go on with.
@@ -194,7 +204,7 @@ impl KeyRefresher {
     }
 
     /// Refreshes until `shutdown` is cancelled, which interrupts a fetch under way too. To be called after
-    /// [`Self::prepare`]. Returns what another may [`adopt`](Self::adopt).
+    /// [`Self::prepare`]. Returns what another may [adopt](Self::adopt_from).
     pub async fn run(mut self, shutdown: CancellationToken) -> Self {
         if !self.settings.kind.can_be_read() {
             shutdown.cancelled().await;
@@ -235,8 +245,8 @@ impl KeyRefresher {
         let read = self.reader.read(known, self.clock.now()).await;
         self.report.fetched(took.elapsed());
         self.report.warned(self.reader.warning());
-        let outcome = read.and_then(|answer| self.accept(answer));
         let now = self.clock.now();
+        let outcome = read.and_then(|answer| self.accept(answer, now));
         let end = match outcome {
             Ok(result) => self.succeeded(result, cause, now),
             Err(error) => self.failed(&error, cause, now),
@@ -284,7 +294,7 @@ impl KeyRefresher {
 
     /// Takes over what was read. A document that cannot be used leaves everything as it was, validators
     /// included: nobody may answer 304 for it.
-    fn accept(&mut self, answer: Answer) -> Result<RefreshResult, SourceError> {
+    fn accept(&mut self, answer: Answer, now: UnixTime) -> Result<RefreshResult, SourceError> {
         let refresh = &self.settings.refresh;
         match answer {
             Answer::NotModified { validators, cache_control } => {
@@ -307,7 +317,7 @@ impl KeyRefresher {
                     None => schedule::freshness(cache_control.as_deref(), refresh),
                 };
                 // It may be a secret: what it was read into is wiped, whatever comes of it.
-                self.judge(&Zeroizing::new(content), validators, freshness)?;
+                self.judge(&Zeroizing::new(content), validators, freshness, now)?;
                 Ok(RefreshResult::Ok)
             }
         }
@@ -318,6 +328,7 @@ impl KeyRefresher {
         content: &[u8],
         validators: Validators,
         freshness: Duration,
+        now: UnixTime,
     ) -> Result<(), SourceError> {
         let digest = digest::digest(&digest::SHA256, content);
         if let Some((last, verdict)) = &self.judged
@@ -339,20 +350,21 @@ impl KeyRefresher {
         let content = if self.disk.is_some() { content.to_vec() } else { Vec::new() };
         let keys = parsed?;
         self.outdated_on_disk |= self.good.as_ref().is_some_and(|good| good.keys.loses(&keys));
-        let (confirmed, origin) = (self.clock.now(), self.settings.kind.origin());
+        let (confirmed, origin) = (now, self.settings.kind.origin());
         self.good = Some(Good { keys, content, validators, freshness, confirmed, origin });
         Ok(())
     }
 
     fn succeeded(&mut self, result: RefreshResult, cause: Cause, now: UnixTime) -> ReadEnd {
-        let Some(good) = &mut self.good else { return ReadEnd::Unchanged };
-        (good.confirmed, good.origin) = (now, self.settings.kind.origin());
+        if let Some(good) = &mut self.good {
+            (good.confirmed, good.origin) = (now, self.settings.kind.origin());
+        }
+        let Some(good) = &self.good else { return ReadEnd::Unchanged };
         match self.reader.poll_interval() {
             Some(interval) => self.schedule.look_again(now, interval),
             None => self.schedule.succeeded(now, cause, good.freshness, (self.draw)()),
         }
-        let usable_until = self.settings.refresh.max_stale.map(|stale| now.saturating_add(stale));
-        let changed = self.store.publish(&self.settings.id, good.keys.for_store(usable_until));
+        let (changed, usable_until) = self.publish(good);
         self.report.refreshed(result);
         let next = self.schedule.due();
         self.report.succeeded(good.origin, &good.keys, now, usable_until, Some(next));

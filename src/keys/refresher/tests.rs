@@ -448,7 +448,7 @@ async fn what_is_kept_since_a_change_of_the_configuration_is_kept_whole() {
     let mut before = Rig::url(&provider);
     before.refresh().await;
     let mut rig = Rig::url(&provider).with_state(state.path());
-    rig.refresher.adopt(before.refresher).unwrap();
+    assert!(rig.refresher.adopt_from(&mut vec![before.refresher]));
     assert!(rig.has("a"));
     provider.plays(same);
     rig.refresh().await;

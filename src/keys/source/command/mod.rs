@@ -144,18 +144,14 @@ async fn read_bounded(
     into: &mut Vec<u8>,
     max_bytes: usize,
 ) -> Result<(), SourceError> {
-    let Some(mut from) = from else { return Ok(()) };
-    let mut buffer = vec![0; 4096];
-    loop {
-        let read = from.read(&mut buffer).await.map_err(|error| unreadable(&error))?;
-        let Some(chunk) = buffer.get(..read).filter(|chunk| !chunk.is_empty()) else {
-            return Ok(());
-        };
-        if into.len().saturating_add(read) > max_bytes {
+    each_chunk(from, |chunk| {
+        if into.len().saturating_add(chunk.len()) > max_bytes {
             return Err(SourceError::TooLarge(max_bytes));
         }
         into.extend_from_slice(chunk);
-    }
+        Ok(())
+    })
+    .await
 }
 
 /// Reads everything, so that the program is not held up, and keeps the end.
@@ -163,16 +159,28 @@ async fn read_end(
     from: Option<impl AsyncRead + Unpin>,
     into: &mut Vec<u8>,
 ) -> Result<(), SourceError> {
+    each_chunk(from, |chunk| {
+        into.extend_from_slice(chunk);
+        let surplus = into.len().saturating_sub(MAX_STDERR_BYTES);
+        into.drain(..surplus);
+        Ok(())
+    })
+    .await
+}
+
+/// Reads to the end, or until `take` has enough.
+async fn each_chunk(
+    from: Option<impl AsyncRead + Unpin>,
+    mut take: impl FnMut(&[u8]) -> Result<(), SourceError>,
+) -> Result<(), SourceError> {
     let Some(mut from) = from else { return Ok(()) };
     let mut buffer = vec![0; 4096];
     loop {
         let read = from.read(&mut buffer).await.map_err(|error| unreadable(&error))?;
-        let Some(chunk) = buffer.get(..read).filter(|chunk| !chunk.is_empty()) else {
-            return Ok(());
-        };
-        into.extend_from_slice(chunk);
-        let surplus = into.len().saturating_sub(MAX_STDERR_BYTES);
-        into.drain(..surplus);
+        match buffer.get(..read) {
+            Some(chunk) if !chunk.is_empty() => take(chunk)?,
+            Some(_) | None => return Ok(()),
+        }
     }
 }
 

@@ -90,6 +90,7 @@ pub(super) async fn build(
             verifier: Verifier::new(config.issuers, config.limits.token_bytes),
             keys,
             forward: config.forward,
+            allows_preflight: config.allows_preflight,
         }),
         metrics,
     };

@@ -26,6 +26,7 @@ use self::readiness::Readiness;
 use self::tasks::{TaskEnded, Tasks};
 use crate::config::{Config, Profile};
 use crate::server::admin::{self, Admin};
+use crate::server::checks::Checks;
 use crate::server::ext_authz::ExtAuthz;
 use crate::server::generation::{Current, ReloadState};
 use crate::server::grpc::{self, GrpcSettings};
@@ -285,7 +286,7 @@ impl Service {
             clock: clock(),
         };
         let log = DecisionLog::new(options.log_sample);
-        let ext_authz = ExtAuthz::new(Arc::clone(&current), log, clock());
+        let ext_authz = ExtAuthz::new(Arc::new(Checks::new(Arc::clone(&current), log, clock())));
         let reread = Arc::new(Notify::new());
         let control =
             Control { current: Arc::clone(&current), reread: Arc::clone(&reread), clock: clock() };

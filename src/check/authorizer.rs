@@ -1,16 +1,18 @@
 //! The decision: rules → token → requirement → headers, in that order, once per request.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use super::decision::{Allowance, Decision, Denial, DenialReason};
-use super::extract::{Extracted, TokenSources};
-use super::headers::Forward;
+use super::forward::Forward;
+use super::locations::{Extracted, TokenLocations, TokenTraces};
+use super::preflight::is_preflight;
 use super::request::CheckRequest;
-use super::rules::{Rule, RuleSet, Selection};
-use crate::keys::store::KeyStore;
+use super::requirement::Facts;
+use super::rules::{Rule, RuleAction, RuleMode, RuleSet, Selection, SeveralTokens, TokenRule};
+use crate::keys::store::{KeySnapshot, KeyStore};
 use crate::token::{RawToken, VerifiedToken, Verifier};
 use crate::util::clock::UnixTime;
-use crate::util::label::Label;
 
 /// Everything that decides, as one configuration says it. Built whole, never changed; the keys inside change on
 /// their own, behind [`KeyStore`].
@@ -18,14 +20,16 @@ use crate::util::label::Label;
 pub struct PolicySnapshot {
     /// Which rule applies.
     pub rules: RuleSet,
-    /// Where tokens are looked for.
-    pub tokens: TokenSources,
+    /// Where tokens are looked for, unless a rule says otherwise: what a preflight must not take along.
+    pub tokens: TokenLocations,
     /// Which issuers are trusted.
     pub verifier: Verifier,
     /// The issuers' keys, numbered as in `verifier`.
     pub keys: Arc<KeyStore>,
     /// What the upstream gets to see.
     pub forward: Forward,
+    /// Whether a CORS preflight passes without a token.
+    pub allows_preflight: bool,
 }
 
 /// Answers one question: may this request pass, and who is it from?
@@ -43,64 +47,176 @@ impl Authorizer {
     /// Decides. Reads the keys once, so no request sees half of two key sets.
     pub fn check(&self, request: &CheckRequest, now: UnixTime) -> Decision {
         let policy = &self.policy;
+        if policy.allows_preflight && is_preflight(request) {
+            return policy.pass_preflight(request);
+        }
         match policy.rules.select(request) {
             Selection::None => Decision::Deny(Denial::before_any_rule(DenialReason::NoRule)),
-            Selection::Open(rule) => policy.finish(request, rule, None),
-            Selection::Closed { first, others } => policy.check_token(request, first, &others, now),
+            Selection::Open(rule) => policy.finish(request, rule, Proof::Nobody, None),
+            Selection::Closed { first, others, is_ambiguous } => {
+                policy.check_tokens(request, first, &others, is_ambiguous, now)
+            }
         }
     }
 }
 
+/// Who a request is from.
+enum Proof<'a> {
+    Nobody,
+    Somebody { token: Box<VerifiedToken>, raw: Cow<'a, str> },
+}
+
 impl PolicySnapshot {
-    /// `first` and `others` are all that this request may be read as; the token must do for each of them.
-    fn check_token(
+    /// `first` and `others` are all that this request may be read as: it must do for each of them, with the same token.
+    fn check_tokens(
         &self,
         request: &CheckRequest,
         first: &Rule,
         others: &[&Rule],
+        is_ambiguous: bool,
         now: UnixTime,
     ) -> Decision {
-        let deny = |reason, issuer: Option<Label>| {
-            let rule = Some(first.label.clone());
-            Decision::Deny(Denial { rule, issuer, reason, missing_kid: None })
-        };
-        let token = match self.tokens.extract(request) {
-            Extracted::Token(token) => token,
-            Extracted::Missing => return deny(DenialReason::MissingToken, None),
-            Extracted::Several => return deny(DenialReason::MultipleTokens, None),
-            Extracted::Malformed => return deny(DenialReason::Malformed, None),
-        };
-        let verified = match self.verifier.verify(token, &self.keys.load(), now) {
-            Ok(verified) => verified,
-            Err(refused) => {
-                return Decision::Deny(Denial {
-                    rule: Some(first.label.clone()),
-                    issuer: refused.issuer,
-                    reason: refused.refusal.into(),
-                    missing_kid: refused.missing_kid,
-                });
+        let keys = self.keys.load();
+        let mut proof = None;
+        let mut would_deny = None;
+        for rule in std::iter::once(first).chain(others.iter().copied()) {
+            match (self.prove(request, rule, is_ambiguous, &keys, now), rule.mode) {
+                (Ok(proved), _) => match (&proof, proved) {
+                    (None, proved) => proof = Some(proved),
+                    (Some(known), proved) if known.is_same(&proved) => {}
+                    (Some(_), _) => {
+                        return Decision::Deny(denial(rule, DenialReason::MultipleTokens));
+                    }
+                },
+                (Err(denial), RuleMode::Shadow) => would_deny = would_deny.or(Some(denial)),
+                (Err(denial), RuleMode::Enforce) => return Decision::Deny(denial),
             }
-        };
-        if !first.accepts(&verified) || !others.iter().all(|rule| rule.accepts(&verified)) {
-            return deny(DenialReason::ClaimMismatch, Some(verified.issuer().clone()));
         }
-        self.finish(request, first, Some((&verified, token)))
+        // What did not do for one rule is not forwarded for another's sake.
+        let proof = proof.filter(|_| would_deny.is_none()).unwrap_or(Proof::Nobody);
+        self.finish(request, first, proof, would_deny)
+    }
+
+    /// What the request proves to `rule`.
+    fn prove<'a>(
+        &self,
+        request: &'a CheckRequest,
+        rule: &Rule,
+        is_ambiguous: bool,
+        keys: &KeySnapshot,
+        now: UnixTime,
+    ) -> Result<Proof<'a>, Denial> {
+        let RuleAction::Require(wanted) = &rule.action else { return Ok(Proof::Nobody) };
+        let deny = |reason| Err(denial(rule, reason));
+        let (raw, others) = match rule.tokens.extract(request) {
+            Extracted::Tokens { first, others } => (first, others),
+            Extracted::Missing if wanted.optional && !is_ambiguous => return Ok(Proof::Nobody),
+            Extracted::Missing => return deny(DenialReason::MissingToken),
+            Extracted::Several => return deny(DenialReason::MultipleTokens),
+            Extracted::Malformed => return deny(DenialReason::Malformed),
+        };
+        if !others.is_empty() && wanted.several == SeveralTokens::Refuse {
+            return deny(DenialReason::MultipleTokens);
+        }
+        let verify = |raw: &str| {
+            self.verifier.verify(RawToken::new(raw), keys, now).map_err(|refused| Denial {
+                rule: Some(rule.label.clone()),
+                issuer: refused.issuer,
+                reason: refused.refusal.into(),
+                missing_kid: refused.missing_kid,
+            })
+        };
+        let token = verify(&raw)?;
+        let others = others.iter().map(|raw| verify(raw)).collect::<Result<Vec<_>, _>>()?;
+        self.judge(request, wanted, &token, &others).map_err(|reason| {
+            let issuer = Some(token.issuer().clone());
+            Denial { rule: Some(rule.label.clone()), issuer, reason, missing_kid: None }
+        })?;
+        Ok(Proof::Somebody { token: Box::new(token), raw })
+    }
+
+    /// Whether the verified tokens do for a rule. Where one of them would do alone, the others have to be from the
+    /// same issuer, since subjects of two issuers are two people; where each is needed, all name the same subject.
+    fn judge(
+        &self,
+        request: &CheckRequest,
+        wanted: &TokenRule,
+        first: &VerifiedToken,
+        others: &[VerifiedToken],
+    ) -> Result<(), DenialReason> {
+        let facts = Facts { request, issuers: self.verifier.issuers() };
+        let tokens: Vec<&VerifiedToken> = std::iter::once(first).chain(others).collect();
+        wanted.requirement.judge(&tokens, facts)?;
+        if others.is_empty() {
+            return Ok(());
+        }
+        let one_will_do =
+            tokens.iter().any(|token| wanted.requirement.judge(&[*token], facts).is_ok());
+        let is_same = |other: &VerifiedToken| {
+            first.subject().is_some()
+                && first.subject() == other.subject()
+                && (!one_will_do || first.iss() == other.iss())
+        };
+        if others.iter().all(is_same) { Ok(()) } else { Err(DenialReason::ClaimMismatch) }
     }
 
     fn finish(
         &self,
         request: &CheckRequest,
         rule: &Rule,
-        token: Option<(&VerifiedToken, RawToken<'_>)>,
+        proof: Proof<'_>,
+        would_deny: Option<Denial>,
     ) -> Decision {
-        let issuer = token.map(|(verified, _)| verified.issuer().clone());
-        let signed_with = token.map(|(verified, _)| verified.signed_with());
-        let rule = rule.label.clone();
-        match self.forward.mutations(request, token, &self.tokens) {
-            Ok(mutations) => Decision::Allow(Allowance { rule, issuer, signed_with, mutations }),
+        let traces =
+            if rule.keep_token { TokenTraces::default() } else { rule.tokens.traces(request) };
+        let proved = match &proof {
+            Proof::Nobody => None,
+            Proof::Somebody { token, raw } => Some((&**token, RawToken::new(raw))),
+        };
+        let mutations = match self.forward.mutations(request, proved, traces) {
+            Ok(mutations) => mutations,
             Err(reason) => {
-                Decision::Deny(Denial { rule: Some(rule), issuer, reason, missing_kid: None })
+                let issuer = proved.map(|(token, _)| token.issuer().clone());
+                return Decision::Deny(Denial { issuer, ..denial(rule, reason) });
             }
+        };
+        Decision::Allow(Allowance {
+            rule: Some(rule.label.clone()),
+            token: match proof {
+                Proof::Nobody => None,
+                Proof::Somebody { token, .. } => Some(*token),
+            },
+            tells_claims: self.forward.metadata,
+            mutations,
+            would_deny,
+        })
+    }
+
+    /// A browser's question whether it may ask. It carries no token by design, and gets nothing but an answer to that.
+    fn pass_preflight(&self, request: &CheckRequest) -> Decision {
+        match self.forward.mutations(request, None, self.tokens.traces(request)) {
+            Ok(mutations) => Decision::Allow(Allowance {
+                rule: None,
+                token: None,
+                tells_claims: false,
+                mutations,
+                would_deny: None,
+            }),
+            Err(reason) => Decision::Deny(Denial::before_any_rule(reason)),
         }
     }
+}
+
+impl Proof<'_> {
+    fn is_same(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Nobody, Self::Nobody) => true,
+            (Self::Somebody { raw: one, .. }, Self::Somebody { raw: other, .. }) => one == other,
+            (Self::Nobody, Self::Somebody { .. }) | (Self::Somebody { .. }, Self::Nobody) => false,
+        }
+    }
+}
+
+fn denial(rule: &Rule, reason: DenialReason) -> Denial {
+    Denial { rule: Some(rule.label.clone()), ..Denial::before_any_rule(reason) }
 }

@@ -1,11 +1,12 @@
 //! The outcome of a check, as a value. A denial is not an error: `Result` is for faults of ours.
 
-use super::headers::HeaderMutations;
-use crate::token::{Refusal, SignedWith};
+use super::forward::HeaderMutations;
+use crate::token::{Refusal, VerifiedToken};
 use crate::util::label::Label;
 
 /// May the request pass?
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[allow(clippy::large_enum_variant, reason = "made once a request, and taken apart at once")]
 pub enum Decision {
     /// Yes, changed like this.
     Allow(Allowance),
@@ -16,14 +17,17 @@ pub enum Decision {
 /// A request that may pass.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Allowance {
-    /// The rule that let it pass.
-    pub rule: Label,
-    /// The issuer of the verified token; `None` where anyone may pass.
-    pub issuer: Option<Label>,
-    /// What that token was signed with.
-    pub signed_with: Option<SignedWith>,
+    /// The rule that let it pass; `None` for a CORS preflight, which passes before any rule.
+    pub rule: Option<Label>,
+    /// The verified token whose claims the upstream gets; `None` where nobody had to prove anything, or where what was
+    /// proved did not do and only a shadow rule let it pass.
+    pub token: Option<VerifiedToken>,
+    /// Whether Envoy is told the claims of `token`, as dynamic metadata.
+    pub tells_claims: bool,
     /// What the upstream gets to see.
     pub mutations: HeaderMutations,
+    /// What a shadow rule would have denied it for.
+    pub would_deny: Option<Denial>,
 }
 
 /// A request that may not pass.
@@ -43,6 +47,16 @@ impl Denial {
     /// A denial before any rule was looked at.
     pub fn before_any_rule(reason: DenialReason) -> Self {
         Self { rule: None, issuer: None, reason, missing_kid: None }
+    }
+}
+
+impl Decision {
+    /// The denial, be it enforced or not.
+    pub fn denial(&self) -> Option<&Denial> {
+        match self {
+            Self::Deny(denial) => Some(denial),
+            Self::Allow(allowance) => allowance.would_deny.as_ref(),
+        }
     }
 }
 
@@ -77,6 +91,8 @@ pub enum DenialReason {
     MissingClaim,
     /// A claim is not what the rule asks for.
     ClaimMismatch,
+    /// The token lacks a scope that the rule asks for.
+    InsufficientScope,
     /// No rule applies to this request.
     NoRule,
     /// The verified claims do not fit into the headers allowed for them.
@@ -91,7 +107,7 @@ pub enum DenialReason {
 
 impl DenialReason {
     /// Every reason, for metrics and documentation.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 20] = [
         Self::MissingToken,
         Self::MultipleTokens,
         Self::Malformed,
@@ -106,6 +122,7 @@ impl DenialReason {
         Self::AudienceMismatch,
         Self::MissingClaim,
         Self::ClaimMismatch,
+        Self::InsufficientScope,
         Self::NoRule,
         Self::HeaderTooLarge,
         Self::KeysUnavailable,
@@ -130,6 +147,7 @@ impl DenialReason {
             Self::AudienceMismatch => "audience_mismatch",
             Self::MissingClaim => "missing_claim",
             Self::ClaimMismatch => "claim_mismatch",
+            Self::InsufficientScope => "insufficient_scope",
             Self::NoRule => "no_rule",
             Self::HeaderTooLarge => "header_too_large",
             Self::KeysUnavailable => "keys_unavailable",
@@ -145,6 +163,7 @@ impl From<Refusal> for DenialReason {
             Refusal::AlgNotAllowed => Self::AlgNotAllowed,
             Refusal::AudienceMismatch => Self::AudienceMismatch,
             Refusal::BadSignature => Self::BadSignature,
+            Refusal::ClaimMismatch => Self::ClaimMismatch,
             Refusal::Expired => Self::Expired,
             Refusal::KeysUnavailable => Self::KeysUnavailable,
             Refusal::Malformed => Self::Malformed,

@@ -2,22 +2,25 @@
 //!
 //! [`Authorizer::check`] takes a [`CheckRequest`] and the time and returns a [`Decision`]. It does no I/O,
 //! reads no clock, takes no lock and counts nothing: adapters (`server`) translate requests in and
-//! decisions out, and record them. The steps are one file each: [`rules`] → [`extract`] → `token` →
-//! [`rules`] again → [`headers`]; [`answer`] says what a denial looks like over HTTP.
+//! decisions out, and record them. The steps are one module each: [`rules`] → [`locations`] → `token` →
+//! [`requirement`] → [`forward`]; [`answer`] says what a denial looks like over HTTP.
 
 pub mod answer;
 mod authorizer;
-pub mod claim_value;
+pub mod cel;
 mod decision;
-pub mod extract;
-pub mod headers;
+pub mod forward;
+pub mod locations;
 pub mod path;
+pub mod pattern;
+mod preflight;
 mod request;
+pub mod requirement;
 pub mod rules;
 
 pub use authorizer::{Authorizer, PolicySnapshot};
 pub use decision::{Allowance, Decision, Denial, DenialReason};
-pub use request::CheckRequest;
+pub use request::{CheckRequest, Contradiction};
 
 #[cfg(test)]
 mod tests;

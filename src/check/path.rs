@@ -7,6 +7,14 @@
 pub enum RequestPath<'a> {
     /// There is only one way to read it.
     Plain(&'a str),
+    /// Plain but for escapes that stand for ordinary characters: whoever decodes it and whoever does not see the same
+    /// segments.
+    Escaped {
+        /// As sent.
+        raw: &'a str,
+        /// With each escape decoded.
+        decoded: String,
+    },
     /// Every way we know that it may be read, as sent first. None is trusted to be the right one.
     Ambiguous(Vec<String>),
     /// Too long, or holds octets that no reading agrees on: an invalid escape, a control character,
@@ -31,6 +39,9 @@ impl<'a> RequestPath<'a> {
         if path.len() > MAX_BYTES {
             return Self::Unreadable;
         }
+        if let Some(decoded) = harmlessly_decoded(path) {
+            return Self::Escaped { raw: path, decoded };
+        }
         readings(path).map_or(Self::Unreadable, Self::Ambiguous)
     }
 }
@@ -54,6 +65,24 @@ fn is_plain(path: &str) -> bool {
         previous = byte;
     }
     !path.split('/').any(|segment| segment == "." || segment == "..")
+}
+
+/// A path with nothing odd in it but escapes, none of which stands for something that a reader acts upon: a
+/// separator, a dot, another escape, the beginning of a query, a fragment or a parameter, a control character.
+fn harmlessly_decoded(path: &str) -> Option<String> {
+    const ACTED_UPON: &[u8] = b"/\\.%?#;";
+    let mut rest = path;
+    while let Some((_, tail)) = rest.split_once('%') {
+        let octet = escape(tail.as_bytes())?;
+        if ACTED_UPON.contains(&octet) || octet.is_ascii_control() {
+            return None;
+        }
+        rest = tail;
+    }
+    let decoded = String::from_utf8(octets(path)).ok()?;
+    // C1 controls are made of two octets.
+    let is_readable = !decoded.chars().any(char::is_control);
+    (is_readable && is_plain(&path.replace('%', ""))).then_some(decoded)
 }
 
 /// Every reading of a path that is not plain. `None` when it cannot be read at all.
@@ -127,7 +156,8 @@ fn decoded(path: &str) -> String {
     String::from_utf8_lossy(&octets(path)).into_owned()
 }
 
-fn octets(path: &str) -> Vec<u8> {
+/// What is no escape stands for itself.
+pub(super) fn octets(path: &str) -> Vec<u8> {
     let mut octets = Vec::with_capacity(path.len());
     let mut rest = path.as_bytes();
     while let Some((byte, tail)) = rest.split_first() {
@@ -206,6 +236,7 @@ mod tests {
     fn has_reading(target: &str, reading: &str) -> bool {
         match RequestPath::parse(target) {
             RequestPath::Plain(path) => path == reading,
+            RequestPath::Escaped { raw, decoded } => raw == reading || decoded == reading,
             RequestPath::Ambiguous(readings) => readings.iter().any(|one| one == reading),
             RequestPath::Unreadable => false,
         }
@@ -330,6 +361,38 @@ mod tests {
         }
         let long = format!("/{}%20", "a".repeat(MAX_BYTES));
         assert_eq!(RequestPath::parse(&long), RequestPath::Unreadable);
+    }
+
+    #[test]
+    fn escapes_of_ordinary_characters_leave_two_readings() {
+        for (target, decoded) in
+            [("/a%20b?x", "/a b"), ("/%61dmin", "/admin"), ("/caf%C3%A9", "/café"), ("/%2a", "/*")]
+        {
+            let raw = target.split('?').next().unwrap();
+            let expected = RequestPath::Escaped { raw, decoded: decoded.to_owned() };
+            assert_eq!(RequestPath::parse(target), expected);
+        }
+        for target in [
+            "/a%2fb",
+            "/a%2Fb",
+            "/a%5c",
+            "/%2e%2e/a",
+            "/a%3bb",
+            "/a%3f",
+            "/a%23",
+            "/a%25",
+            "/a%20//b",
+            "/a%20/../b",
+            "/a%20;b",
+            "/a%00",
+            "/a%c2%85",
+            "/%ff",
+            "a%20",
+            "/a%20b\\",
+        ] {
+            let path = RequestPath::parse(target);
+            assert!(!matches!(path, RequestPath::Escaped { .. }), "{target}: {path:?}");
+        }
     }
 
     #[test]

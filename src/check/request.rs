@@ -13,6 +13,8 @@ pub struct CheckRequest {
     pub path: String,
     /// Every header, in any case and order; one that was sent twice may stand here twice or joined by `,`.
     pub headers: Vec<(String, String)>,
+    /// What Envoy's configuration says of the route (`context_extensions`). A client has no part in it.
+    pub context: Vec<(String, String)>,
 }
 
 impl CheckRequest {
@@ -23,11 +25,32 @@ impl CheckRequest {
         named.map(|(_, value)| value.as_str())
     }
 
+    /// What the route's configuration says under `key`.
+    ///
+    /// # Errors
+    /// It says more than one thing.
+    pub fn context_value(&self, key: &str) -> Result<Option<&str>, Contradiction> {
+        let mut values = self.context.iter().filter(|(name, _)| name == key);
+        match (values.next(), values.next()) {
+            (found, None) => Ok(found.map(|(_, value)| value.as_str())),
+            (_, Some(_)) => Err(Contradiction),
+        }
+    }
+
+    /// The query of the path, after its `?`.
+    pub fn query(&self) -> Option<&str> {
+        self.path.split_once('?').map(|(_, query)| query)
+    }
+
     /// Whether the caller speaks gRPC, which turns the answer's body into a `grpc-message`.
     pub fn is_grpc(&self) -> bool {
         self.header_values("content-type").any(|value| value.starts_with("application/grpc"))
     }
 }
+
+/// One key with two values.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Contradiction;
 
 impl fmt::Debug for CheckRequest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

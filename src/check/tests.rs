@@ -5,10 +5,15 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::claim_value::ArrayFormat;
-use super::extract::TokenSources;
-use super::headers::{ClaimHeader, Forward, HeaderMutations, StripPattern, TargetHeader};
-use super::rules::{PathMatch, Requirement, Rule, RuleAction, RuleMatch, RuleSet};
+use super::forward::{
+    ClaimFormat, Forward, ForwardedClaim, ForwardedHeader, ForwardedValue, HeaderMutations,
+    PayloadHeader, StripPattern, TargetHeader, TooLong,
+};
+use super::locations::TokenLocations;
+use super::requirement::{Requirement, TokenRequirement};
+use super::rules::{
+    PathMatch, Rule, RuleAction, RuleMatch, RuleMode, RuleSet, SeveralTokens, TokenRule,
+};
 use super::*;
 use crate::issuer::SigningKey;
 use crate::issuer::mint::mint;
@@ -16,7 +21,7 @@ use crate::keys::jwks::Jwks;
 use crate::keys::key::Algorithm;
 use crate::keys::key::AlgorithmSet;
 use crate::keys::store::{KeyStore, SourceId, SourceKeys};
-use crate::token::{Audiences, Issuer, RequiredClaims, Verifier};
+use crate::token::{Audiences, Issuer, IssuerName, RequiredClaims, Verifier};
 use crate::util::clock::UnixTime;
 use crate::util::label::Label;
 
@@ -52,7 +57,7 @@ fn authorizer(settings: &Settings) -> Authorizer {
         keys.publish(&id, SourceKeys::new(jwks, None));
         trusted.push(Issuer {
             label,
-            issuer: format!("https://{name}.example.com"),
+            issuer: IssuerName::Exact(format!("https://{name}.example.com")),
             audiences: Audiences::AnyOf(vec!["orders".to_owned()]),
             algorithms: AlgorithmSet::ALL,
             danger_accept_hs256: false,
@@ -60,10 +65,26 @@ fn authorizer(settings: &Settings) -> Authorizer {
             require: RequiredClaims::default(),
         });
     }
-    let [accounts, partner] = [0, 1].map(|n| Requirement { issuer: trusted[n].label.clone() });
-    let rule = |index, name: &str, path, action| {
-        let matches = RuleMatch { path, ..RuleMatch::default() };
-        Rule { label: Label::new(index, name), matches, action }
+    let [accounts, partner] = [0, 1].map(|n| {
+        let issuer = Some(trusted[n].label.clone());
+        Requirement::Token(TokenRequirement { issuer, ..TokenRequirement::default() })
+    });
+    let require = |any_of| {
+        let requirement = Requirement::AnyOf(any_of);
+        RuleAction::Require(TokenRule {
+            requirement,
+            optional: false,
+            several: SeveralTokens::Refuse,
+        })
+    };
+    let rule = |index, name: &str, path, action| Rule {
+        label: Label::new(index, name),
+        matches: RuleMatch { path, ..RuleMatch::default() },
+        by_name_only: false,
+        action,
+        tokens: Arc::new(TokenLocations::default()),
+        keep_token: settings.keep_token,
+        mode: RuleMode::Enforce,
     };
     let rules = RuleSet::new(vec![
         rule(0, "health", PathMatch::Exact("/healthz".to_owned()), RuleAction::AllowAnyone),
@@ -72,38 +93,39 @@ fn authorizer(settings: &Settings) -> Authorizer {
             2,
             "partner",
             PathMatch::Prefix("/partner".to_owned()),
-            RuleAction::Require(vec![partner.clone()]),
+            require(vec![partner.clone()]),
         ),
-        rule(
-            3,
-            "rest",
-            PathMatch::Prefix(String::new()),
-            RuleAction::Require(vec![accounts, partner]),
-        ),
+        rule(3, "rest", PathMatch::Prefix(String::new()), require(vec![accounts, partner])),
     ]);
-    let forward = Forward::new(
-        vec![
+    let payload = settings.payload.then(|| TargetHeader::parse("x-jwt-payload").unwrap());
+    let forward = Forward {
+        headers: vec![
             claim(&["sub"], "x-jwt-sub", ","),
             claim(&["realm_access", "roles"], "x-jwt-roles", ","),
             claim(&["https://example.com/tenant"], "x-jwt-tenant", ","),
             claim(&["email"], "x-user-email", ","),
         ],
-        settings.payload.then(|| TargetHeader::parse("x-jwt-payload").unwrap()),
-        vec![StripPattern::parse("x-jwt-*").unwrap(), StripPattern::parse("x-internal").unwrap()],
-        settings.keep_token,
-        settings.max_bytes,
-    );
+        payload: payload.map(|header| PayloadHeader { header, padded: false }),
+        strip: ["x-jwt-*", "x-internal"].map(|one| StripPattern::parse(one).unwrap()).into(),
+        max_bytes: settings.max_bytes,
+        ..Forward::default()
+    };
     let verifier = Verifier::new(trusted, 16 * 1024);
-    let tokens = TokenSources::default();
-    Authorizer::new(PolicySnapshot { rules, tokens, verifier, keys: Arc::new(keys), forward })
+    let (tokens, keys) = (TokenLocations::default(), Arc::new(keys));
+    let allows_preflight = false;
+    Authorizer::new(PolicySnapshot { rules, tokens, verifier, keys, forward, allows_preflight })
 }
 
-fn claim(path: &[&str], header: &str, join: &str) -> ClaimHeader {
-    ClaimHeader {
+fn claim(path: &[&str], header: &str, join: &str) -> ForwardedHeader {
+    let claim = ForwardedClaim {
         claim: path.iter().map(|step| (*step).to_owned()).collect(),
-        header: TargetHeader::parse(header).unwrap(),
-        arrays: ArrayFormat::Join(join.to_owned()),
-    }
+        format: ClaimFormat::Join(join.to_owned()),
+        required: false,
+        max_bytes: None,
+        too_long: TooLong::Deny,
+    };
+    let header = TargetHeader::parse(header).unwrap();
+    ForwardedHeader { header, value: ForwardedValue::Claim(claim) }
 }
 
 fn claims(over: &Value) -> Value {
@@ -132,6 +154,7 @@ fn request(path: &str, headers: &[(&str, &str)]) -> CheckRequest {
         host: "api.example.com".to_owned(),
         path: path.to_owned(),
         headers: headers.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())).collect(),
+        context: Vec::new(),
     }
 }
 
@@ -187,8 +210,8 @@ fn a_good_token_passes_and_its_claims_are_set() {
     let token = bearer(&json!({"https://example.com/tenant": 7}));
     let request = request("/orders", &[("authorization", &token), ("accept", "*/*")]);
     let Decision::Allow(allowance) = decide(&authorizer, &request) else { panic!() };
-    assert_eq!(allowance.rule.name(), "rest");
-    assert_eq!(allowance.issuer.unwrap().name(), "accounts");
+    assert_eq!(allowance.rule.unwrap().name(), "rest");
+    assert_eq!(allowance.token.unwrap().issuer().name(), "accounts");
     let expected = [
         ("accept", "*/*"),
         ("x-jwt-roles", "admin,user"),

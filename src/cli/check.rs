@@ -112,9 +112,9 @@ mod tests {
         let config = Config::from_file(file.as_ref()).unwrap();
         assert_eq!(
             summary(&config),
-            "valid: profile production, 2 issuers, 8 key sources, 3 rules"
+            "valid: profile production, 3 issuers, 9 key sources, 6 rules"
         );
-        assert_eq!(json(&Ok(config), None)["rules"], 3);
+        assert_eq!(json(&Ok(config), None)["rules"], 6);
     }
 
     #[test]

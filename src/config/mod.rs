@@ -10,6 +10,7 @@ mod schema;
 mod strict;
 #[cfg(test)]
 mod tests;
+mod words;
 
 use std::ffi::OsString;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
@@ -22,8 +23,8 @@ pub use scalar::duration;
 pub use schema::json_schema;
 
 use crate::check::answer::AnswerSettings;
-use crate::check::extract::TokenSources;
-use crate::check::headers::Forward;
+use crate::check::forward::Forward;
+use crate::check::locations::TokenLocations;
 use crate::check::rules::RuleSet;
 use crate::keys::source::SourceSettings;
 use crate::server::listener::address::{Address, UnixAccess};
@@ -44,12 +45,14 @@ pub struct Config {
     /// The key sources of all issuers; `id.issuer` is the issuer's label, `id.source` numbers them from 0
     /// within their issuer and is called `0`, `1`, … .
     pub sources: Vec<SourceSettings>,
-    /// Where tokens are looked for.
-    pub tokens: TokenSources,
+    /// Where tokens are looked for, unless a rule says otherwise.
+    pub tokens: TokenLocations,
     /// What upstreams get to see.
     pub forward: Forward,
     /// The rules in order.
     pub rules: RuleSet,
+    /// Whether a CORS preflight passes without a token.
+    pub allows_preflight: bool,
     /// What callers get told.
     pub answers: AnswerSettings,
     /// What is refused for its size.

@@ -351,30 +351,6 @@ impl Scalar for RawDiscovery {
     }
 }
 
-/// `allow: anyone`.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Anyone;
-
-impl Scalar for Anyone {
-    const EXPECTED: &'static str = "anyone";
-
-    fn parse(text: &str) -> Option<Self> {
-        (text == "anyone").then_some(Self)
-    }
-}
-
-/// `format: json`.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct JsonFormat;
-
-impl Scalar for JsonFormat {
-    const EXPECTED: &'static str = "json";
-
-    fn parse(text: &str) -> Option<Self> {
-        (text == "json").then_some(Self)
-    }
-}
-
 /// `5m` → 5 and `m`. Only digits count: no sign, no fraction.
 fn split_unit(text: &str) -> Option<(u64, &str)> {
     let (number, unit) =

@@ -10,11 +10,12 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde_json::Value;
 
 use super::Profile;
-use super::raw::RawConfig;
+use super::raw::{RawConfig, RawPatternForm, RawTextPattern};
 use super::scalar::{
-    Addresses, Age, Anyone, ClaimPath, Count, FileMode, JsonFormat, List, Mapping, MaxStale,
-    RawDiscovery, Scalar, Size, Text,
+    Addresses, Age, ClaimPath, Count, FileMode, List, Mapping, MaxStale, RawDiscovery, Scalar,
+    Size, Text,
 };
+use super::words::{Anyone, CorsPreflight, RawAllTokens, RawClaimFormat, RawRuleMode, RawTooLong};
 use crate::server::tls::TlsVersion;
 
 /// The schema of a configuration, JSON Schema 2020-12. Somewhat stricter than what is read: a key without a value
@@ -227,9 +228,48 @@ impl Written for Anyone {
     }
 }
 
-impl Written for JsonFormat {
+impl Written for RawClaimFormat {
     fn schema() -> Schema {
-        json_schema!({"const": "json"})
+        json_schema!({"enum": ["json", "base64", "base64url"]})
+    }
+}
+
+impl Written for RawTooLong {
+    fn schema() -> Schema {
+        json_schema!({"enum": ["deny", "drop"]})
+    }
+}
+
+impl Written for RawAllTokens {
+    fn schema() -> Schema {
+        json_schema!({"enum": ["refuse", "verify"]})
+    }
+}
+
+impl Written for RawRuleMode {
+    fn schema() -> Schema {
+        json_schema!({"enum": ["enforce", "shadow"]})
+    }
+}
+
+impl Written for CorsPreflight {
+    fn schema() -> Schema {
+        json_schema!({"enum": ["allow", "check"]})
+    }
+}
+
+impl JsonSchema for RawTextPattern {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "a text pattern".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let form = generator.subschema_for::<RawPatternForm>();
+        json_schema!({"description": Self::EXPECTED, "anyOf": [{"type": "string"}, form]})
     }
 }
 

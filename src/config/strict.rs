@@ -2,7 +2,7 @@
 //! them; nothing else looks here, and the service runs with them as before.
 
 use super::{Config, ConfigError, Profile};
-use crate::check::rules::{PathMatch, Rule, RuleMatch};
+use crate::check::rules::{Rule, RuleMode};
 use crate::token::{Audiences, Issuer};
 
 impl Config {
@@ -40,8 +40,13 @@ impl Config {
                 weak(place("refresh.max_stale"), "unlimited: a withdrawn key may be used for ever");
             }
         }
-        for rule in self.rules.rules().iter().filter(|rule| opens_everything(rule)) {
-            weak(format!("rules[{}]", rule.label.index()), OPEN);
+        for rule in self.rules.rules() {
+            if opens_everything(rule) {
+                weak(format!("rules[{}]", rule.label.index()), OPEN);
+            }
+            if rule.mode == RuleMode::Shadow {
+                weak(format!("rules[{}].mode", rule.label.index()), SHADOW);
+            }
         }
         found
     }
@@ -55,16 +60,10 @@ impl Config {
 const ONLY_HS256: &str =
     "only HS256 is accepted: whoever verifies could sign; RS256 and its public keys are missing";
 const HS256: &str = "HS256 is still accepted: whoever verifies could sign";
+const SHADOW: &str = "shadow: whatever the rule refuses is let through, and only counted";
 const OPEN: &str = "allow: anyone for every path, method and host: every request is let through";
 
 /// Whether any request that comes to this rule gets through.
 fn opens_everything(rule: &Rule) -> bool {
-    let RuleMatch { path, methods, hosts } = &rule.matches;
-    let is_any_path = match path {
-        PathMatch::Any => true,
-        // `path_prefix: /`, kept without its slash.
-        PathMatch::Prefix(prefix) => prefix.is_empty(),
-        PathMatch::Exact(_) => false,
-    };
-    rule.is_open() && is_any_path && methods.is_empty() && hosts.is_empty()
+    rule.is_open() && rule.matches.is_everything() && !rule.by_name_only
 }

@@ -1,10 +1,11 @@
 //! Layer 4: the adapters. They translate requests in and answers out, and record what was decided; they
 //! decide nothing themselves.
 //!
-//! [`ext_authz`] speaks Envoy's API, served by [`grpc`] beside [`health`]; [`admin`] is for probes, Prometheus
+//! [`ext_authz`] speaks Envoy's API and asks [`checks`]; it is served by [`grpc`] beside [`health`]; [`admin`] is for probes, Prometheus
 //! and people. Connections come from [`listener`], through [`tls`] where it is configured.
 
 pub mod admin;
+pub mod checks;
 pub mod codec;
 pub mod ext_authz;
 pub mod generation;

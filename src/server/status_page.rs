@@ -73,7 +73,7 @@ pub fn page(
     let entries = generation.board.entries();
     let of_issuer = |issuer: &Issuer| IssuerPart {
         name: issuer.label.name().to_owned(),
-        issuer: issuer.issuer.clone(),
+        issuer: issuer.issuer.to_string(),
         sources: entries
             .iter()
             .filter(|entry| entry.id.issuer == issuer.label)

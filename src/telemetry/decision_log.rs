@@ -83,20 +83,41 @@ impl DecisionLog {
         now: UnixTime,
         line: impl FnOnce() -> DecisionLine<'a>,
     ) {
+        self.refused("deny", "denied", reason, now, line);
+    }
+
+    /// A request passed that a shadow rule refused.
+    pub fn would_deny<'a>(
+        &self,
+        reason: &'static str,
+        now: UnixTime,
+        line: impl FnOnce() -> DecisionLine<'a>,
+    ) {
+        self.refused("would_deny", "allowed by a shadow rule", reason, now, line);
+    }
+
+    fn refused<'a>(
+        &self,
+        decision: &'static str,
+        message: &'static str,
+        reason: &'static str,
+        now: UnixTime,
+        line: impl FnOnce() -> DecisionLine<'a>,
+    ) {
         if !self.may_write(now) {
             return;
         }
         let line = line();
         tracing::info!(
             target: "claimgate::decision",
-            decision = "deny",
+            decision,
             reason,
             rule = line.rule,
             issuer = line.issuer,
             method = shown(line.method, METHOD_CHARS),
             path = shown(without_query(line.path), PATH_CHARS),
             request_id = line.request_id.map(|id| shown(id, REQUEST_ID_CHARS)),
-            "denied"
+            "{message}"
         );
     }
 

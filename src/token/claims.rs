@@ -3,7 +3,7 @@
 
 use std::fmt;
 
-use super::issuer::{Audiences, Issuer};
+use super::issuer::{Audiences, Issuer, IssuerName};
 use super::verifier::Refusal;
 use crate::util::clock::UnixTime;
 use crate::util::json::{self, RawMembers, Value};
@@ -41,7 +41,7 @@ impl<'a> UnverifiedClaims<'a> {
 }
 
 /// The claims of a token whose signature was good. `Debug` shows no value.
-#[derive(Clone)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Claims {
     members: Vec<(Box<str>, Value)>,
     expires_at: Option<UnixTime>,
@@ -60,12 +60,22 @@ impl Claims {
         if !["iss", "sub", "jti"].into_iter().all(is_string) {
             return Err(Refusal::Malformed);
         }
-        Ok(claims)
+        let is_audience = match claims.get("aud") {
+            None | Some(Value::String(_)) => true,
+            Some(Value::Array(several)) => several.iter().all(|one| one.as_str().is_some()),
+            Some(Value::Null | Value::Bool(_) | Value::Number(_) | Value::Object(_)) => false,
+        };
+        if is_audience { Ok(claims) } else { Err(Refusal::Malformed) }
     }
 
     /// The top-level claim of that exact name.
     pub fn get(&self, name: &str) -> Option<&Value> {
         self.members.iter().find(|(member, _)| **member == *name).map(|(_, value)| value)
+    }
+
+    /// Every claim, in the order they were written.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &Value)> {
+        self.members.iter().map(|(name, value)| (&**name, value))
     }
 
     /// The claim at `path`: a top-level name, then members of objects. `None` when any step is missing.
@@ -79,10 +89,26 @@ impl Claims {
         self.expires_at
     }
 
-    /// Judges what holds for every token of `issuer`, whatever the rule: presence, audience, time.
+    /// `aud` (RFC 7519 §4.1.3): every audience that is named, none if there is no such claim.
+    pub fn audiences(&self) -> impl Iterator<Item = &str> {
+        let named = match self.get("aud") {
+            Some(Value::Array(several)) => several.as_slice(),
+            Some(one) => std::slice::from_ref(one),
+            None => &[],
+        };
+        named.iter().filter_map(Value::as_str)
+    }
+
+    /// Judges what holds for every token of `issuer`, whatever the rule: time, tenant and presence.
     pub(super) fn judge(&self, issuer: &Issuer, now: UnixTime) -> Result<(), Refusal> {
         self.judge_time(issuer, now)?;
-        self.judge_audience(&issuer.audiences)?;
+        if let IssuerName::Tenants(pattern) = &issuer.issuer {
+            let iss = self.get("iss").and_then(Value::as_str).unwrap_or_default();
+            let named = self.get(&pattern.claim).ok_or(Refusal::MissingClaim)?;
+            if named.as_str().is_none() || named.as_str() != pattern.tenant(iss) {
+                return Err(Refusal::ClaimMismatch);
+            }
+        }
         let is_present = |name: &String| match self.get(name) {
             None | Some(Value::Null) => false,
             Some(Value::String(text)) => !text.is_empty(),
@@ -93,6 +119,20 @@ impl Claims {
         } else {
             Err(Refusal::MissingClaim)
         }
+    }
+
+    /// Whether the token is meant for one of `accepted`.
+    ///
+    /// # Errors
+    /// [`Refusal::MissingClaim`] when it says for nobody whom it is meant for, [`Refusal::AudienceMismatch`] when it
+    /// is meant for others.
+    pub fn judge_audience(&self, accepted: &Audiences) -> Result<(), Refusal> {
+        let Audiences::AnyOf(accepted) = accepted else { return Ok(()) };
+        if self.get("aud").is_none() {
+            return Err(Refusal::MissingClaim);
+        }
+        let is_accepted = |one: &str| accepted.iter().any(|accepted| accepted == one);
+        if self.audiences().any(is_accepted) { Ok(()) } else { Err(Refusal::AudienceMismatch) }
     }
 
     fn judge_time(&self, issuer: &Issuer, now: UnixTime) -> Result<(), Refusal> {
@@ -109,31 +149,21 @@ impl Claims {
         if starts.into_iter().flatten().any(|start| start > latest) {
             return Err(Refusal::NotYetValid);
         }
-        if let Some(max_lifetime) = issuer.require.max_lifetime {
+        if let Some(max_age) = issuer.require.max_age {
             let issued_at = self.issued_at.ok_or(Refusal::MissingClaim)?;
-            if now >= issued_at.saturating_add(max_lifetime).saturating_add(skew) {
+            if now >= issued_at.saturating_add(max_age).saturating_add(skew) {
+                return Err(Refusal::TooOld);
+            }
+        }
+        if let Some(max_lifetime) = issuer.require.max_lifetime {
+            let expires_at = self.expires_at.ok_or(Refusal::MissingClaim)?;
+            // A token that does not say when it was issued may have been issued right now.
+            let since = self.issued_at.map_or(now, |issued_at| issued_at.min(now));
+            if expires_at > since.saturating_add(max_lifetime) {
                 return Err(Refusal::TooOld);
             }
         }
         Ok(())
-    }
-
-    fn judge_audience(&self, accepted: &Audiences) -> Result<(), Refusal> {
-        let Audiences::AnyOf(accepted) = accepted else { return Ok(()) };
-        let named = match self.get("aud") {
-            None => return Err(Refusal::MissingClaim),
-            Some(Value::String(one)) => vec![one.as_ref()],
-            Some(Value::Array(several)) => {
-                let several = several.iter().map(|one| one.as_str().ok_or(Refusal::Malformed));
-                several.collect::<Result<_, _>>()?
-            }
-            Some(Value::Null | Value::Bool(_) | Value::Number(_) | Value::Object(_)) => {
-                return Err(Refusal::Malformed);
-            }
-        };
-        let is_accepted =
-            named.into_iter().any(|one| accepted.iter().any(|accepted| accepted == one));
-        if is_accepted { Ok(()) } else { Err(Refusal::AudienceMismatch) }
     }
 
     fn numeric_date(&self, name: &str) -> Result<Option<UnixTime>, Refusal> {

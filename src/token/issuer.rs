@@ -1,6 +1,8 @@
 //! What is trusted of one issuer: whose tokens, for whom, signed how, how old. Typed settings that
 //! `config::compile` builds and [`super::Verifier`] enforces; not the issuer's keys (`keys::store`).
 
+use std::collections::BTreeSet;
+use std::fmt;
 use std::time::Duration;
 
 use crate::keys::key::AlgorithmSet;
@@ -11,9 +13,9 @@ use crate::util::label::Label;
 pub struct Issuer {
     /// The name in rules, metrics and logs.
     pub label: Label,
-    /// The exact `iss` of its tokens, compared byte for byte (RFC 7519 §4.1.1).
-    pub issuer: String,
-    /// Whom its tokens must be meant for.
+    /// The `iss` of its tokens.
+    pub issuer: IssuerName,
+    /// Whom its tokens must be meant for, unless a rule says otherwise.
     pub audiences: Audiences,
     /// What its tokens may be signed with, by a private key.
     pub algorithms: AlgorithmSet,
@@ -23,6 +25,62 @@ pub struct Issuer {
     pub clock_skew: Duration,
     /// What its tokens must carry beyond `iss` and `aud`.
     pub require: RequiredClaims,
+}
+
+/// The `iss` of an issuer's tokens, compared byte for byte (RFC 7519 §4.1.1).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum IssuerName {
+    /// Exactly this.
+    Exact(String),
+    /// One `iss` for each tenant of a provider.
+    Tenants(TenantPattern),
+}
+
+/// `https://login.example.com/{tenant}/v2.0`, for the tenants on a list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TenantPattern {
+    /// What stands before the tenant.
+    pub prefix: String,
+    /// What stands after it.
+    pub suffix: String,
+    /// The tenants that are trusted. Never empty.
+    pub tenants: BTreeSet<String>,
+    /// The top-level claim that must name the same tenant, so that one cannot speak for another.
+    pub claim: String,
+}
+
+impl TenantPattern {
+    /// The place of the tenant in the configuration's text.
+    pub const PLACEHOLDER: &str = "{tenant}";
+
+    /// The trusted tenant that `iss` names.
+    pub fn tenant<'a>(&self, iss: &'a str) -> Option<&'a str> {
+        let rest = iss.strip_prefix(self.prefix.as_str())?;
+        let tenant = rest.strip_suffix(self.suffix.as_str())?;
+        self.tenants.contains(tenant).then_some(tenant)
+    }
+}
+
+impl IssuerName {
+    /// Whether tokens with this `iss` are the issuer's.
+    pub fn is(&self, iss: &str) -> bool {
+        match self {
+            Self::Exact(exact) => exact == iss,
+            Self::Tenants(pattern) => pattern.tenant(iss).is_some(),
+        }
+    }
+}
+
+/// As it is configured.
+impl fmt::Display for IssuerName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Exact(exact) => f.write_str(exact),
+            Self::Tenants(TenantPattern { prefix, suffix, .. }) => {
+                write!(f, "{prefix}{}{suffix}", TenantPattern::PLACEHOLDER)
+            }
+        }
+    }
 }
 
 /// The audiences that are accepted (RFC 7519 §4.1.3).
@@ -40,6 +98,8 @@ pub struct RequiredClaims {
     /// `exp` must be present. On unless switched off.
     pub exp: bool,
     /// At most this long since `iat`, which must be present then.
+    pub max_age: Option<Duration>,
+    /// At most this long from `iat`, or else from now, to `exp`, which must be present then.
     pub max_lifetime: Option<Duration>,
     /// Top-level claims that must be present, not null and not the empty string.
     pub claims: Vec<String>,
@@ -47,6 +107,6 @@ pub struct RequiredClaims {
 
 impl Default for RequiredClaims {
     fn default() -> Self {
-        Self { exp: true, max_lifetime: None, claims: Vec::new() }
+        Self { exp: true, max_age: None, max_lifetime: None, claims: Vec::new() }
     }
 }

@@ -37,6 +37,7 @@ pub struct UnverifiedJws<'a> {
     /// `alg` as the header names it; never what decides how a signature is checked.
     pub(super) algorithm: String,
     pub(super) kid: Option<String>,
+    pub(super) typ: Option<String>,
     /// Header and payload as sent, with the dot between them: what the signature is over.
     pub(super) signing_input: &'a str,
     pub(super) payload: Vec<u8>,
@@ -66,7 +67,8 @@ impl<'a> UnverifiedJws<'a> {
         if header.get("crit").is_some() || header.get("b64").is_some() {
             return Err(Refusal::Malformed);
         }
-        if string(&header, "typ")?.is_some_and(|typ| !is_token_type(&typ)) {
+        let typ = string(&header, "typ")?;
+        if typ.as_ref().is_some_and(|typ| !is_token_type(typ)) {
             return Err(Refusal::Malformed);
         }
         let algorithm = string(&header, "alg")?.ok_or(Refusal::Malformed)?;
@@ -74,7 +76,7 @@ impl<'a> UnverifiedJws<'a> {
         if kid.as_ref().is_some_and(|kid| kid.is_empty() || kid.len() > MAX_KID_BYTES) {
             return Err(Refusal::Malformed);
         }
-        Ok(Self { algorithm, kid, signing_input, payload, signature })
+        Ok(Self { algorithm, kid, typ, signing_input, payload, signature })
     }
 }
 

@@ -12,7 +12,7 @@ mod signed_with;
 mod verifier;
 
 pub use claims::Claims;
-pub use issuer::{Audiences, Issuer, RequiredClaims};
+pub use issuer::{Audiences, Issuer, IssuerName, RequiredClaims, TenantPattern};
 pub use jws::{RawToken, UnverifiedJws};
 pub use signed_with::SignedWith;
 pub use verifier::{Refusal, Refused, VerifiedToken, Verifier};

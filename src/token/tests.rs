@@ -54,7 +54,10 @@ impl Fixture {
     fn verify_at(&self, token: &str, now: i64) -> Result<VerifiedToken, Refusal> {
         let now = UnixTime::from_secs(now).unwrap();
         let verified = self.verifier.verify(RawToken::new(token), &self.keys.load(), now);
-        verified.map_err(|refused| refused.refusal)
+        let verified = verified.map_err(|refused| refused.refusal)?;
+        let issuer = &self.verifier.issuers()[verified.issuer().index()];
+        verified.claims().judge_audience(&issuer.audiences)?;
+        Ok(verified)
     }
 
     fn refusal(&self, token: &str) -> Option<Refusal> {
@@ -65,7 +68,7 @@ impl Fixture {
 fn issuer(index: usize, name: &str, iss: &str) -> Issuer {
     Issuer {
         label: Label::new(index, name),
-        issuer: iss.to_owned(),
+        issuer: IssuerName::Exact(iss.to_owned()),
         audiences: Audiences::AnyOf(vec!["orders".to_owned(), "billing".to_owned()]),
         algorithms: AlgorithmSet::ALL,
         danger_accept_hs256: false,
@@ -558,14 +561,73 @@ fn dates_are_numbers_with_a_meaning_or_the_token_is_malformed() {
 }
 
 #[test]
-fn a_lifetime_limit_counts_from_iat_and_needs_one() {
+fn an_age_limit_counts_from_iat_and_needs_one() {
     let hour = Duration::from_secs(3600);
-    let fixture = Fixture::with(|issuer| issuer.require.max_lifetime = Some(hour));
+    let fixture = Fixture::with(|issuer| issuer.require.max_age = Some(hour));
     let forever = json!({"iat": NOW - 3600, "exp": NOW + 1_000_000});
     assert!(fixture.verify_at(&genuine(&forever), NOW + 29).is_ok());
     assert_eq!(fixture.verify_at(&genuine(&forever), NOW + 30).err(), Some(Refusal::TooOld));
     let token = mint(&RSA, &claims_without("iat")).unwrap();
     assert_eq!(fixture.refusal(&token), Some(Refusal::MissingClaim));
+}
+
+#[test]
+fn a_lifetime_limit_is_the_time_from_iat_or_now_to_exp() {
+    let hour = Duration::from_secs(3600);
+    let fixture = Fixture::with(|issuer| issuer.require.max_lifetime = Some(hour));
+    for (issued_at, expires_at, refusal) in [
+        (json!(NOW), NOW + 3600, None),
+        (json!(NOW - 3000), NOW + 600, None),
+        (json!(NOW), NOW + 3601, Some(Refusal::TooOld)),
+        (json!(NOW - 3001), NOW + 600, Some(Refusal::TooOld)),
+        // A time in the future, within the skew, makes no life longer.
+        (json!(NOW + 20), NOW + 3610, Some(Refusal::TooOld)),
+    ] {
+        let over = json!({"iat": issued_at, "exp": expires_at});
+        assert_eq!(fixture.refusal(&genuine(&over)), refusal, "{over}");
+    }
+    let mut claims = claims_without("iat");
+    for (expires_at, refusal) in [(NOW + 3600, None), (NOW + 3601, Some(Refusal::TooOld))] {
+        claims["exp"] = json!(expires_at);
+        assert_eq!(fixture.refusal(&mint(&RSA, &claims).unwrap()), refusal, "{expires_at}");
+    }
+    let endless = Fixture::with(|issuer| {
+        issuer.require =
+            RequiredClaims { exp: false, max_lifetime: Some(hour), ..RequiredClaims::default() };
+    });
+    let token = mint(&RSA, &claims_without("exp")).unwrap();
+    assert_eq!(endless.refusal(&token), Some(Refusal::MissingClaim));
+}
+
+#[test]
+fn a_tenant_speaks_for_itself_alone() {
+    let fixture = Fixture::with(|issuer| {
+        issuer.issuer = IssuerName::Tenants(TenantPattern {
+            prefix: "https://login.example.com/".to_owned(),
+            suffix: "/v2.0".to_owned(),
+            tenants: ["blue", "red"].map(str::to_owned).into(),
+            claim: "tid".to_owned(),
+        });
+    });
+    let iss = |tenant: &str| format!("https://login.example.com/{tenant}/v2.0");
+    for (iss, tid, refusal) in [
+        (iss("blue"), json!("blue"), None),
+        (iss("red"), json!("red"), None),
+        (iss("blue"), json!("red"), Some(Refusal::ClaimMismatch)),
+        (iss("blue"), json!("Blue"), Some(Refusal::ClaimMismatch)),
+        (iss("blue"), json!(["blue"]), Some(Refusal::ClaimMismatch)),
+        (iss("blue"), json!(null), Some(Refusal::ClaimMismatch)),
+        (iss("green"), json!("green"), Some(Refusal::UnknownIssuer)),
+        (iss(""), json!(""), Some(Refusal::UnknownIssuer)),
+        (iss("blue/v2.0/x"), json!("blue"), Some(Refusal::UnknownIssuer)),
+        (iss("{tenant}"), json!("{tenant}"), Some(Refusal::UnknownIssuer)),
+        ("https://login.example.com/v2.0".to_owned(), json!("blue"), Some(Refusal::UnknownIssuer)),
+    ] {
+        let over = json!({"iss": iss, "tid": tid});
+        assert_eq!(fixture.refusal(&genuine(&over)), refusal, "{over}");
+    }
+    let over = json!({"iss": iss("blue")});
+    assert_eq!(fixture.refusal(&genuine(&over)), Some(Refusal::MissingClaim));
 }
 
 #[test]

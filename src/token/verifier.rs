@@ -4,29 +4,59 @@
 //! `iss`, `kid` and `alg` are read, to find the key; a reason that speaks of other claims is told only to
 //! holders of genuine tokens.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::claims::{Claims, UnverifiedClaims};
 use super::hs256::{self, HS256};
-use super::issuer::Issuer;
+use super::issuer::{Issuer, IssuerName};
 use super::jws::{RawToken, UnverifiedJws};
 use super::signed_with::SignedWith;
 use crate::keys::key::Algorithm;
 use crate::keys::store::{KeyLookup, KeySnapshot};
 use crate::util::clock::UnixTime;
+use crate::util::json::Value;
 use crate::util::label::Label;
 
 /// Verifies tokens of the configured issuers.
 #[derive(Clone, Debug)]
 pub struct Verifier {
     issuers: Arc<[Issuer]>,
+    /// The place of each issuer that has one name.
+    by_name: Arc<HashMap<String, usize>>,
+    /// The places of the others.
+    with_tenants: Arc<[usize]>,
     max_token_bytes: usize,
 }
 
 impl Verifier {
     /// A verifier for `issuers`, whose labels are numbered as in the key snapshots.
     pub fn new(issuers: Vec<Issuer>, max_token_bytes: usize) -> Self {
-        Self { issuers: issuers.into(), max_token_bytes }
+        let (mut by_name, mut with_tenants) = (HashMap::new(), Vec::new());
+        for (place, issuer) in issuers.iter().enumerate() {
+            match &issuer.issuer {
+                IssuerName::Exact(name) => {
+                    by_name.entry(name.clone()).or_insert(place);
+                }
+                IssuerName::Tenants(_) => with_tenants.push(place),
+            }
+        }
+        Self {
+            issuers: issuers.into(),
+            by_name: Arc::new(by_name),
+            with_tenants: with_tenants.into(),
+            max_token_bytes,
+        }
+    }
+
+    fn issuer_of(&self, iss: &str) -> Option<&Issuer> {
+        let place = self.by_name.get(iss).copied().or_else(|| {
+            self.with_tenants
+                .iter()
+                .copied()
+                .find(|place| self.issuers.get(*place).is_some_and(|issuer| issuer.issuer.is(iss)))
+        });
+        self.issuers.get(place?)
     }
 
     /// The issuers that are trusted.
@@ -47,7 +77,7 @@ impl Verifier {
         let jws = UnverifiedJws::parse(token, self.max_token_bytes).map_err(Refused::early)?;
         let claims = UnverifiedClaims::parse(&jws.payload).map_err(Refused::early)?;
         let iss = claims.issuer().map_err(Refused::early)?;
-        let issuer = iss.and_then(|iss| self.issuers.iter().find(|issuer| issuer.issuer == iss));
+        let issuer = iss.and_then(|iss| self.issuer_of(&iss));
         let issuer = issuer.ok_or_else(|| Refused::early(Refusal::UnknownIssuer))?;
         // Looked at before the signature only to tell whether a key is worth looking for.
         let has_expired = claims.seems_expired(issuer, now);
@@ -76,7 +106,8 @@ fn verify_for(
     }
     let claims = claims.into_claims()?;
     claims.judge(issuer, now)?;
-    Ok(VerifiedToken { issuer: issuer.label.clone(), signed_with, claims })
+    let (issuer, kid) = (issuer.label.clone(), jws.kid.as_deref().map(Into::into));
+    Ok(VerifiedToken { issuer, signed_with, kid, typ: jws.typ.as_deref().map(Into::into), claims })
 }
 
 /// What the header's `alg` means, if this issuer's tokens may be signed so.
@@ -106,11 +137,14 @@ fn verify_public(
     is_genuine.then_some(()).ok_or(Refusal::BadSignature)
 }
 
-/// A token whose signature, issuer, audience and times were good. Only [`Verifier`] makes one.
-#[derive(Clone, Debug)]
+/// A token whose signature, issuer and times were good. Only [`Verifier`] makes one. Whom it has to be meant for is
+/// its issuer's or a rule's to say: `check::requirement` judges that.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct VerifiedToken {
     issuer: Label,
     signed_with: SignedWith,
+    kid: Option<Box<str>>,
+    typ: Option<Box<str>>,
     claims: Claims,
 }
 
@@ -123,6 +157,26 @@ impl VerifiedToken {
     /// What it was signed with.
     pub fn signed_with(&self) -> SignedWith {
         self.signed_with
+    }
+
+    /// The key ID in its header.
+    pub fn kid(&self) -> Option<&str> {
+        self.kid.as_deref()
+    }
+
+    /// `typ` in its header, as sent.
+    pub fn typ(&self) -> Option<&str> {
+        self.typ.as_deref()
+    }
+
+    /// `iss`, as sent.
+    pub fn iss(&self) -> Option<&str> {
+        self.claims.get("iss").and_then(Value::as_str)
+    }
+
+    /// `sub`. Only together with `iss` it is somebody (RFC 7519 §4.1.2).
+    pub fn subject(&self) -> Option<&str> {
+        self.claims.get("sub").and_then(Value::as_str)
     }
 
     /// Its claims.
@@ -158,6 +212,8 @@ pub enum Refusal {
     AudienceMismatch,
     /// The signature is not the key's.
     BadSignature,
+    /// The tenant is another than the one in `iss`.
+    ClaimMismatch,
     /// `exp` has passed.
     Expired,
     /// The issuer's keys are not known yet or too old.
@@ -170,7 +226,7 @@ pub enum Refusal {
     NotYetValid,
     /// Longer than the limit.
     TooLarge,
-    /// Longer than `max_lifetime` since `iat`.
+    /// Issued longer ago than `max_age`, or valid for longer than `max_lifetime`.
     TooOld,
     /// `iss` is none of the configured issuers.
     UnknownIssuer,

@@ -9,7 +9,7 @@ use crate::config::scalar::{List, Mapping, Text};
 use crate::keys::key::{Algorithm, AlgorithmSet};
 use crate::keys::source::{HmacFile, SourceKind, SourceSettings};
 use crate::keys::store::KeyKind;
-use crate::token::{Audiences, Issuer, RequiredClaims};
+use crate::token::{Audiences, Issuer, IssuerName, RequiredClaims, TenantPattern};
 use crate::util::label::Label;
 
 /// The one algorithm with a shared secret that can be accepted.
@@ -54,7 +54,7 @@ impl Compiler<'_> {
         let (algorithms, danger_accept_hs256) = self.algorithms(path, raw);
         Issuer {
             label,
-            issuer: raw.issuer.clone().unwrap_or_default(),
+            issuer: self.issuer_name(path, raw),
             audiences: self.audiences(&path.key("audiences"), raw.audiences.as_ref()),
             algorithms,
             danger_accept_hs256,
@@ -74,6 +74,42 @@ impl Compiler<'_> {
             }
             Some(issuer) => taken.push(issuer.to_owned()),
         }
+    }
+
+    fn issuer_name(&mut self, path: &Path, raw: &RawIssuer) -> IssuerName {
+        let text = raw.issuer.clone().unwrap_or_default();
+        let parts = text.split_once(TenantPattern::PLACEHOLDER);
+        let Some(List(list)) = &raw.tenants else {
+            if parts.is_some() {
+                let expected = "tenants with the list of those that are trusted, since the issuer has {tenant} in it";
+                self.report.missing(&path.key("tenants"), expected);
+            } else if raw.tenant_claim.is_some() {
+                let expected = "no such key without tenants";
+                self.report.wrong(&path.key("tenant_claim"), "a claim", expected);
+            }
+            return IssuerName::Exact(text);
+        };
+        let tenants_path = path.key("tenants");
+        self.not_empty(&tenants_path, list.len(), "at least one tenant");
+        let tenants = self.strings(&tenants_path, list.clone());
+        let claim = raw.tenant_claim.clone().unwrap_or_else(|| "tid".to_owned());
+        if claim.is_empty() {
+            let expected = "the name of a claim, such as tid";
+            self.report.wrong(&path.key("tenant_claim"), "an empty string", expected);
+        }
+        let Some((prefix, suffix)) = parts.filter(|(_, rest)| !rest.contains(['{', '}'])) else {
+            let expected = "an \"iss\" with one {tenant} in it, such as https://login.example.com/{tenant}/v2.0";
+            if raw.issuer.is_some() {
+                self.report.wrong(&path.key("issuer"), quote(&text), expected);
+            }
+            return IssuerName::Exact(text);
+        };
+        IssuerName::Tenants(TenantPattern {
+            prefix: prefix.to_owned(),
+            suffix: suffix.to_owned(),
+            tenants: tenants.into_iter().collect(),
+            claim,
+        })
     }
 
     fn audiences(&mut self, path: &Path, raw: Option<&List<String>>) -> Audiences {
@@ -198,12 +234,22 @@ impl Compiler<'_> {
         raw: Option<&Mapping<RawRequiredClaims>>,
     ) -> RequiredClaims {
         let Some(Mapping(raw)) = raw else { return RequiredClaims::default() };
-        let max_lifetime = raw.max_lifetime.map(|Text(lifetime)| lifetime);
-        if max_lifetime.is_some_and(|lifetime| lifetime.is_zero()) {
-            self.report.wrong(&path.key("max_lifetime"), "0", "a duration above 0, such as 24h");
+        let mut above_zero = |key: &str, given: Option<Text<Duration>>| {
+            let limit = given.map(|Text(limit)| limit);
+            if limit.is_some_and(|limit| limit.is_zero()) {
+                self.report.wrong(&path.key(key), "0", "a duration above 0, such as 24h");
+            }
+            limit
+        };
+        let max_age = above_zero("max_age", raw.max_age);
+        let max_lifetime = above_zero("max_lifetime", raw.max_lifetime);
+        let exp = raw.exp.unwrap_or(true);
+        if !exp && max_lifetime.is_some() {
+            let expected = "true, since max_lifetime says how long a token may live";
+            self.report.wrong(&path.key("exp"), "false", expected);
         }
         let claims = raw.claims.as_ref().map(|List(list)| list.clone()).unwrap_or_default();
         let claims = self.strings(&path.key("claims"), claims);
-        RequiredClaims { exp: raw.exp.unwrap_or(true), max_lifetime, claims }
+        RequiredClaims { exp, max_age, max_lifetime, claims }
     }
 }

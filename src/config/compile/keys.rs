@@ -14,7 +14,7 @@ use crate::keys::source::command::{Command, SEARCH_PATH};
 use crate::keys::source::discovery::Discovery;
 use crate::keys::source::{HmacFile, SourceKind, SourceSettings, UrlError, key_url};
 use crate::keys::store::SourceId;
-use crate::token::Issuer;
+use crate::token::{Issuer, IssuerName};
 use crate::util::label::Label;
 
 const KINDS: &str =
@@ -113,17 +113,23 @@ impl Compiler<'_> {
     }
 
     fn discovery(&mut self, path: &Path, raw: RawDiscovery, issuer: &Issuer) -> Option<Discovery> {
+        let IssuerName::Exact(name) = &issuer.issuer else {
+            let expected =
+                "jwks_url, since the metadata of a provider with tenants names no one of them";
+            self.report.wrong(path, "discovery", expected);
+            return None;
+        };
         match raw {
             RawDiscovery::At(text) => {
                 let url = self.url(path, &text)?;
-                Some(Discovery::at(url, &issuer.issuer))
+                Some(Discovery::at(url, name))
             }
             // That there is no issuer has been said where it belongs.
-            RawDiscovery::OfIssuer if issuer.issuer.is_empty() => None,
+            RawDiscovery::OfIssuer if name.is_empty() => None,
             RawDiscovery::OfIssuer => {
-                let discovery = Discovery::of_issuer(&issuer.issuer, !self.is_production());
+                let discovery = Discovery::of_issuer(name, !self.is_production());
                 if discovery.is_err() {
-                    let found = format!("true for the issuer {}", quote(&issuer.issuer));
+                    let found = format!("true for the issuer {}", quote(name));
                     let expected = "an issuer that is an https URL (http only in profile: development), \
                                     or the URL of its discovery document";
                     self.report.wrong(path, found, expected);

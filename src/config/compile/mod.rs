@@ -7,19 +7,23 @@ mod forward;
 mod issuers;
 mod keys;
 mod listen;
+mod matching;
 mod names;
 mod refresh;
+mod require;
 mod rules;
+mod tokens;
 
 use std::ffi::OsString;
 use std::path::{Path as FilePath, PathBuf};
 
+use self::rules::RuleDefaults;
 use super::raw::{RawConfig, RawLimits};
 use super::report::{ConfigErrors, Path, Report};
 use super::scalar::{Count, Mapping, Size, Text};
+use super::words::CorsPreflight;
 use super::{Config, Limits, Profile};
 use crate::check::answer::AnswerSettings;
-use crate::check::extract::TokenSources;
 
 /// Where environment variables are looked up.
 pub(super) type Environment<'a> = &'a dyn Fn(&str) -> Option<OsString>;
@@ -48,8 +52,17 @@ pub(super) fn compile(
     let state_dir = compiler.state_dir(&root.key("state_dir"), raw.state_dir.as_deref());
     let (issuers, sources) = compiler.issuers(&root.key("issuers"), raw.issuers);
     let tokens = compiler.tokens(&root.key("tokens"), raw.tokens);
+    let keeps_token = raw.forward.as_ref().and_then(|Mapping(forward)| forward.keep_token);
     let forward = compiler.forward(&root.key("forward"), raw.forward, &tokens);
-    let rules = compiler.rules(&root.key("rules"), raw.rules, &issuers);
+    let defaults = RuleDefaults {
+        tokens: &tokens,
+        forward: &forward,
+        keep_token: keeps_token.unwrap_or(false),
+        issuers: &issuers,
+    };
+    let rules = compiler.rules(&root.key("rules"), raw.rules, &defaults);
+    let allows_preflight =
+        raw.cors_preflight.is_some_and(|Text(word)| word == CorsPreflight::Allow);
     let answers = raw.answers.and_then(|Mapping(answers)| answers.reason_header);
     let answers = answers
         .map_or_else(AnswerSettings::default, |reason_header| AnswerSettings { reason_header });
@@ -62,9 +75,10 @@ pub(super) fn compile(
             state_dir,
             issuers,
             sources,
-            tokens: TokenSources::new(tokens),
+            tokens,
             forward,
             rules,
+            allows_preflight,
             answers,
             limits,
         }),

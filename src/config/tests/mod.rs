@@ -5,6 +5,7 @@ mod hs256;
 mod listen;
 mod mistakes;
 mod profiles;
+mod rules;
 mod sources;
 mod strict;
 
@@ -12,6 +13,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::{Config, ConfigErrors, Profile};
+use crate::check::requirement::Requirement;
 use crate::check::rules::{HostPattern, PathMatch, RuleAction};
 use crate::keys::key::{Algorithm, AlgorithmSet};
 use crate::keys::source::SourceKind;
@@ -86,12 +88,17 @@ fn twelve_lines_are_a_configuration() {
 #[test]
 fn the_example_has_every_key() {
     let example = include_str!("../../../deploy/claimgate.example.yaml");
-    let raw = include_str!("../raw.rs");
-    let fields = raw.lines().filter_map(|line| line.trim().strip_prefix("pub(super) "));
+    let raw = [
+        include_str!("../raw/mod.rs"),
+        include_str!("../raw/forward.rs"),
+        include_str!("../raw/rules.rs"),
+    ];
+    let lines = raw.into_iter().flat_map(str::lines);
+    let fields = lines.filter_map(|line| line.trim().strip_prefix("pub(in crate::config) "));
     let keys = fields.filter_map(|field| field.split_once(": Option<"));
     let keys: Vec<&str> =
         keys.map(|(key, _)| if key == "matches" { "match" } else { key }).collect();
-    assert!(keys.len() > 50, "{keys:?}");
+    assert!(keys.len() > 90, "{keys:?}");
     for key in keys {
         let written = [format!(" {key}:"), format!("{{{key}:"), format!("\n{key}:")];
         assert!(written.iter().any(|written| example.contains(written)), "{key} is missing");
@@ -102,7 +109,7 @@ fn the_example_has_every_key() {
 fn the_example_with_every_key_compiles() {
     let text = include_str!("../../../deploy/claimgate.example.yaml");
     let config = read(text).unwrap_or_else(|errors| panic!("{errors}"));
-    assert_eq!((config.issuers.len(), config.sources.len()), (2, 8));
+    assert_eq!((config.issuers.len(), config.sources.len()), (3, 9));
     let kinds: Vec<&SourceKind> = config.sources.iter().map(|source| &source.kind).collect();
     assert!(matches!(kinds[0], SourceKind::Url(_)));
     let home = |kind: &SourceKind| {
@@ -122,8 +129,13 @@ fn the_example_with_every_key_compiles() {
     let rules = config.rules.rules();
     assert_eq!(rules[1].matches.path, PathMatch::Prefix("/admin".to_owned()));
     assert_eq!(rules[1].matches.hosts[1], HostPattern::Below(".internal.example.com".to_owned()));
-    assert!(matches!(&rules[2].action, RuleAction::Require(any_of) if any_of.len() == 2));
-    assert_eq!(rules[2].label.index(), 2);
+    let RuleAction::Require(admin) = &rules[1].action else { panic!() };
+    let Requirement::Token(admin) = &admin.requirement else { panic!() };
+    assert_eq!((admin.scopes.len(), admin.subjects.len(), admin.claims.len()), (1, 4, 8));
+    let last = rules.last().unwrap();
+    let RuleAction::Require(rest) = &last.action else { panic!() };
+    assert!(matches!(&rest.requirement, Requirement::AnyOf(ways) if ways.len() == 2));
+    assert_eq!(last.label.index(), rules.len() - 1);
 }
 
 #[test]
@@ -174,7 +186,8 @@ rules:
             "forward.headers[0].header: found \"host\", \
              expected a header that carries no meaning for HTTP or Envoy, such as x-jwt-sub",
             "rules[0].requires: unknown key, did you mean \"require\"? \
-             expected one of name, match, allow, require",
+             expected one of name, match, by_name_only, allow, require, tokens, \
+             all_tokens, mode, keep_token",
         ]
     );
 }

@@ -2,15 +2,17 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
+use std::sync::atomic::Ordering;
 
 use arc_swap::ArcSwap;
 use prost_types::value::Kind;
 use serde_json::json;
+use tokio::time;
 
 use super::*;
 use crate::check::answer::AnswerSettings;
-use crate::check::headers::HeaderMutations;
-use crate::check::{Allowance, Authorizer, PolicySnapshot};
+use crate::check::forward::HeaderMutations;
+use crate::check::{Allowance, Authorizer, Decision, PolicySnapshot};
 use crate::config::Config;
 use crate::issuer::SigningKey;
 use crate::issuer::mint::mint;
@@ -24,15 +26,20 @@ use crate::proto::envoy::config::core::v3::{HeaderMap, HeaderValue, HeaderValueO
 use crate::proto::envoy::service::auth::v3::attribute_context::{HttpRequest, Request as Part};
 use crate::proto::envoy::service::auth::v3::check_response::HttpResponse;
 use crate::proto::envoy::service::auth::v3::{self as wire, AttributeContext};
-use crate::telemetry::metrics::MetricsSettings;
+use crate::server::checks::{MAX_WAITING, guarded};
+use crate::server::generation::Generation;
+use crate::telemetry::decision_log::DecisionLog;
+use crate::telemetry::metrics::{Metrics, MetricsSettings};
 use crate::token::{SignedWith, Verifier};
-use crate::util::clock::ManualClock;
+use crate::util::clock::{ManualClock, UnixTime};
+use crate::util::label::Label;
 
 const NOW: i64 = 1_800_000_000;
 
 struct Fixture {
     key: SigningKey,
     service: ExtAuthz,
+    checks: Arc<Checks>,
     /// For those who wait for them; never read by anybody.
     keys: Arc<KeyStore>,
 }
@@ -85,6 +92,7 @@ impl Fixture {
                 verifier: Verifier::new(config.issuers.clone(), config.limits.token_bytes),
                 keys: Arc::clone(&keys),
                 forward: config.forward,
+                allows_preflight: config.allows_preflight,
             }),
             demand,
             answers: AnswerSettings::default(),
@@ -97,8 +105,9 @@ impl Fixture {
         };
         let clock = Arc::new(ManualClock::new(UnixTime::from_secs(NOW).unwrap()));
         let current = Arc::new(ArcSwap::from_pointee(generation));
-        let service = ExtAuthz::new(current, DecisionLog::new(1), clock);
-        Self { key, service, keys }
+        let checks = Arc::new(Checks::new(current, DecisionLog::new(1), clock));
+        let service = ExtAuthz::new(Arc::clone(&checks));
+        Self { key, service, checks, keys }
     }
 
     fn token(&self) -> String {
@@ -259,9 +268,11 @@ fn the_status_says_whose_fault_it_is() {
 #[test]
 fn every_header_of_an_allow_overwrites() {
     let set = vec![("x-jwt-sub".to_owned(), "alice".to_owned())];
-    let mutations = HeaderMutations { set, remove: vec!["x_jwt_sub".to_owned()] };
-    let rule = Label::new(0, "rest");
-    let decision = Decision::Allow(Allowance { rule, issuer: None, signed_with: None, mutations });
+    let remove = vec!["x_jwt_sub".to_owned()];
+    let mutations = HeaderMutations { set, remove, ..HeaderMutations::default() };
+    let rule = Some(Label::new(0, "rest"));
+    let (token, tells_claims, would_deny) = (None, false, None);
+    let decision = Decision::Allow(Allowance { rule, token, tells_claims, mutations, would_deny });
     let (set, remove) = allowed(respond(decision, AnswerSettings::default(), false));
     assert_eq!((set.len(), remove.len()), (1, 1));
 }
@@ -275,8 +286,8 @@ fn a_panic_in_a_check_is_a_denial() {
 #[tokio::test]
 async fn beyond_the_limit_checks_are_denied_and_the_limit_recovers() {
     let fixture = Fixture::with_limit(1);
-    let generation = fixture.service.current.load_full();
-    let running = fixture.service.enter(&generation).unwrap();
+    let generation = fixture.checks.current();
+    let running = fixture.checks.enter(&generation).unwrap();
     assert_eq!(denied_for(&fixture.ask_http(get("/healthz", &[])).await), "overloaded");
     drop(running);
     allowed(fixture.ask_http(get("/healthz", &[])).await);
@@ -338,7 +349,7 @@ async fn a_key_that_arrives_while_a_check_waits_lets_it_pass() {
     let rotated = SigningKey::generate(Algorithm::EdDsa).unwrap();
     let authorization = fixture.token_by(&rotated);
     let source = SourceId { issuer: Label::new(0, "accounts"), source: Label::new(0, "0") };
-    let reader = fixture.service.current.load().demand.reader(&source).unwrap();
+    let reader = fixture.checks.current().demand.reader(&source).unwrap();
     let arrives = async {
         reader.asked().await;
         reader.begins();
@@ -352,7 +363,7 @@ async fn a_key_that_arrives_while_a_check_waits_lets_it_pass() {
     let (answer, ()) = tokio::join!(asks, arrives);
     allowed(answer);
     let found = r#"claimgate_jwks_unknown_kid_total{issuer="accounts",outcome="found"} 1"#;
-    assert!(fixture.service.current.load().metrics.render().contains(found));
+    assert!(fixture.checks.current().metrics.render().contains(found));
 }
 
 #[tokio::test(start_paused = true)]
@@ -361,16 +372,16 @@ async fn checks_that_wait_take_no_place_of_others_and_are_limited_themselves() {
     let asks = wait_for_a_missing_key(&fixture, None);
     let meanwhile = async {
         tokio::task::yield_now().await;
-        assert_eq!(fixture.service.waiting.load(Ordering::Relaxed), 1);
+        assert_eq!(fixture.checks.waiting.load(Ordering::Relaxed), 1);
         allowed(fixture.ask_http(get("/healthz", &[])).await);
-        fixture.service.waiting.store(MAX_WAITING, Ordering::Relaxed);
+        fixture.checks.waiting.store(MAX_WAITING, Ordering::Relaxed);
         let took = wait_for_a_missing_key(&fixture, None).await;
         assert_eq!(took, Duration::ZERO);
-        fixture.service.waiting.store(1, Ordering::Relaxed);
+        fixture.checks.waiting.store(1, Ordering::Relaxed);
     };
     tokio::join!(asks, meanwhile);
-    let service = &fixture.service;
-    let left = [&service.running, &service.waiting].map(|count| count.load(Ordering::Relaxed));
+    let checks = &fixture.checks;
+    let left = [&checks.running, &checks.waiting].map(|count| count.load(Ordering::Relaxed));
     assert_eq!(left, [0, 0]);
 }
 
@@ -379,7 +390,7 @@ async fn each_check_is_counted_once_and_none_stays_in_flight() {
     let fixture = Fixture::new();
     fixture.ask_http(get("/healthz", &[])).await;
     fixture.ask_http(get("/orders", &[])).await;
-    let metrics = fixture.service.current.load().metrics.render();
+    let metrics = fixture.checks.current().metrics.render();
     for line in [
         r#"claimgate_checks_total{rule="health",issuer="none",decision="allow",reason="none"} 1"#,
         r#"claimgate_checks_total{rule="rest",issuer="none",decision="deny",reason="missing_token"} 1"#,

@@ -3,12 +3,12 @@
 
 use std::time::Duration;
 
-use prost_types::{Struct, Value, value::Kind};
 use tonic::metadata::MetadataMap;
 
+use super::metadata;
 use crate::check::answer::{AnswerSettings, DeniedAnswer};
-use crate::check::headers::HeaderMutations;
-use crate::check::{CheckRequest, Decision, Denial};
+use crate::check::forward::HeaderMutations;
+use crate::check::{CheckRequest, Decision};
 use crate::proto::envoy::config::core::v3::header_value_option::HeaderAppendAction;
 use crate::proto::envoy::config::core::v3::{HeaderMap, HeaderValue, HeaderValueOption};
 use crate::proto::envoy::service::auth::v3::check_response::HttpResponse;
@@ -40,7 +40,9 @@ pub(super) fn deadline(metadata: &MetadataMap) -> Option<Duration> {
 
 /// The request without its wire format; `None` when it has no HTTP part.
 pub(super) fn translate(request: WireRequest) -> Option<CheckRequest> {
-    let http = request.attributes?.request?.http?;
+    let attributes = request.attributes?;
+    let context = attributes.context_extensions.into_iter().collect();
+    let http = attributes.request?.http?;
     let mut headers: Vec<(String, String)> = http.headers.into_iter().collect();
     // Filled in place of `headers` under `encode_raw_headers`. Should both ever be there, both count.
     let raw: Vec<HeaderValue> =
@@ -49,7 +51,8 @@ pub(super) fn translate(request: WireRequest) -> Option<CheckRequest> {
         let value = if header.raw_value.is_empty() { header.value } else { text(header.raw_value) };
         (header.key, value)
     }));
-    Some(CheckRequest { method: http.method, host: http.host, path: http.path, headers })
+    let (method, host, path) = (http.method, http.host, http.path);
+    Some(CheckRequest { method, host, path, headers, context })
 }
 
 /// Bytes that are no UTF-8 become `!`, as Envoy itself writes them into `headers`.
@@ -78,6 +81,7 @@ pub(super) fn respond(
     };
     match decision {
         Decision::Allow(allowance) => {
+            response.dynamic_metadata = metadata::of_allowance(&allowance);
             response.http_response = Some(HttpResponse::OkResponse(ok(allowance.mutations)));
             response.status = Some(status(CODE_OK));
         }
@@ -85,7 +89,7 @@ pub(super) fn respond(
             let answer = DeniedAnswer::new(denial.reason, settings, is_grpc);
             response.status = Some(status(code_of(answer.status)));
             response.http_response = Some(HttpResponse::DeniedResponse(denied(answer)));
-            response.dynamic_metadata = Some(metadata(&denial));
+            response.dynamic_metadata = Some(metadata::of_denial(&denial));
         }
     }
     response
@@ -95,6 +99,12 @@ fn ok(mutations: HeaderMutations) -> OkHttpResponse {
     OkHttpResponse {
         headers: mutations.set.into_iter().map(|(name, value)| overwrite(name, value)).collect(),
         headers_to_remove: mutations.remove,
+        query_parameters_to_remove: mutations.remove_query,
+        response_headers_to_add: mutations
+            .response
+            .into_iter()
+            .map(|(name, value)| overwrite(name, value))
+            .collect(),
         ..OkHttpResponse::default()
     }
 }
@@ -116,15 +126,6 @@ fn overwrite(key: String, value: String) -> HeaderValueOption {
         append_action: HeaderAppendAction::OverwriteIfExistsOrAdd as i32,
         keep_empty_value: false,
     }
-}
-
-/// For Envoy's access log: `%DYNAMIC_METADATA(envoy.filters.http.ext_authz:reason)%`.
-fn metadata(denial: &Denial) -> Struct {
-    let text = |text: &str| Value { kind: Some(Kind::StringValue(text.to_owned())) };
-    let mut fields = vec![("reason".to_owned(), text(denial.reason.as_str()))];
-    fields.extend(denial.rule.as_ref().map(|rule| ("rule".to_owned(), text(rule.name()))));
-    fields.extend(denial.issuer.as_ref().map(|name| ("issuer".to_owned(), text(name.name()))));
-    Struct { fields: fields.into_iter().collect() }
 }
 
 fn status(code: i32) -> rpc::Status {

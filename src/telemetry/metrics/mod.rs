@@ -60,8 +60,37 @@ pub struct CheckOutcome<'a> {
     pub rule: Option<&'a Label>,
     /// The issuer of the token, if it is one of ours.
     pub issuer: Option<&'a Label>,
-    /// Why it was denied, as a place in [`MetricsSettings::reasons`]; `None` when it was allowed.
-    pub reason: Option<usize>,
+    /// What was decided.
+    pub verdict: CheckVerdict,
+}
+
+/// What was decided. Reasons are places in [`MetricsSettings::reasons`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CheckVerdict {
+    /// The request passes.
+    Allow,
+    /// It does not.
+    Deny(usize),
+    /// It passes although a shadow rule refused it.
+    WouldDeny(usize),
+}
+
+impl CheckVerdict {
+    /// The word in the label `decision`.
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Allow => "allow",
+            Self::Deny(_) => "deny",
+            Self::WouldDeny(_) => "would_deny",
+        }
+    }
+
+    const fn reason(self) -> Option<usize> {
+        match self {
+            Self::Allow => None,
+            Self::Deny(reason) | Self::WouldDeny(reason) => Some(reason),
+        }
+    }
 }
 
 /// Said where there is no rule, no issuer or no reason.
@@ -135,9 +164,9 @@ impl Metrics {
 
     /// Counts a check that is over, and how long it took.
     pub fn checked(&self, outcome: CheckOutcome<'_>, took: Duration) {
-        let duration = match outcome.reason {
-            None => &self.allowed_duration,
-            Some(_) => &self.denied_duration,
+        let duration = match outcome.verdict {
+            CheckVerdict::Allow | CheckVerdict::WouldDeny(_) => &self.allowed_duration,
+            CheckVerdict::Deny(_) => &self.denied_duration,
         };
         duration.record(took.as_secs_f64());
         self.count(outcome);
@@ -202,12 +231,16 @@ impl Metrics {
             |label: Option<&Label>, none: usize| label.map_or(none, |l| l.index().min(none));
         let (rule, issuer) = (place(outcome.rule, rules), place(outcome.issuer, issuers));
         let reasons = self.settings.reasons.len();
-        let reason = outcome.reason.map_or(reasons, |reason| reason.min(reasons));
+        let cell = match outcome.verdict {
+            CheckVerdict::Allow => 0,
+            CheckVerdict::Deny(reason) => 1 + reason,
+            CheckVerdict::WouldDeny(reason) => 1 + reasons + reason,
+        };
         let row = self
             .checks
             .get(rule * (issuers + 1) + issuer)
-            .map(|row| row.get_or_init(|| (0..=reasons).map(|_| OnceLock::new()).collect()));
-        match row.and_then(|row| row.get(reason)) {
+            .map(|row| row.get_or_init(|| (0..=2 * reasons).map(|_| OnceLock::new()).collect()));
+        match row.and_then(|row| row.get(cell)) {
             Some(cell) => {
                 cell.get_or_init(|| self.register_check(rule, issuer, outcome)).increment(1);
             }
@@ -231,11 +264,11 @@ impl Metrics {
         let name = |labels: &[Label], place: usize| {
             labels.get(place).map_or_else(|| NONE.to_owned(), |label| label.name().to_owned())
         };
-        let reason = outcome.reason.and_then(|reason| self.settings.reasons.get(reason));
+        let reason = outcome.verdict.reason().and_then(|reason| self.settings.reasons.get(reason));
         let pairs = vec![
             Pair::new("rule", name(&self.settings.rules, rule)),
             Pair::new("issuer", name(&self.settings.issuers, issuer)),
-            Pair::new("decision", if outcome.reason.is_some() { "deny" } else { "allow" }),
+            Pair::new("decision", outcome.verdict.as_str()),
             Pair::new("reason", reason.copied().unwrap_or(NONE)),
         ];
         self.recorder.register_counter(&Key::from_parts(CHECKS, pairs), &METADATA)

@@ -19,11 +19,15 @@ fn metrics() -> Metrics {
 fn a_check_is_counted_by_rule_issuer_decision_and_reason() {
     let metrics = metrics();
     let (rule, issuer) = (Label::new(1, "rest"), Label::new(0, "accounts"));
-    let outcome = CheckOutcome { rule: Some(&rule), issuer: Some(&issuer), reason: Some(1) };
+    let outcome =
+        CheckOutcome { rule: Some(&rule), issuer: Some(&issuer), verdict: CheckVerdict::Deny(1) };
     metrics.checked(outcome, Duration::from_micros(12));
-    metrics.checked(CheckOutcome { reason: None, ..outcome }, Duration::from_micros(12));
     metrics.checked(
-        CheckOutcome { rule: None, issuer: None, reason: Some(0) },
+        CheckOutcome { verdict: CheckVerdict::Allow, ..outcome },
+        Duration::from_micros(12),
+    );
+    metrics.checked(
+        CheckOutcome { rule: None, issuer: None, verdict: CheckVerdict::Deny(0) },
         Duration::from_micros(12),
     );
     let text = metrics.render();

@@ -11,36 +11,48 @@
 //! | array of scalars | joined by a separator that no element holds, or JSON in ASCII |
 //! | object | JSON in ASCII |
 //! | null, empty string, empty joined array, missing | no header |
+//!
+//! Under base64 and base64url (RFC 4648 §4, §5 without padding) it is the octets of a string, or of the JSON of
+//! anything else, whatever is in them.
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+
 use crate::util::json::Value;
 
-/// How an array of scalars is written.
+/// How a claim is written.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum ArrayFormat {
-    /// The elements with this between them.
+pub enum ClaimFormat {
+    /// As text; an array of scalars with this between its elements.
     Join(String),
-    /// A JSON array.
+    /// As text; an array as JSON.
     Json,
+    /// In base64, padded.
+    Base64,
+    /// In base64url, not padded.
+    Base64Url,
 }
 
 /// A claim that cannot be written without changing what it says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Unwritable;
+pub(super) struct Unwritable;
 
 /// The header value of `claim`, `None` when there is nothing to say.
 ///
 /// # Errors
 /// A control character, or an array that the separator cannot keep apart.
-pub fn header_value(claim: &Value, arrays: &ArrayFormat) -> Result<Option<String>, Unwritable> {
-    let text = match (claim, arrays) {
+pub(super) fn header_value(
+    claim: &Value,
+    format: &ClaimFormat,
+) -> Result<Option<String>, Unwritable> {
+    let text = match (claim, format) {
         (Value::Null, _) => return Ok(None),
         (Value::String(text), _) => Cow::Borrowed(text.as_ref()),
-        (Value::Array(elements), ArrayFormat::Join(separator)) => join(elements, separator)?.into(),
-        (Value::Bool(_) | Value::Number(_) | Value::Object(_), _)
-        | (Value::Array(_), ArrayFormat::Json) => {
+        (Value::Array(elements), ClaimFormat::Join(separator)) => join(elements, separator)?.into(),
+        (Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_), _) => {
             let mut json = String::new();
             claim.write_json(&mut json);
             json.into()
@@ -49,13 +61,15 @@ pub fn header_value(claim: &Value, arrays: &ArrayFormat) -> Result<Option<String
     if text.is_empty() {
         return Ok(None);
     }
+    let separator = match format {
+        ClaimFormat::Join(separator) => separator.as_str(),
+        ClaimFormat::Json => "",
+        ClaimFormat::Base64 => return Ok(Some(STANDARD.encode(&*text))),
+        ClaimFormat::Base64Url => return Ok(Some(URL_SAFE_NO_PAD.encode(&*text))),
+    };
     if text.chars().any(is_control) {
         return Err(Unwritable);
     }
-    let separator = match arrays {
-        ArrayFormat::Join(separator) => separator.as_str(),
-        ArrayFormat::Json => "",
-    };
     if !is_ascii_text(&text) || (claim.as_str().is_some() && could_be_structured(&text, separator))
     {
         let is_list = matches!(claim, Value::Array(_));
@@ -148,14 +162,14 @@ mod tests {
     use super::*;
     use crate::util::json::RawMembers;
 
-    fn written(json: &str, arrays: &ArrayFormat) -> Result<Option<String>, Unwritable> {
+    fn written(json: &str, format: &ClaimFormat) -> Result<Option<String>, Unwritable> {
         let document = format!("{{\"claim\":{json}}}");
         let members = RawMembers::parse(document.as_bytes()).unwrap();
-        header_value(&Value::parse(members.get("claim").unwrap()).unwrap(), arrays)
+        header_value(&Value::parse(members.get("claim").unwrap()).unwrap(), format)
     }
 
     fn joined(json: &str) -> Result<Option<String>, Unwritable> {
-        written(json, &ArrayFormat::Join(",".to_owned()))
+        written(json, &ClaimFormat::Join(",".to_owned()))
     }
 
     #[test]
@@ -210,11 +224,11 @@ mod tests {
     fn a_string_never_reads_like_an_array_or_an_object() {
         assert_eq!(joined(r#""a,admin""#), Ok(Some("UTF-8''a%2Cadmin".to_owned())));
         assert_eq!(joined(r#""[1]""#), Ok(Some("UTF-8''%5B1%5D".to_owned())));
-        let json = |claim| written(claim, &ArrayFormat::Json);
+        let json = |claim| written(claim, &ClaimFormat::Json);
         assert_eq!(json(r#""[\"admin\"]""#), Ok(Some("UTF-8''%5B%22admin%22%5D".to_owned())));
         assert_eq!(json(r#""{}""#), Ok(Some("UTF-8''%7B%7D".to_owned())));
         assert_eq!(json(r#""a,b""#), Ok(Some("a,b".to_owned())));
-        let bars = |claim| written(claim, &ArrayFormat::Join("|".to_owned()));
+        let bars = |claim| written(claim, &ClaimFormat::Join("|".to_owned()));
         assert_eq!(bars(r#""a|b""#), Ok(Some("UTF-8''a%7Cb".to_owned())));
         assert_eq!(bars(r#""é|b""#), Ok(Some("UTF-8''%C3%A9%7Cb".to_owned())));
         assert_eq!(bars(r#"["é","b"]"#), Ok(Some("UTF-8''%C3%A9|b".to_owned())));
@@ -224,7 +238,7 @@ mod tests {
     fn arrays_are_joined_only_where_they_can_be_taken_apart_again() {
         assert_eq!(joined(r#"["admin","user"]"#), Ok(Some("admin,user".to_owned())));
         assert_eq!(joined(r#"[1,true,"a"]"#), Ok(Some("1,true,a".to_owned())));
-        let colons = ArrayFormat::Join("::".to_owned());
+        let colons = ClaimFormat::Join("::".to_owned());
         assert_eq!(written(r#"["a:","b"]"#, &colons), Err(Unwritable));
         assert_eq!(written(r#"["a","b:c"]"#, &colons), Ok(Some("a::b:c".to_owned())));
         for json in [r#"["a"," b"]"#, r#"["a ","b"]"#, r#"[" a"]"#] {
@@ -234,10 +248,24 @@ mod tests {
             assert_eq!(joined(json), Err(Unwritable), "{json}");
         }
         assert_eq!(
-            written(r#"["a,b",null,{"c":1.0}]"#, &ArrayFormat::Json),
+            written(r#"["a,b",null,{"c":1.0}]"#, &ClaimFormat::Json),
             Ok(Some(r#"["a,b",null,{"c":1.0}]"#.to_owned()))
         );
-        assert_eq!(written("[]", &ArrayFormat::Json), Ok(Some("[]".to_owned())));
+        assert_eq!(written("[]", &ClaimFormat::Json), Ok(Some("[]".to_owned())));
+    }
+
+    #[test]
+    fn base64_carries_whatever_is_in_a_claim() {
+        for (json, padded, url) in [
+            (r#""a\u0000\n""#, "YQAK", "YQAK"),
+            (r#"["a"]"#, "WyJhIl0=", "WyJhIl0"),
+            (r#""ÿÿ>""#, "w7/Dvz4=", "w7_Dvz4"),
+            ("7", "Nw==", "Nw"),
+        ] {
+            assert_eq!(written(json, &ClaimFormat::Base64), Ok(Some(padded.to_owned())), "{json}");
+            assert_eq!(written(json, &ClaimFormat::Base64Url), Ok(Some(url.to_owned())), "{json}");
+        }
+        assert_eq!(written("null", &ClaimFormat::Base64), Ok(None));
     }
 
     #[test]

@@ -1,0 +1,68 @@
+//! A header that carries a token: `Authorization: Bearer …`, or a name and a prefix of the operator's choice.
+
+use std::borrow::Cow;
+
+use super::Read;
+use crate::check::request::CheckRequest;
+
+/// A header that may carry a token.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HeaderLocation {
+    /// The header's name in lower case.
+    pub header: String,
+    /// What stands before the token. Ending in a space it is an authentication scheme: compared without
+    /// case and followed by one or more spaces (RFC 9110 §11.1). Anything else is compared exactly.
+    pub prefix: String,
+}
+
+impl HeaderLocation {
+    /// `Authorization: Bearer` (RFC 6750 §2.1).
+    pub fn bearer() -> Self {
+        Self { header: "authorization".to_owned(), prefix: "Bearer ".to_owned() }
+    }
+
+    pub(super) fn read<'a>(&self, request: &'a CheckRequest) -> Read<'a> {
+        let values =
+            request.headers.iter().filter(|(name, value)| self.is(name) && !value.is_empty());
+        let each = values.map(|(_, value)| {
+            // Envoy joins repeated headers with commas; no token holds one.
+            if value.contains(',') { Read::Several } else { self.read_value(value) }
+        });
+        each.fold(Read::Missing, Read::and)
+    }
+
+    /// The header's own name, in lower case, if there is a token in it or something in its place.
+    pub(super) fn traces(&self, request: &CheckRequest) -> Option<String> {
+        // Several credentials may stand in one value, joined by commas.
+        let holds_one = |value: &str| {
+            value.split(',').any(|part| self.read_value(part.trim_start()) != Read::Missing)
+        };
+        let is_there = |(name, value): &(String, String)| {
+            self.is(name) && !value.is_empty() && holds_one(value)
+        };
+        request.headers.iter().any(is_there).then(|| self.header.clone())
+    }
+
+    fn is(&self, name: &str) -> bool {
+        name.eq_ignore_ascii_case(&self.header)
+    }
+
+    fn read_value<'a>(&self, value: &'a str) -> Read<'a> {
+        let Some(scheme) = self.prefix.strip_suffix(' ') else {
+            return match value.strip_prefix(self.prefix.as_str()) {
+                Some(token) => Read::Token(Cow::Borrowed(token)),
+                None => Read::Missing,
+            };
+        };
+        let end = value.find(|c: char| !c.is_ascii_graphic()).unwrap_or(value.len());
+        let (word, rest) = value.split_at(end);
+        if !word.eq_ignore_ascii_case(scheme) {
+            return Read::Missing;
+        }
+        let token = rest.trim_start_matches(' ');
+        if token.len() == rest.len() || token.is_empty() {
+            return Read::Malformed;
+        }
+        Read::Token(Cow::Borrowed(token))
+    }
+}

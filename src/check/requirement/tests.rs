@@ -1,0 +1,1 @@
+//! What tokens prove, condition by condition.

@@ -1,0 +1,112 @@
+//! The scalars of the YAML that are one of a few words.
+
+use super::scalar::Scalar;
+
+/// `allow: anyone`.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Anyone;
+
+impl Scalar for Anyone {
+    const EXPECTED: &'static str = "anyone";
+
+    fn parse(text: &str) -> Option<Self> {
+        (text == "anyone").then_some(Self)
+    }
+}
+
+/// `format`, where it is not text with arrays joined.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum RawClaimFormat {
+    Json,
+    Base64,
+    Base64Url,
+}
+
+impl Scalar for RawClaimFormat {
+    const EXPECTED: &'static str = "json, base64 or base64url";
+
+    fn parse(text: &str) -> Option<Self> {
+        match text {
+            "json" => Some(Self::Json),
+            "base64" => Some(Self::Base64),
+            "base64url" => Some(Self::Base64Url),
+            _ => None,
+        }
+    }
+}
+
+/// `too_long`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum RawTooLong {
+    Deny,
+    Drop,
+}
+
+impl Scalar for RawTooLong {
+    const EXPECTED: &'static str = "deny or drop";
+
+    fn parse(text: &str) -> Option<Self> {
+        match text {
+            "deny" => Some(Self::Deny),
+            "drop" => Some(Self::Drop),
+            _ => None,
+        }
+    }
+}
+
+/// `all_tokens`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum RawAllTokens {
+    Refuse,
+    Verify,
+}
+
+impl Scalar for RawAllTokens {
+    const EXPECTED: &'static str = "refuse or verify";
+
+    fn parse(text: &str) -> Option<Self> {
+        match text {
+            "refuse" => Some(Self::Refuse),
+            "verify" => Some(Self::Verify),
+            _ => None,
+        }
+    }
+}
+
+/// `mode` of a rule.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum RawRuleMode {
+    Enforce,
+    Shadow,
+}
+
+impl Scalar for RawRuleMode {
+    const EXPECTED: &'static str = "enforce or shadow";
+
+    fn parse(text: &str) -> Option<Self> {
+        match text {
+            "enforce" => Some(Self::Enforce),
+            "shadow" => Some(Self::Shadow),
+            _ => None,
+        }
+    }
+}
+
+/// `cors_preflight`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum CorsPreflight {
+    Allow,
+    Check,
+}
+
+impl Scalar for CorsPreflight {
+    const EXPECTED: &'static str = "allow or check";
+
+    fn parse(text: &str) -> Option<Self> {
+        match text {
+            "allow" => Some(Self::Allow),
+            "check" => Some(Self::Check),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,222 @@
+//! One check from the moment an adapter has a request until it has a decision: the bound on checks at once, the one
+//! wait that a request may have, the guard against a panic, and the recording. [`super::ext_authz`] calls it. What is
+//! decided, `check` decides.
+
+use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use tokio::time;
+
+use crate::check::{CheckRequest, Decision, Denial, DenialReason};
+use crate::keys::demand::KidDemand;
+use crate::server::generation::{Current, Generation};
+use crate::telemetry::decision_log::{DecisionLine, DecisionLog};
+use crate::telemetry::metrics::{CheckOutcome, CheckVerdict, Metrics, UnknownKidOutcome};
+use crate::util::clock::{Clock, Stopwatch, UnixTime};
+use crate::util::label::Label;
+
+/// Checks that may wait for a missing key at once. Each holds its request and no more.
+pub(super) const MAX_WAITING: usize = 1024;
+
+/// What is left of the caller's deadline when a wait ends, for the answer to arrive.
+const TIME_TO_ANSWER: Duration = Duration::from_millis(20);
+
+/// The checks of this process, whichever adapter they come from.
+pub struct Checks {
+    current: Current,
+    log: DecisionLog,
+    clock: Arc<dyn Clock>,
+    pub(super) running: AtomicUsize,
+    pub(super) waiting: AtomicUsize,
+}
+
+impl Checks {
+    /// Decides with the `current` generation.
+    pub fn new(current: Current, log: DecisionLog, clock: Arc<dyn Clock>) -> Self {
+        let (running, waiting) = (AtomicUsize::new(0), AtomicUsize::new(0));
+        Self { current, log, clock, running, waiting }
+    }
+
+    /// What is in force right now.
+    pub fn current(&self) -> Arc<Generation> {
+        self.current.load_full()
+    }
+
+    /// Decides on `request`, `None` if there is none in what was received, for a caller who waits until `deadline`.
+    /// Also says which generation decided, which has to say what the answer looks like.
+    pub async fn decide(
+        &self,
+        request: Option<&CheckRequest>,
+        deadline: Option<Duration>,
+    ) -> (Decision, Arc<Generation>) {
+        let watch = Stopwatch::start();
+        let now = self.clock.now();
+        let is_late = deadline.is_some_and(|deadline| deadline.is_zero());
+        let generation = self.current();
+        let decision = match (request, self.enter(&generation)) {
+            (_, Some(_running)) if is_late => before_any_rule(DenialReason::Overloaded),
+            (None, Some(_running)) => before_any_rule(DenialReason::Malformed),
+            (Some(request), Some(running)) => {
+                let decision = guarded(|| generation.authorizer.check(request, now));
+                self.with_missing_key(decision, request, &running, deadline, now).await
+            }
+            (_, None) => before_any_rule(DenialReason::Overloaded),
+        };
+        self.record(&generation.metrics, request, &decision, now, watch);
+        (decision, generation)
+    }
+
+    /// A denial because a key is missing is not the last word: the key is asked for, and the request waits
+    /// for the one read under way and is checked once more. It is the only wait of a request, and bounded.
+    async fn with_missing_key(
+        &self,
+        decision: Decision,
+        request: &CheckRequest,
+        running: &Running<'_>,
+        deadline: Option<Duration>,
+        now: UnixTime,
+    ) -> Decision {
+        let Some(Denial { issuer: Some(issuer), missing_kid: Some(kid), .. }) = decision.denial()
+        else {
+            return decision;
+        };
+        let generation = running.generation;
+        let metrics = &generation.metrics;
+        let mut wait = match generation.demand.ask_for_kid(issuer, kid, now) {
+            KidDemand::UnderWay(wait) => wait,
+            KidDemand::KnownUnknown => {
+                metrics.unknown_kid(issuer, UnknownKidOutcome::KnownUnknown);
+                return decision;
+            }
+            KidDemand::Limited => {
+                metrics.unknown_kid(issuer, UnknownKidOutcome::Limited);
+                return decision;
+            }
+        };
+        let Some(_waiting) = running.wait() else {
+            metrics.unknown_kid(issuer, UnknownKidOutcome::Limited);
+            return decision;
+        };
+        let time_left = deadline.map(|deadline| deadline.saturating_sub(TIME_TO_ANSWER));
+        let longest = wait.longest().min(time_left.unwrap_or(Duration::MAX));
+        let has_ended = time::timeout(longest, wait.done()).await.is_ok();
+        let again = guarded(|| generation.authorizer.check(request, self.clock.now()));
+        let is_missing = again.denial().is_some_and(|denial| denial.missing_kid.is_some());
+        let outcome = match (is_missing, has_ended) {
+            (false, _) => UnknownKidOutcome::Found,
+            (true, true) => UnknownKidOutcome::NotFound,
+            (true, false) => UnknownKidOutcome::TimedOut,
+        };
+        metrics.unknown_kid(issuer, outcome);
+        again
+    }
+
+    /// `None` when too many checks are running.
+    pub(super) fn enter<'a>(&'a self, generation: &'a Generation) -> Option<Running<'a>> {
+        generation.metrics.check_began();
+        let running = Running { service: self, generation };
+        let before = self.running.fetch_add(1, Ordering::Relaxed);
+        (before < generation.max_concurrent).then_some(running)
+    }
+
+    fn record(
+        &self,
+        metrics: &Metrics,
+        request: Option<&CheckRequest>,
+        decision: &Decision,
+        now: UnixTime,
+        watch: Stopwatch,
+    ) {
+        let token = match decision {
+            Decision::Allow(allowance) => allowance.token.as_ref(),
+            Decision::Deny(_) => None,
+        };
+        let (rule, issuer, verdict) = match (decision, decision.denial()) {
+            (Decision::Allow(allowance), None) => {
+                (allowance.rule.as_ref(), token.map(|token| token.issuer()), CheckVerdict::Allow)
+            }
+            // The reasons are registered in the order of their declaration.
+            (Decision::Allow(_), Some(denial)) => {
+                let reason = denial.reason as usize;
+                (denial.rule.as_ref(), denial.issuer.as_ref(), CheckVerdict::WouldDeny(reason))
+            }
+            (Decision::Deny(denial), _) => {
+                let reason = denial.reason as usize;
+                (denial.rule.as_ref(), denial.issuer.as_ref(), CheckVerdict::Deny(reason))
+            }
+        };
+        metrics.checked(CheckOutcome { rule, issuer, verdict }, watch.elapsed());
+        if let Some(token) = token {
+            metrics.verified(token.issuer(), token.signed_with().index());
+        }
+        let line = || DecisionLine {
+            rule: rule.map(Label::name),
+            issuer: issuer.map(Label::name),
+            method: request.map_or("", |request| &request.method),
+            path: request.map_or("", |request| &request.path),
+            request_id: request.and_then(|request| request.header_values("x-request-id").next()),
+        };
+        match (decision, decision.denial()) {
+            (Decision::Deny(denial), _) => self.log.denied(denial.reason.as_str(), now, line),
+            (Decision::Allow(_), Some(denial)) => {
+                self.log.would_deny(denial.reason.as_str(), now, line);
+            }
+            (Decision::Allow(_), None) => self.log.allowed(line),
+        }
+    }
+}
+
+impl fmt::Debug for Checks {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Checks").field("running", &self.running).finish_non_exhaustive()
+    }
+}
+
+/// One running check, until it is dropped.
+pub(super) struct Running<'a> {
+    service: &'a Checks,
+    generation: &'a Generation,
+}
+
+impl<'a> Running<'a> {
+    /// Takes no place of a running check while it waits: who makes up key IDs while a provider hangs must not
+    /// shut out good tokens. `None` when too many are waiting, which then have to do without.
+    fn wait(&self) -> Option<Waiting<'a>> {
+        let waiting = Waiting(self.service);
+        self.service.running.fetch_sub(1, Ordering::Relaxed);
+        let before = self.service.waiting.fetch_add(1, Ordering::Relaxed);
+        (before < MAX_WAITING).then_some(waiting)
+    }
+}
+
+/// A running check that waits, until this is dropped.
+struct Waiting<'a>(&'a Checks);
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.waiting.fetch_sub(1, Ordering::Relaxed);
+        self.0.running.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+impl Drop for Running<'_> {
+    fn drop(&mut self) {
+        self.service.running.fetch_sub(1, Ordering::Relaxed);
+        self.generation.metrics.check_ended();
+    }
+}
+
+/// A panic is a bug of ours; the request that met it is denied, and the next one is served.
+pub(super) fn guarded(check: impl FnOnce() -> Decision) -> Decision {
+    // What the closure borrows is immutable snapshots behind atomic pointers: nothing is left half done.
+    catch_unwind(AssertUnwindSafe(check))
+        .unwrap_or_else(|_| before_any_rule(DenialReason::Internal))
+}
+
+/// A denial that no rule had a part in.
+pub(super) fn before_any_rule(reason: DenialReason) -> Decision {
+    Decision::Deny(Denial::before_any_rule(reason))
+}

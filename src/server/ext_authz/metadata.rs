@@ -1,0 +1,131 @@
+//! What Envoy's other filters and its access log get to know of a decision: dynamic metadata in the namespace
+//! `envoy.filters.http.ext_authz`. [`super::wire`] puts it into the answer.
+//!
+//! | key | when | value |
+//! | --- | --- | --- |
+//! | `reason` | denied | the word of the metric |
+//! | `would_deny` | a shadow rule refused | the same word |
+//! | `rule`, `issuer` | known | their names |
+//! | `claims` | allowed with a token | the claims, as they were signed |
+//! | `header` | allowed with a token | `alg`, and `kid` and `typ` if there |
+//! | `scopes` | allowed with a token | a list, whichever claim they came from |
+//!
+//! The last three only under `forward.metadata`. `%DYNAMIC_METADATA(envoy.filters.http.ext_authz:reason)%` shows one.
+
+use prost_types::{ListValue, Struct, Value, value::Kind};
+
+use crate::check::requirement::Scopes;
+use crate::check::{Allowance, Denial};
+use crate::token::VerifiedToken;
+use crate::util::json;
+use crate::util::label::Label;
+
+/// The metadata of a denial.
+pub(super) fn of_denial(denial: &Denial) -> Struct {
+    let mut fields = vec![("reason", text(denial.reason.as_str()))];
+    fields.extend(named("rule", denial.rule.as_ref()));
+    fields.extend(named("issuer", denial.issuer.as_ref()));
+    structure(fields)
+}
+
+/// The metadata of a request that passes; `None` when there is nothing to tell.
+pub(super) fn of_allowance(allowance: &Allowance) -> Option<Struct> {
+    let mut fields = Vec::new();
+    if let Some(denial) = &allowance.would_deny {
+        fields.push(("would_deny", text(denial.reason.as_str())));
+        fields.extend(named("issuer", denial.issuer.as_ref()));
+    }
+    if let Some(token) = allowance.token.as_ref().filter(|_| allowance.tells_claims) {
+        fields.extend(named("issuer", Some(token.issuer())));
+        fields.push(("header", header(token)));
+        let scopes = Scopes::of(token.claims());
+        fields.push(("scopes", list(scopes.iter().map(text))));
+        let claims = token.claims().iter().map(|(name, claim)| (name, value(claim)));
+        fields.push(("claims", Value { kind: Some(Kind::StructValue(structure(claims))) }));
+    }
+    if fields.is_empty() {
+        return None;
+    }
+    fields.extend(named("rule", allowance.rule.as_ref()));
+    Some(structure(fields))
+}
+
+fn header(token: &VerifiedToken) -> Value {
+    let mut fields = vec![("alg", text(token.signed_with().name()))];
+    fields.extend(token.kid().map(|kid| ("kid", text(kid))));
+    fields.extend(token.typ().map(|typ| ("typ", text(typ))));
+    Value { kind: Some(Kind::StructValue(structure(fields))) }
+}
+
+/// A number that a double cannot hold is the text that was signed: another number would be worse.
+fn value(claim: &json::Value) -> Value {
+    match claim {
+        json::Value::Null => Value { kind: Some(Kind::NullValue(0)) },
+        json::Value::Bool(flag) => Value { kind: Some(Kind::BoolValue(*flag)) },
+        json::Value::Number(number) => {
+            let kind = match exact(number) {
+                Some(double) => Kind::NumberValue(double),
+                None => Kind::StringValue(number.to_string()),
+            };
+            Value { kind: Some(kind) }
+        }
+        json::Value::String(content) => text(content),
+        json::Value::Array(elements) => list(elements.iter().map(value)),
+        json::Value::Object(members) => {
+            let members = members.iter().map(|(name, member)| (&**name, value(member)));
+            Value { kind: Some(Kind::StructValue(structure(members))) }
+        }
+    }
+}
+
+/// The double that is the number written here. Of fractions every text stands for its nearest double, which is what
+/// whoever wrote it had; of whole numbers beyond 2^53 not every one has a double.
+fn exact(number: &str) -> Option<f64> {
+    const MOST: u64 = 1 << 53;
+    if let Ok(whole) = number.parse::<i64>() {
+        // Lossless: within 53 bits.
+        return (whole.unsigned_abs() <= MOST).then_some(whole as f64);
+    }
+    let double: f64 = number.parse().ok()?;
+    let is_whole = !number.contains(['.', 'e', 'E']);
+    (double.is_finite() && !is_whole && double.abs() <= MOST as f64).then_some(double)
+}
+
+fn text(text: &str) -> Value {
+    Value { kind: Some(Kind::StringValue(text.to_owned())) }
+}
+
+fn list(values: impl Iterator<Item = Value>) -> Value {
+    Value { kind: Some(Kind::ListValue(ListValue { values: values.collect() })) }
+}
+
+fn named(key: &'static str, label: Option<&Label>) -> Option<(&'static str, Value)> {
+    label.map(|label| (key, text(label.name())))
+}
+
+fn structure<'a>(fields: impl IntoIterator<Item = (&'a str, Value)>) -> Struct {
+    Struct { fields: fields.into_iter().map(|(key, value)| (key.to_owned(), value)).collect() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_number_is_exact_or_its_own_text() {
+        for (number, double) in [
+            ("0", Some(0.0)),
+            ("-7", Some(-7.0)),
+            ("1.5", Some(1.5)),
+            ("1e3", Some(1000.0)),
+            ("9007199254740992", Some(9_007_199_254_740_992.0)),
+            ("9007199254740993", None),
+            ("-9007199254740993", None),
+            ("99999999999999999999", None),
+            ("1e400", None),
+            ("1e300", None),
+        ] {
+            assert_eq!(exact(number), double, "{number}");
+        }
+    }
+}

@@ -96,7 +96,7 @@ fn violations(src: &Path) -> Vec<String> {
             found.push(format!("{name}.rs:1: does not open with `//!`"));
         }
         // A file of tests may know what its test needs, like `#[cfg(test)] mod tests`; what helps them as well.
-        if name.ends_with("/tests") || name.ends_with("/testing") {
+        if name.ends_with("/tests") || name.contains("/tests/") || name.ends_with("/testing") {
             continue;
         }
         for named in source::paths(&module_of(&name), &text) {

@@ -161,6 +161,3 @@ impl TokenRequirement {
         Err(Miss::Scope)
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -1,5 +1,7 @@
 //! The whole decision on real tokens: which requests pass, and which headers an upstream gets to see.
 
+mod policy;
+
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 

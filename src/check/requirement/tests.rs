@@ -1,1 +1,0 @@
-//! What tokens prove, condition by condition.

@@ -1,0 +1,471 @@
+//! What configurations ask for, decided on real tokens: the way from YAML to a decision, without a server.
+
+use std::path::Path;
+use std::sync::{Arc, LazyLock};
+
+use serde_json::{Value, json};
+
+use super::*;
+use crate::config::Config;
+use crate::keys::source::SourceKind;
+
+static ACCOUNTS: LazyLock<SigningKey> =
+    LazyLock::new(|| SigningKey::generate(Algorithm::EdDsa).unwrap().with_kid("a"));
+static PARTNER: LazyLock<SigningKey> =
+    LazyLock::new(|| SigningKey::generate(Algorithm::EdDsa).unwrap().with_kid("p"));
+
+/// Two issuers, and whatever else a test lays over it.
+fn policy(over: Value) -> Authorizer {
+    let issuer = |name: &str, key: &SigningKey| {
+        json!({
+            "name": name, "issuer": format!("https://{name}.example.com"), "audiences": ["orders"],
+            "algorithms": ["EdDSA"], "keys": [{"jwks": {"keys": [key.public_jwk()]}}],
+        })
+    };
+    let mut yaml = json!({
+        "issuers": [issuer("accounts", &ACCOUNTS), issuer("partner", &PARTNER)],
+        "forward": {"headers": [{"claim": "sub", "header": "x-jwt-sub"}], "strip": ["x-jwt-*"]},
+    });
+    for (key, value) in over.as_object().unwrap() {
+        yaml[key] = value.clone();
+    }
+    let config = Config::from_yaml(&yaml.to_string(), Path::new(".")).unwrap();
+    let keys = KeyStore::new(&[1, 1]);
+    for source in &config.sources {
+        let SourceKind::Inline(jwks) = &source.kind else { panic!() };
+        keys.publish(&source.id, SourceKeys::new(jwks.clone(), None));
+    }
+    Authorizer::new(PolicySnapshot {
+        rules: config.rules,
+        tokens: config.tokens,
+        verifier: Verifier::new(config.issuers, 16 * 1024),
+        keys: Arc::new(keys),
+        forward: config.forward,
+        allows_preflight: config.allows_preflight,
+    })
+}
+
+/// One rule for everything.
+fn rule(rule: Value) -> Authorizer {
+    let mut one = json!({"name": "one"});
+    for (key, value) in rule.as_object().unwrap() {
+        one[key] = value.clone();
+    }
+    policy(json!({ "rules": [one] }))
+}
+
+fn require(requirement: Value) -> Authorizer {
+    rule(json!({ "require": requirement }))
+}
+
+fn token_of(name: &str, key: &SigningKey, over: &Value) -> String {
+    let mut claims = json!({
+        "iss": format!("https://{name}.example.com"), "aud": "orders", "sub": "alice", "exp": NOW + 300,
+    });
+    for (name, value) in over.as_object().unwrap() {
+        claims[name] = value.clone();
+    }
+    mint(key, &claims).unwrap()
+}
+
+fn ours(over: Value) -> String {
+    token_of("accounts", &ACCOUNTS, &over)
+}
+
+fn partners(over: Value) -> String {
+    token_of("partner", &PARTNER, &over)
+}
+
+/// The reason, or `allowed`; with a bearer token.
+fn with_token(authorizer: &Authorizer, token: &str) -> &'static str {
+    reason(authorizer, &request("/orders", &[("authorization", &format!("Bearer {token}"))]))
+}
+
+fn holds(requirement: Value, claims: Value) -> bool {
+    match with_token(&require(requirement), &ours(claims)) {
+        "allowed" => true,
+        "claim_mismatch" | "insufficient_scope" => false,
+        other => panic!("{other}"),
+    }
+}
+
+#[test]
+fn the_audiences_of_a_rule_stand_in_place_of_the_issuers() {
+    let own = require(json!({"issuer": "accounts", "audiences": ["admin"]}));
+    let default = require(json!({"issuer": "accounts"}));
+    for (aud, of_own, of_default) in [
+        (json!("admin"), "allowed", "audience_mismatch"),
+        (json!("orders"), "audience_mismatch", "allowed"),
+        (json!(["orders", "admin"]), "allowed", "allowed"),
+        (json!([]), "audience_mismatch", "audience_mismatch"),
+    ] {
+        let token = ours(json!({"aud": aud}));
+        assert_eq!(with_token(&own, &token), of_own, "{aud}");
+        assert_eq!(with_token(&default, &token), of_default, "{aud}");
+    }
+}
+
+#[test]
+fn subjects_are_matched_whole() {
+    let subjects =
+        json!(["alice", {"prefix": "svc-"}, {"suffix": "@example.com"}, {"regex": "b[ou]b"}]);
+    let authorizer = require(json!({"issuer": "accounts", "subjects": subjects}));
+    for (sub, expected) in [
+        ("alice", "allowed"),
+        ("svc-a", "allowed"),
+        ("x@example.com", "allowed"),
+        ("bub", "allowed"),
+        ("Alice", "claim_mismatch"),
+        ("xsvc-a", "claim_mismatch"),
+        ("x@example.com.evil", "claim_mismatch"),
+        ("bobby", "claim_mismatch"),
+        ("", "claim_mismatch"),
+    ] {
+        assert_eq!(with_token(&authorizer, &ours(json!({"sub": sub}))), expected, "{sub}");
+    }
+}
+
+#[test]
+fn scopes_are_found_however_they_are_written() {
+    let all = require(json!({"issuer": "accounts", "scopes": ["read", "write"]}));
+    let any = require(json!({"issuer": "accounts", "any_scope": ["read", "write"]}));
+    for (claims, has_all, has_any) in [
+        (json!({"scope": "read write"}), true, true),
+        (json!({"scope": "write  x read"}), true, true),
+        (json!({"scp": "read write"}), true, true),
+        (json!({"scp": ["write", "read"]}), true, true),
+        (json!({"scope": ["read"], "scp": "write"}), true, true),
+        (json!({"scope": "read"}), false, true),
+        (json!({"scp": ["read write"]}), false, false),
+        (json!({"scope": "readwrite"}), false, false),
+        (json!({"scope": "Read Write"}), false, false),
+        (json!({"scope": "read,write"}), false, false),
+        (json!({"scope": {"read": true}}), false, false),
+        (json!({"scope": null}), false, false),
+        (json!({"scopes": "read write"}), false, false),
+        (json!({}), false, false),
+    ] {
+        for (authorizer, has) in [(&all, has_all), (&any, has_any)] {
+            let expected = if has { "allowed" } else { "insufficient_scope" };
+            assert_eq!(with_token(authorizer, &ours(claims.clone())), expected, "{claims}");
+        }
+    }
+}
+
+#[test]
+fn claims_are_what_the_rule_says_and_not_what_reads_like_it() {
+    let check = |test: Value, yes: &[Value], no: &[Value]| {
+        let mut condition = json!({"claim": "c"});
+        condition.as_object_mut().unwrap().extend(test.as_object().unwrap().clone());
+        let requirement = json!({"issuer": "accounts", "claims": [condition]});
+        for (values, expected) in [(yes, true), (no, false)] {
+            for value in values {
+                let claims = json!({ "c": value });
+                assert_eq!(holds(requirement.clone(), claims), expected, "{test} {value}");
+            }
+        }
+    };
+    check(
+        json!({"equals": "a"}),
+        &[json!("a")],
+        &[json!("A"), json!(["a"]), json!(null), json!("")],
+    );
+    check(json!({"equals": 7}), &[json!(7)], &[json!("7"), json!(7.0), json!(70), json!([7])]);
+    check(json!({"equals": true}), &[json!(true)], &[json!("true"), json!(1), json!(false)]);
+    check(json!({"one_of": ["a", 2]}), &[json!("a"), json!(2)], &[json!("2"), json!(["a"])]);
+    check(
+        json!({"contains": "a"}),
+        &[json!(["a"]), json!(["b", "a"]), json!("a")],
+        &[json!("a b"), json!("a,b"), json!([["a"]]), json!({"a": 1}), json!([])],
+    );
+    check(
+        json!({"contains_all": ["a", "b"]}),
+        &[json!(["b", "x", "a"])],
+        &[json!(["a"]), json!("a b"), json!("a,b"), json!("ab")],
+    );
+    check(
+        json!({"contains_any": ["a", "b"]}),
+        &[json!(["b"]), json!("a")],
+        &[json!(["c"]), json!([])],
+    );
+    check(json!({"exists": true}), &[json!(0), json!(""), json!([]), json!(false)], &[json!(null)]);
+    check(json!({"exists": false}), &[json!(null)], &[json!(0), json!(""), json!(false)]);
+    check(
+        json!({"matches": "a+"}),
+        &[json!("aa")],
+        &[json!("ba"), json!(["aa"]), json!(""), json!(1)],
+    );
+    assert!(holds(
+        json!({"issuer": "accounts", "claims": [{"claim": "c", "exists": false}]}),
+        json!({})
+    ));
+    assert!(!holds(
+        json!({"issuer": "accounts", "claims": [{"claim": "c", "equals": "a"}]}),
+        json!({})
+    ));
+}
+
+#[test]
+fn a_claim_is_found_by_a_dotted_path_or_by_literal_names() {
+    let nested =
+        json!({"realm": {"roles": ["a"]}, "realm.roles": ["b"], "https://x.example/t": "c"});
+    for (path, element, expected) in [
+        (json!("realm.roles"), "a", true),
+        (json!("realm.roles"), "b", false),
+        (json!(["realm.roles"]), "b", true),
+        (json!(["realm", "roles"]), "a", true),
+        (json!(["https://x.example/t"]), "c", true),
+        (json!("realm"), "a", false),
+        (json!("realm.roles.0"), "a", false),
+    ] {
+        let claims = json!([{"claim": path, "contains": element}]);
+        let requirement = json!({"issuer": "accounts", "claims": claims});
+        assert_eq!(holds(requirement, nested.clone()), expected, "{path} {element}");
+    }
+    let roles = json!({"issuer": "accounts", "roles": ["a", "b"]});
+    assert!(holds(roles.clone(), json!({"roles": ["b", "a"]})));
+    assert!(!holds(roles, json!({"roles": ["a"]})));
+}
+
+#[test]
+fn one_of_several_ways_is_enough_and_the_nearest_miss_is_told() {
+    let authorizer = require(json!({"any_of": [
+        {"issuer": "accounts", "scopes": ["admin"]},
+        {"issuer": "partner", "audiences": ["shared"]},
+        {"all_of": [{"issuer": "accounts"}, {"claims": [{"claim": "staff", "equals": true}]}]},
+    ]}));
+    for (token, expected) in [
+        (ours(json!({"scope": "admin"})), "allowed"),
+        (ours(json!({"staff": true})), "allowed"),
+        (partners(json!({"aud": "shared"})), "allowed"),
+        (ours(json!({})), "insufficient_scope"),
+        (partners(json!({})), "audience_mismatch"),
+        (partners(json!({"scope": "admin", "staff": true})), "audience_mismatch"),
+        (ours(json!({"aud": "x", "staff": true, "scope": "admin"})), "audience_mismatch"),
+    ] {
+        assert_eq!(with_token(&authorizer, &token), expected);
+    }
+}
+
+#[test]
+fn where_a_token_is_optional_nobody_passes_as_nobody_and_a_bad_token_is_refused() {
+    let authorizer = require(json!({"issuer": "accounts", "optional": true}));
+    let spoofed = request("/orders", &[("x-jwt-sub", "mallory"), ("X_JWT_Sub", "mallory")]);
+    let mutations = allowed(&authorizer, &spoofed);
+    assert!(mutations.set.is_empty());
+    assert!(upstream_sees(&spoofed, &mutations).is_empty());
+    assert_eq!(with_token(&authorizer, &ours(json!({}))), "allowed");
+    assert_eq!(with_token(&authorizer, &ours(json!({"exp": 1}))), "expired");
+    assert_eq!(with_token(&authorizer, &partners(json!({}))), "claim_mismatch");
+    assert_eq!(with_token(&authorizer, "a.b.c"), "malformed");
+    let empty = request("/orders", &[("authorization", "Bearer")]);
+    assert_eq!(reason(&authorizer, &empty), "malformed");
+    // What is read in two ways may be something else to the upstream.
+    assert_eq!(reason(&authorizer, &request("/orders/../x", &[])), "missing_token");
+    assert_eq!(reason(&authorizer, &request("/orders/%20x", &[])), "allowed");
+}
+
+#[test]
+fn several_tokens_are_refused_unless_all_are_verified_and_name_the_same_subject() {
+    let tokens = json!([{"header": "authorization"}, {"cookie": "jwt"}]);
+    let with = |require: Value, all: &str| {
+        rule(json!({"tokens": tokens, "all_tokens": all, "require": require}))
+    };
+    let one = json!({"any_of": [{"issuer": "accounts"}, {"issuer": "partner"}]});
+    let both = json!({"all_of": [{"issuer": "accounts"}, {"issuer": "partner"}]});
+    let (refuse, verify, each) =
+        (with(one.clone(), "refuse"), with(one, "verify"), with(both, "verify"));
+    let ask = |authorizer: &Authorizer, first: &str, second: &str| {
+        let (bearer, cookie) = (format!("Bearer {first}"), format!("jwt={second}"));
+        reason(authorizer, &request("/", &[("authorization", &bearer), ("cookie", &cookie)]))
+    };
+    let (alice, again) = (ours(json!({})), ours(json!({"jti": "2"})));
+    let bob = ours(json!({"sub": "bob"}));
+    let (partner_alice, partner_bob) = (partners(json!({})), partners(json!({"sub": "bob"})));
+    let nobody = token_of("accounts", &ACCOUNTS, &json!({"sub": ""}));
+    for (first, second, refused, verified, needed) in [
+        (&alice, &again, "multiple_tokens", "allowed", "claim_mismatch"),
+        (&alice, &bob, "multiple_tokens", "claim_mismatch", "claim_mismatch"),
+        // Subjects of two issuers are two people, unless the rule asks for both.
+        (&alice, &partner_alice, "multiple_tokens", "claim_mismatch", "allowed"),
+        (&partner_alice, &alice, "multiple_tokens", "claim_mismatch", "allowed"),
+        (&alice, &partner_bob, "multiple_tokens", "claim_mismatch", "claim_mismatch"),
+        (&alice, &"a.b.c".to_owned(), "multiple_tokens", "malformed", "malformed"),
+        (&alice, &ours(json!({"exp": 1})), "multiple_tokens", "expired", "expired"),
+        (&alice, &nobody, "multiple_tokens", "claim_mismatch", "claim_mismatch"),
+    ] {
+        assert_eq!(ask(&refuse, first, second), refused);
+        assert_eq!(ask(&verify, first, second), verified, "{first} {second}");
+        assert_eq!(ask(&each, first, second), needed, "{first} {second}");
+    }
+    // Two in one place are never told apart.
+    let twice = format!("Bearer {alice},Bearer {again}");
+    let twice = request("/", &[("authorization", &twice)]);
+    assert_eq!(reason(&verify, &twice), "multiple_tokens");
+}
+
+#[test]
+fn the_first_of_several_tokens_is_the_one_that_is_forwarded_and_none_is_kept() {
+    let authorizer = rule(json!({
+        "tokens": [{"query": "t"}, {"cookie": "jwt"}, {"header": "authorization"}],
+        "all_tokens": "verify",
+        "require": {"all_of": [{"issuer": "accounts"}, {"issuer": "partner"}]},
+    }));
+    let (one, other) = (ours(json!({"n": 1})), partners(json!({})));
+    let cookie = format!("a=1; jwt={other}; b=2");
+    let request = request(&format!("/x?t={one}&y=1"), &[("cookie", &cookie)]);
+    let Decision::Allow(allowance) = decide(&authorizer, &request) else { panic!() };
+    assert_eq!(allowance.token.unwrap().issuer().name(), "accounts");
+    assert_eq!(allowance.mutations.remove_query, ["t"]);
+    let seen = upstream_sees(&request, &allowance.mutations);
+    assert!(seen.contains(&("cookie".to_owned(), "a=1; b=2".to_owned())), "{seen:?}");
+}
+
+#[test]
+fn a_rule_keeps_the_token_where_it_says_so() {
+    let rules = json!([
+        {"name": "kept", "match": {"path": "/kept"}, "keep_token": true, "require": {"issuer": "accounts"}},
+        {"name": "rest", "require": {"issuer": "accounts"}},
+    ]);
+    let authorizer = policy(json!({"rules": rules, "tokens": [{"query": "t"}, {"cookie": "t"}]}));
+    let token = ours(json!({}));
+    for (path, kept) in [("/kept", true), ("/rest", false)] {
+        let mutations = allowed(&authorizer, &request(&format!("{path}?t={token}"), &[]));
+        assert_eq!(mutations.remove_query.is_empty(), kept, "{path}");
+        let cookie = format!("t={token}");
+        let mutations = allowed(&authorizer, &request(path, &[("cookie", &cookie)]));
+        assert_eq!(!mutations.remove.contains(&"cookie".to_owned()), kept, "{path}");
+    }
+}
+
+#[test]
+fn a_shadow_rule_lets_pass_what_it_refuses_without_claims_and_says_so() {
+    let authorizer =
+        rule(json!({"mode": "shadow", "require": {"issuer": "accounts", "scopes": ["a"]}}));
+    let expired = ours(json!({"exp": 1}));
+    for (token, expected) in [
+        (None, Some("missing_token")),
+        (Some("a.b.c".to_owned()), Some("malformed")),
+        (Some(expired), Some("expired")),
+        (Some(ours(json!({}))), Some("insufficient_scope")),
+        (Some(partners(json!({}))), Some("claim_mismatch")),
+        (Some(ours(json!({"scope": "a"}))), None),
+    ] {
+        let bearer = token.map(|token| format!("Bearer {token}"));
+        let mut headers = vec![("x-jwt-sub", "mallory"), ("x_jwt_sub", "mallory")];
+        headers.extend(bearer.as_deref().map(|bearer| ("authorization", bearer)));
+        let request = request("/orders", &headers);
+        let Decision::Allow(allowance) = decide(&authorizer, &request) else { panic!() };
+        let would_deny = allowance.would_deny.as_ref().map(|denial| denial.reason.as_str());
+        assert_eq!(would_deny, expected);
+        assert_eq!(allowance.token.is_some(), expected.is_none());
+        let seen = upstream_sees(&request, &allowance.mutations);
+        let claims: &[(String, String)] =
+            if expected.is_none() { &[("x-jwt-sub".to_owned(), "alice".to_owned())] } else { &[] };
+        assert_eq!(seen, claims, "{expected:?}");
+    }
+    // Where a header cannot be taken away, a shadow rule helps nobody.
+    let nominated = request("/orders", &[("connection", "x-jwt-sub")]);
+    assert_eq!(reason(&authorizer, &nominated), "malformed");
+}
+
+#[test]
+fn an_enforcing_rule_is_not_weakened_by_a_shadow_rule_for_another_reading() {
+    let authorizer = policy(json!({"rules": [
+        {"name": "new", "match": {"path_prefix": "/new"}, "mode": "shadow", "require": {"issuer": "accounts"}},
+        {"name": "old", "require": {"issuer": "partner"}},
+    ]}));
+    for (path, token, expected) in [
+        ("/new/x", None, "allowed"),
+        ("/new/../x", None, "missing_token"),
+        ("/new/../x", Some(ours(json!({}))), "claim_mismatch"),
+        ("/x/../new", Some(partners(json!({}))), "allowed"),
+    ] {
+        let bearer = token.map(|token| format!("Bearer {token}"));
+        let headers: Vec<(&str, &str)> =
+            bearer.iter().map(|bearer| ("authorization", bearer.as_str())).collect();
+        let request = request(path, &headers);
+        assert_eq!(reason(&authorizer, &request), expected, "{path}");
+        if expected == "allowed" {
+            assert!(allowed(&authorizer, &request).set.is_empty(), "{path}");
+        }
+    }
+}
+
+#[test]
+fn a_preflight_passes_before_any_rule_only_where_it_is_allowed() {
+    let rules = json!([{"name": "all", "require": {"issuer": "accounts"}}]);
+    let preflight = |headers: &[(&str, &str)]| {
+        let mut all = vec![
+            ("origin", "https://app.example.com"),
+            ("access-control-request-method", "PUT"),
+            ("x-jwt-sub", "mallory"),
+        ];
+        all.extend_from_slice(headers);
+        CheckRequest { method: "OPTIONS".to_owned(), ..request("/orders", &all) }
+    };
+    let allows = policy(json!({"rules": rules, "cors_preflight": "allow"}));
+    let checks = policy(json!({"rules": rules, "cors_preflight": "check"}));
+    assert_eq!(reason(&checks, &preflight(&[])), "missing_token");
+    let bearer = format!("Bearer {}", ours(json!({})));
+    let request = preflight(&[("authorization", &bearer)]);
+    let Decision::Allow(allowance) = decide(&allows, &request) else { panic!() };
+    assert_eq!((allowance.rule, allowance.token), (None, None));
+    let seen = upstream_sees(&request, &allowance.mutations);
+    assert_eq!(seen.len(), 2, "{seen:?}");
+    assert_eq!(reason(&allows, &preflight(&[("connection", "x-jwt-sub")])), "malformed");
+}
+
+#[test]
+fn what_is_forwarded_is_whole_or_not_at_all() {
+    let authorizer = policy(json!({
+        "rules": [{"name": "all", "require": {"issuer": "accounts"}}],
+        "forward": {
+            "headers": [
+                {"claim": "sub", "header": "x-jwt-sub", "required": true},
+                {"claim": "name", "header": "x-jwt-name", "max_bytes": 5},
+                {"claim": "nick", "header": "x-jwt-nick", "max_bytes": 5, "too_long": "drop"},
+                {"claim": "roles", "header": "x-jwt-roles", "format": "base64"},
+                {"value": "claimgate", "header": "x-auth-source"},
+            ],
+            "payload_header": "x-jwt-payload", "payload_padded": true,
+            "response_headers": [{"claim": "sub", "header": "x-user"}, {"value": "a b", "header": "x-by"}],
+        },
+    }));
+    let ask = |claims: Value| {
+        let bearer = format!("Bearer {}", ours(claims));
+        let request = request(
+            "/",
+            &[("authorization", &bearer), ("x-auth-source", "me"), ("x-jwt-nick", "me")],
+        );
+        match decide(&authorizer, &request) {
+            Decision::Allow(allowance) => Ok(allowance.mutations),
+            Decision::Deny(denial) => Err(denial.reason.as_str()),
+        }
+    };
+    let mutations = ask(json!({"name": "12345", "nick": "123456", "roles": ["a"]})).unwrap();
+    let set = |name: &str| mutations.set.iter().find(|(n, _)| n == name).map(|(_, v)| v.as_str());
+    assert_eq!(set("x-jwt-name"), Some("12345"));
+    assert_eq!(set("x-jwt-nick"), None);
+    assert!(mutations.remove.contains(&"x-jwt-nick".to_owned()));
+    assert_eq!(set("x-jwt-roles"), Some("WyJhIl0="));
+    assert_eq!(set("x-auth-source"), Some("claimgate"));
+    assert!(set("x-jwt-payload").unwrap().len().is_multiple_of(4));
+    let expected = [("x-user", "alice"), ("x-by", "a b")];
+    assert_eq!(mutations.response, expected.map(|(n, v)| (n.to_owned(), v.to_owned())));
+    assert_eq!(ask(json!({"name": "123456"})), Err("header_too_large"));
+    assert_eq!(ask(json!({"sub": ""})), Err("missing_claim"));
+}
+
+#[test]
+fn nobody_gets_a_constant_that_speaks_of_a_verified_token() {
+    let authorizer = policy(json!({
+        "rules": [{"name": "all", "allow": "anyone"}],
+        "forward": {"headers": [{"value": "claimgate", "header": "x-auth-source"}],
+                    "response_headers": [{"value": "x", "header": "x-by"}]},
+    }));
+    let request = request("/", &[("X_Auth_Source", "me")]);
+    let mutations = allowed(&authorizer, &request);
+    assert!(mutations.set.is_empty() && mutations.response.is_empty());
+    assert!(upstream_sees(&request, &mutations).is_empty());
+}

@@ -18,11 +18,13 @@ mod authority;
 #[allow(dead_code, reason = "shared with the integration tests, which use more of it")]
 #[path = "../support/provider.rs"]
 mod configuration;
+mod connections;
 mod envoy;
 mod load;
 mod mtls;
 mod provider;
 mod restarts;
+mod rotation;
 #[allow(dead_code, reason = "shared with the integration tests, which use more of it")]
 #[path = "../support/service.rs"]
 mod service;

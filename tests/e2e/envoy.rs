@@ -53,11 +53,11 @@ impl Envoy {
         fs::read_to_string(self.directory.path().join("envoy.log")).unwrap()
     }
 
-    /// What the access log says of requests that did not pass.
-    pub(crate) fn failures(&self) -> String {
+    /// What the access log says of the last requests that did not pass.
+    fn failures(&self) -> String {
         let log = fs::read_to_string(self.directory.path().join("access.log")).unwrap();
         let failed = log.lines().filter(|line| !line.contains("\"status\":200"));
-        failed.collect::<Vec<_>>().join("\n")
+        end_of(&failed.collect::<Vec<_>>().join("\n"))
     }
 
     /// A page of the admin port; `Null` as long as there is none.
@@ -112,9 +112,15 @@ impl Drop for Envoy {
         let _gone = child.kill().is_err();
         let _gone = child.wait().is_err();
         if std::thread::panicking() {
-            report(&format!("Envoy said:\n{}{}", self.log(), self.failures()));
+            report(&format!("Envoy said:\n{}\n{}", end_of(&self.log()), self.failures()));
         }
     }
+}
+
+/// The last lines: the first failure has the same cause, mostly, as the thousandth.
+fn end_of(log: &str) -> String {
+    let lines: Vec<_> = log.lines().collect();
+    lines[lines.len().saturating_sub(20)..].join("\n")
 }
 
 /// A shipped configuration that listens on loopback at any port, and asks claimgate at these addresses. Nothing else is

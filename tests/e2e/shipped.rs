@@ -180,7 +180,8 @@ fn claimgate_goes_on_after_its_last_health_check_for_longer_than_envoy_takes_to_
     }
     for file in ["envoy.yaml", "filter.yaml", "mtls.yaml"] {
         let config = read(file);
-        let clusters = config.get("clusters").unwrap_or(&config["static_resources"]["clusters"]);
+        let clusters =
+            config.get("clusters").unwrap_or_else(|| &config["static_resources"]["clusters"]);
         let cluster = &clusters[0];
         assert_eq!(cluster["common_lb_config"]["update_merge_window"], "0s", "{file}");
         let health = &cluster["health_checks"][0];
@@ -241,7 +242,7 @@ async fn keeps_its_promises(
     assert_eq!(identity(&body), [["x-jwt-sub".to_owned(), "alice".to_owned()]]);
     let (status, _, body) = ask("/healthz", None).await;
     assert_eq!(status, 200, "{body}");
-    assert_eq!(identity(&body), [[String::new(), String::new()]; 0], "where anyone is let in");
+    assert!(identity(&body).is_empty(), "where anyone is let in: {body}");
     let passed = upstream.requests();
     let (status, reason, _) = ask("/orders", None).await;
     assert_eq!((status, reason.as_str()), (401, "missing_token"));

@@ -74,13 +74,21 @@ async fn the_sidecar_keeps_its_promises_over_a_unix_socket() {
     let upstream = Upstream::start().await;
     let directory = tempfile::tempdir().unwrap();
     let moved = |text: &str| text.replace("/run/claimgate", directory.path().to_str().unwrap());
-    let listen = &documented("sidecar.yaml")["listen"];
-    let (service, token) = claimgate(&parse(&moved(&listen.to_string()))).await;
+    let listen = parse(&moved(&documented("sidecar.yaml")["listen"].to_string()));
+    let (service, token) = claimgate(&listen).await;
     let mut config = read("sidecar.yaml");
     let address = endpoint(&mut config).clone();
     assert_eq!(address["pipe"]["path"], "/run/claimgate/authz.sock");
     let config = shipped("sidecar.yaml", &[parse(&moved(&address.to_string()))]);
-    keeps_its_promises("sidecar.yaml", config, service, &token, &upstream).await;
+    let envoy = keeps_its_promises("sidecar.yaml", config, service, &token, &upstream).await;
+    // Another process makes another socket in the place of the old one.
+    let (service, token) = claimgate(&listen).await;
+    let url = format!("http://{}/orders", envoy.ingress().await);
+    eventually("asked again", async || {
+        client().get(&url).bearer_auth(&token).send().await.unwrap().status() == 200
+    })
+    .await;
+    service.stop().await.unwrap();
 }
 
 #[tokio::test]
@@ -196,14 +204,14 @@ fn claimgate_goes_on_after_its_last_health_check_for_longer_than_envoy_takes_to_
     }
 }
 
-/// What holds of Envoy and claimgate, whichever way the one asks the other.
+/// What holds of Envoy and claimgate, whichever way the one asks the other. Returns the Envoy, with nobody to ask.
 async fn keeps_its_promises(
     file: &str,
     mut config: Value,
     service: TestService,
     token: &str,
     upstream: &Upstream,
-) {
+) -> Envoy {
     envoy::pass_on_to(&mut config, upstream.address);
     let envoy = Envoy::start(&config);
     let ingress = envoy.ingress().await;
@@ -262,6 +270,7 @@ async fn keeps_its_promises(
     let told =
         "a good token passes, nothing else does, and no header in claimgate's name but its own";
     report(&format!("{FOLDER}/{file}, run by a real Envoy: {told}"));
+    envoy
 }
 
 /// A claimgate that listens so, and a token that is good there.

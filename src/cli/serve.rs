@@ -36,8 +36,9 @@ pub struct Args {
     /// Let gRPC clients ask which services there are.
     #[arg(long)]
     reflection: bool,
-    /// After a signal, go on for this many seconds, not ready any more, before connections are ended.
-    #[arg(long, value_name = "SECONDS", default_value = "1", value_parser = seconds)]
+    /// After a signal, go on for this many seconds, not ready any more, before connections are ended: for longer than
+    /// it takes until every Envoy asks another one.
+    #[arg(long, value_name = "SECONDS", default_value = "5", value_parser = seconds)]
     drain_delay: Duration,
     /// After that, give requests in flight this many seconds.
     #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = seconds)]

@@ -1,6 +1,7 @@
 //! TLS on the listeners, with real clients: who is let in, certificates that are replaced under load, and those that
 //! cannot be used.
 
+use std::cell::{Cell, RefCell};
 use std::fs::{Permissions, set_permissions};
 use std::io::{self, Write as _};
 use std::net::SocketAddr;
@@ -8,6 +9,7 @@ use std::os::unix::fs::PermissionsExt as _;
 
 use claimgate::app::{App, Options};
 use claimgate::proto::envoy::service::auth::v3::authorization_client::AuthorizationClient;
+use futures_util::future::join_all;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
@@ -116,50 +118,66 @@ async fn clients_of_an_authority_that_was_replaced_are_let_in_no_more() {
     service.stop().await.unwrap();
 }
 
+/// As an operator changes an authority: the old and the new one are trusted for as long as clients have certificates of
+/// the old one. The certificate that claimgate shows is another one each time, too.
 #[tokio::test(flavor = "multi_thread")]
-async fn certificates_are_replaced_under_load_without_a_failed_handshake() {
-    const ROTATIONS: u32 = 20;
-    let authority = Authority::new();
-    let files = Mounted::new(&authority.issue(&["localhost"]));
-    let service = start(&tls(&files)).await;
-    let client = authority.client(None);
-    let long_lived = client.channel(service.grpc);
+async fn certificates_and_client_authorities_are_replaced_under_load_without_a_failed_handshake() {
+    const ROTATIONS: u32 = 50;
+    let (shown_by, mut trusted) = (Authority::new(), Authority::new());
+    let client_of = |trusted: &Authority| shown_by.client(Some(&trusted.issue(&["envoy"])));
+    let files = Mounted::with(&shown_by.issue(&["localhost"]), &trusted.pem);
+    let mut settings = tls(&files);
+    settings["client_ca_file"] = json!(files.root().join("ca.crt"));
+    let service = start(&settings).await;
+    let client = RefCell::new(client_of(&trusted));
+    let current = || client.borrow().clone();
+    let long_lived = current().channel(service.grpc);
     assert!(answers(&long_lived).await);
     let stop = CancellationToken::new();
-    let load = async || {
-        let mut count = 0_u32;
+    let counts: [Cell<u32>; 3] = Default::default();
+    let load = join_all(counts.each_ref().map(async |count| {
         while !stop.is_cancelled() {
-            let stream = client.connect(service.grpc).await.expect("a handshake");
-            drop(stream);
-            assert!(answers(&client.channel(service.grpc)).await, "after {count} connections");
-            count += 2;
+            let client = current();
+            drop(client.connect(service.grpc).await.expect("a handshake"));
+            assert!(answers(&client.channel(service.grpc)).await, "after {} rounds", count.get());
+            count.set(count.get() + 1);
         }
-        count
-    };
+    }));
+    let mut old_connection = 0;
     let rotate = async {
-        for rotation in 1..=ROTATIONS {
-            let pair = authority.issue(&["localhost"]);
-            files.put(&pair);
-            eventually("shown", async || shown(&client, service.grpc).await == pair.der()).await;
-            assert!(answers(&long_lived).await, "the old connection, at rotation {rotation}");
+        for _ in 0..ROTATIONS {
+            let (pair, new) = (shown_by.issue(&["localhost"]), Authority::new());
+            files.put_with(&pair, &format!("{}{}", trusted.pem, new.pem));
+            let in_use = async || shown(&current(), service.grpc).await == pair.der();
+            eventually("shown", in_use).await;
+            client.replace(client_of(&new));
+            // A round that had begun with the old certificate, and one with the new.
+            let rounds = counts.each_ref().map(|count| count.get() + 2);
+            eventually("used", async || counts.iter().zip(rounds).all(|(c, r)| c.get() >= r)).await;
+            let reloads = async || service.metric(&["tls_reloads_total", "result=\"ok\""]).await;
+            let before = reloads().await;
+            files.put_with(&pair, &new.pem);
+            eventually("the old authority is gone", async || reloads().await > before).await;
+            trusted = new;
+            assert!(answers(&long_lived).await, "on the oldest connection");
+            old_connection += 1;
         }
         stop.cancel();
     };
-    let (first, second, third, ()) = tokio::join!(load(), load(), load(), rotate);
+    tokio::join!(load, rotate);
     let metric = async |result: &str| {
         service.metric(&["tls_handshakes_total", &format!("result=\"{result}\"")]).await
     };
-    let count = first + second + third;
+    let count = 2 * counts.iter().map(Cell::get).sum::<u32>();
     let failed = metric("failed").await + metric("timeout").await;
     writeln!(
         io::stdout().lock(),
-        "certificates replaced: {ROTATIONS}, connections meanwhile: {count}, failed handshakes: {failed}"
+        "certificates and client authorities replaced: {ROTATIONS} times, new connections meanwhile: {count}, failed \
+         handshakes: {failed}, requests on the oldest connection: {old_connection}, none failed"
     )
     .unwrap();
     assert!(failed.abs() < f64::EPSILON && count > 0);
     assert!(metric("ok").await >= f64::from(count));
-    let reloads = service.metric(&["tls_reloads_total", "result=\"ok\""]).await;
-    assert!((reloads - f64::from(ROTATIONS)).abs() < f64::EPSILON, "{reloads}");
     drop(long_lived);
     service.stop().await.unwrap();
 }

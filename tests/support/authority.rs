@@ -8,7 +8,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use hyper_util::rt::TokioIo;
-use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair, SanType, date_time_ymd};
+use rcgen::{
+    BasicConstraints, CertificateParams, DistinguishedName, DnType, IsCa, Issuer, KeyPair, SanType,
+    date_time_ymd,
+};
 use tempfile::TempDir;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
@@ -25,6 +28,12 @@ pub(crate) struct Authority {
     pub(crate) pem: String,
 }
 
+fn named(common_name: &str) -> DistinguishedName {
+    let mut name = DistinguishedName::new();
+    name.push(DnType::CommonName, common_name);
+    name
+}
+
 /// A certificate and its key, in PEM.
 #[derive(Clone)]
 pub(crate) struct Pair {
@@ -37,6 +46,8 @@ impl Authority {
         let key = KeyPair::generate().unwrap();
         let mut params = CertificateParams::new(Vec::new()).unwrap();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        // No two have the same, and nothing that they issue has: by its name a verifier looks for an authority.
+        params.distinguished_name = named(&format!("authority {:016x}", fastrand::u64(..)));
         let pem = params.self_signed(&key).unwrap().pem();
         Self { issuer: Issuer::new(params, key), pem }
     }
@@ -53,6 +64,7 @@ impl Authority {
         let mut params = CertificateParams::new(dns.collect::<Vec<_>>()).unwrap();
         let uris = names.iter().filter(is_uri);
         params.subject_alt_names.extend(uris.map(|uri| SanType::URI((*uri).try_into().unwrap())));
+        params.distinguished_name = named("one of an authority");
         params.not_after = date_time_ymd(year, 1, 1);
         let key = KeyPair::generate().unwrap();
         let certificate = params.signed_by(&key, &self.issuer).unwrap().pem();
@@ -147,12 +159,38 @@ impl Mounted {
         mounted
     }
 
+    /// The same with `ca.crt`, and with links beside `..data` by the names of the three.
+    pub(crate) fn with(pair: &Pair, authorities: &str) -> Self {
+        let mounted = Self { directory: tempfile::tempdir().unwrap() };
+        mounted.put_with(pair, authorities);
+        for name in ["tls.crt", "tls.key", "ca.crt"] {
+            symlink(Path::new("..data").join(name), mounted.root().join(name)).unwrap();
+        }
+        mounted
+    }
+
+    pub(crate) fn root(&self) -> &Path {
+        self.directory.path()
+    }
+
     /// Shows another pair from now on.
     pub(crate) fn put(&self, pair: &Pair) {
+        self.swap(pair, None);
+    }
+
+    /// Shows another pair and other authorities from now on.
+    pub(crate) fn put_with(&self, pair: &Pair, authorities: &str) {
+        self.swap(pair, Some(authorities));
+    }
+
+    fn swap(&self, pair: &Pair, authorities: Option<&str>) {
         let root = self.directory.path();
         let version = tempfile::Builder::new().prefix("v").tempdir_in(root).unwrap().keep();
         fs::write(version.join("tls.crt"), &pair.certificate).unwrap();
         write_private(&version.join("tls.key"), &pair.key);
+        if let Some(authorities) = authorities {
+            fs::write(version.join("ca.crt"), authorities).unwrap();
+        }
         let link = root.join("..new");
         symlink(version.file_name().unwrap(), &link).unwrap();
         fs::rename(&link, root.join("..data")).unwrap();

@@ -90,11 +90,7 @@ impl TestService {
 
     /// The series of `/metrics` whose name and labels hold all of `parts`, added up.
     pub(crate) async fn metric(&self, parts: &[&str]) -> f64 {
-        let (_, text) = self.admin("/metrics").await;
-        let samples = text.lines().filter(|line| !line.starts_with('#'));
-        let samples = samples.filter_map(|line| line.rsplit_once(' '));
-        let wanted = samples.filter(|(series, _)| parts.iter().all(|part| series.contains(part)));
-        wanted.map(|(_, value)| value.parse::<f64>().unwrap()).sum()
+        metric(self.admin, parts).await
     }
 
     /// Waits until `/readyz` says so.
@@ -183,6 +179,15 @@ pub(crate) async fn eventually(what: &str, mut holds: impl AsyncFnMut() -> bool)
         }
     };
     timeout(PATIENCE, waiting).await.unwrap_or_else(|_| panic!("never {what}"));
+}
+
+/// The series of `/metrics` on this admin port whose name and labels hold all of `parts`, added up.
+pub(crate) async fn metric(admin: SocketAddr, parts: &[&str]) -> f64 {
+    let (_, text) = send(admin, "GET", "/metrics", &[], "").await;
+    let samples = text.lines().filter(|line| !line.starts_with('#'));
+    let samples = samples.filter_map(|line| line.rsplit_once(' '));
+    let wanted = samples.filter(|(series, _)| parts.iter().all(|part| series.contains(part)));
+    wanted.map(|(_, value)| value.parse::<f64>().unwrap()).sum()
 }
 
 /// A connection of its own.

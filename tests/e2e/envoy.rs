@@ -53,9 +53,14 @@ impl Envoy {
         fs::read_to_string(self.directory.path().join("envoy.log")).unwrap()
     }
 
+    /// What the access log says of every request.
+    pub(crate) fn access_log(&self) -> String {
+        fs::read_to_string(self.directory.path().join("access.log")).unwrap()
+    }
+
     /// What the access log says of the last requests that did not pass.
     fn failures(&self) -> String {
-        let log = fs::read_to_string(self.directory.path().join("access.log")).unwrap();
+        let log = self.access_log();
         let failed = log.lines().filter(|line| !line.contains("\"status\":200"));
         end_of(&failed.collect::<Vec<_>>().join("\n"))
     }

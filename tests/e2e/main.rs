@@ -19,6 +19,7 @@ mod authority;
 #[path = "../support/provider.rs"]
 mod configuration;
 mod connections;
+mod decisions;
 mod envoy;
 mod load;
 mod mtls;

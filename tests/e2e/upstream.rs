@@ -1,11 +1,12 @@
-//! The service behind Envoy: answers every request with the headers that it saw, and counts.
+//! The service behind Envoy: answers every request with the headers that it saw and, as
+//! `:path`, its target; and counts.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use axum::Router;
-use axum::http::HeaderMap;
+use axum::http::{HeaderMap, Uri};
 use axum::response::Json;
 use serde_json::json;
 use tokio::net::TcpListener;
@@ -26,13 +27,14 @@ impl Upstream {
         let address = listener.local_addr().unwrap();
         let requests = Arc::new(AtomicU64::new(0));
         let counted = Arc::clone(&requests);
-        let router = Router::new().fallback(async move |headers: HeaderMap| {
+        let router = Router::new().fallback(async move |target: Uri, headers: HeaderMap| {
             counted.fetch_add(1, Ordering::Relaxed);
             let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
             // Pairs and not an object: a header that arrives twice must be seen twice.
             let pairs =
                 headers.iter().map(|(name, value)| [name.to_string(), text(value.as_bytes())]);
-            Json(json!(pairs.collect::<Vec<_>>()))
+            let target = [":path".to_owned(), target.to_string()];
+            Json(json!(pairs.chain([target]).collect::<Vec<_>>()))
         });
         let stop = CancellationToken::new();
         let stopped = stop.clone().cancelled_owned();

@@ -324,3 +324,39 @@ fn the_index_finds_the_rule_that_a_scan_would_find() {
         }
     }
 }
+
+#[test]
+fn of_ten_thousand_rules_a_request_is_held_against_the_few_that_may_be_about_it() {
+    let template = |index: usize| {
+        PathMatch::Template(PathTemplate {
+            segments: vec![Some(format!("t{index}")), None],
+            below: false,
+        })
+    };
+    let rules = (0..10_000).map(|index| {
+        let path = match index % 4 {
+            0 => PathMatch::Exact(format!("/e{index}")),
+            1 => prefix(&format!("/p{index}")),
+            2 => template(index),
+            _ => PathMatch::Any,
+        };
+        let mut one = rule(index, &format!("r{index}"), path, false);
+        if index % 4 == 3 {
+            one.matches.hosts.push(HostPattern::Exact(format!("h{index}.example")));
+        }
+        one
+    });
+    let rules = RuleSet::new(rules.collect());
+    for (host, path, name) in [
+        ("h", "/e4000", "r4000"),
+        ("h", "/p4001/x/y", "r4001"),
+        ("h", "/t4002/7", "r4002"),
+        ("H4003.example:80", "/x", "r4003"),
+        ("h", "/nothing", "none"),
+    ] {
+        let request = request("GET", host, path);
+        assert_eq!(selected(&rules, &request), name);
+        let host = Host::parse(&request.host).unwrap();
+        assert!(rules.index.candidates(&host, path).count() <= 2, "{host:?} {path}");
+    }
+}

@@ -12,7 +12,7 @@ use tracing::level_filters::LevelFilter;
 use super::USAGE;
 use crate::app::signals::Signals;
 use crate::app::tasks::Tasks;
-use crate::app::{App, AppError, ConfigFile, Options};
+use crate::app::{App, AppError, ConfigFile, MaxConnections, Options, raise_open_files};
 use crate::config::{Config, ConfigErrors};
 use crate::server::listener::address::Address;
 use crate::telemetry::decision_log::DEFAULT_SAMPLE;
@@ -53,13 +53,7 @@ pub fn run(args: &Args) -> ExitCode {
         Err(error) => {
             // Nobody is left to tell if this fails.
             let _gone = write!(io::stderr(), "{}", error.told(&args.config)).is_err();
-            ExitCode::from(match error {
-                ServeError::Config(_)
-                | ServeError::App(AppError::Listen(_) | AppError::Tls { .. }) => USAGE,
-                ServeError::App(AppError::Task(_))
-                | ServeError::Runtime(_)
-                | ServeError::Interrupted => 1,
-            })
+            error.code()
         }
     }
 }
@@ -77,6 +71,17 @@ enum ServeError {
 }
 
 impl ServeError {
+    fn code(&self) -> ExitCode {
+        match self {
+            Self::Config(_) | Self::App(AppError::Listen(_) | AppError::Tls { .. }) => {
+                ExitCode::from(USAGE)
+            }
+            Self::App(AppError::Task(_)) | Self::Runtime(_) | Self::Interrupted => {
+                ExitCode::FAILURE
+            }
+        }
+    }
+
     fn told(&self, config: &Path) -> String {
         match self {
             Self::Config(errors) => {
@@ -93,7 +98,7 @@ fn serve(args: &Args) -> Result<(), ServeError> {
     let (fingerprint, config) = Config::read_file(&args.config);
     let config = config?;
     // Set up already: then whoever did that will have the lines.
-    let _kept = logging::init(args.log_format, args.log_level).is_err();
+    let log = logging::init(args.log_format, args.log_level).ok().flatten();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let runtime = runtime.map_err(ServeError::Runtime)?;
     let options = Options {
@@ -101,6 +106,7 @@ fn serve(args: &Args) -> Result<(), ServeError> {
         log_sample: args.log_sample,
         drain_delay: args.drain_delay,
         drain_deadline: args.drain_deadline,
+        max_connections: MaxConnections::within(raise_open_files()),
         follow: Some(ConfigFile { path: args.config.clone(), fingerprint }),
         ..Options::default()
     };
@@ -108,6 +114,9 @@ fn serve(args: &Args) -> Result<(), ServeError> {
     // What is still blocked is not waited for: the drain had its deadline. What runs has time to be dropped, and the
     // programs that print keys with it: else they outlive us.
     runtime.shutdown_timeout(TIME_TO_DROP);
+    if let Some(log) = log {
+        log.flush(TIME_TO_LOG);
+    }
     outcome
 }
 
@@ -132,8 +141,15 @@ async fn until_signal(config: Config, options: Options) -> Result<(), ServeError
         signals.run(on_first, on_second, refresh).await?;
         std::future::pending::<Result<(), Infallible>>().await
     });
-    let outcome = at_once.run_until_cancelled(bound.run(shutdown)).await;
-    Ok(outcome.ok_or(ServeError::Interrupted)??)
+    tokio::select! {
+        outcome = bound.run(shutdown) => Ok(outcome?),
+        () = at_once.cancelled() => Err(ServeError::Interrupted),
+        // Else a SIGTERM would not be noticed, and the process be killed in the end.
+        ended = tasks.first_to_end() => {
+            tracing::error!(error = %ended, "ending at once, because a part of the process is gone");
+            Err(AppError::Task(ended).into())
+        }
+    }
 }
 
 fn shown(addresses: &[Address]) -> String {
@@ -146,6 +162,33 @@ fn seconds(text: &str) -> Result<Duration, String> {
     accepted.ok_or_else(|| format!("0 to {} seconds are accepted", MAX_DRAIN.as_secs()))
 }
 
+const TIME_TO_LOG: Duration = Duration::from_secs(1);
+
 const TIME_TO_DROP: Duration = Duration::from_millis(500);
 
 const MAX_DRAIN: Duration = Duration::from_secs(600);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::app::tasks::testing::{break_task, names};
+
+    #[tokio::test]
+    async fn without_the_task_that_hears_signals_the_process_ends_and_says_so() {
+        let config = r#"{"profile": "development", "listen": {"grpc": "127.0.0.1:0", "admin": "127.0.0.1:0"},
+            "issuers": [{"name": "a", "issuer": "http://127.0.0.1:1", "keys": [{"discovery": true}]}],
+            "rules": [{"name": "open", "allow": "anyone"}]}"#;
+        let config = Config::from_yaml(config, Path::new("")).unwrap();
+        let broken = async {
+            while !names().contains(&"admin".to_owned()) {
+                tokio::task::yield_now().await;
+            }
+            break_task("signals");
+        };
+        let (outcome, ()) = tokio::join!(until_signal(config, Options::default()), broken);
+        let error = outcome.unwrap_err();
+        let told = error.told(Path::new("claimgate.yaml"));
+        assert_eq!(told, "claimgate serve: the task `signals` panicked\n");
+        assert_eq!(format!("{:?}", error.code()), format!("{:?}", ExitCode::FAILURE));
+    }
+}

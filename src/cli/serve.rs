@@ -18,10 +18,21 @@ use crate::server::listener::address::Address;
 use crate::telemetry::decision_log::DEFAULT_SAMPLE;
 use crate::telemetry::logging::{self, LogFormat};
 
-/// Answer Envoy's questions until SIGTERM or SIGINT.
+/// Run the service: answer Envoy's external-authorization checks until SIGTERM or SIGINT.
+///
+/// The configuration is followed: a changed file takes effect without a restart, whole or not at all; one with mistakes
+/// is logged and changes nothing. SIGHUP has it, and all keys, read again at once. The first SIGTERM or SIGINT drains
+/// (not ready, then --drain-delay, then no new requests, then --drain-deadline for those in flight), a second one ends
+/// at once.
+///
+/// Log lines go to standard error. The admin port (listen.admin, by default 127.0.0.1:9193) has /livez, /readyz,
+/// /metrics and /status.
+///
+/// Exit code: 0 after a drain, 1 if a part of the service failed or the drain was cut short, 2 if it cannot start as
+/// configured.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The configuration.
+    /// The configuration, in YAML. `claimgate check FILE` says what is wrong with one.
     #[arg(long, short, value_name = "FILE", env = "CLAIMGATE_CONFIG")]
     config: PathBuf,
     /// How log lines are written, on standard error: json or text.
@@ -107,7 +118,11 @@ fn serve(args: &Args) -> Result<(), ServeError> {
         drain_delay: args.drain_delay,
         drain_deadline: args.drain_deadline,
         max_connections: MaxConnections::within(raise_open_files()),
-        follow: Some(ConfigFile { path: args.config.clone(), fingerprint }),
+        // What came through a pipe is not there a second time.
+        follow: args
+            .config
+            .is_file()
+            .then(|| ConfigFile { path: args.config.clone(), fingerprint }),
         ..Options::default()
     };
     let outcome = runtime.block_on(Box::pin(until_signal(config, options)));

@@ -89,7 +89,7 @@ async fn a_process_that_may_open_no_more_files_serves_on_and_recovers() {
         let mut said = String::new();
         log.read_to_string(&mut said).unwrap();
         let complaints = said.matches("no connection can be accepted").count();
-        assert!(complaints < 10, "{complaints} at {limit}: {said}");
+        assert!(complaints <= 1, "{complaints} at {limit}: {said}");
     }
 }
 

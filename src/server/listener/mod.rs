@@ -17,7 +17,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::time::{self, Sleep};
+use tokio::time::{self, Instant, Sleep};
 
 use self::address::{Address, UnixAccess};
 use self::socket::Socket;
@@ -76,7 +76,7 @@ impl Sockets {
 
     /// Begins to accept, with `tls` on what is TCP. The mode of a Unix socket's file says who may connect to it.
     pub fn accept_with(self, tls: Option<Arc<Tls>>) -> Acceptor {
-        Acceptor { sockets: self.0, turn: 0, tls, rest: None, is_told: false }
+        Acceptor { sockets: self.0, turn: 0, tls, rest: None, failed_at: None }
     }
 }
 
@@ -88,12 +88,15 @@ pub struct Acceptor {
     tls: Option<Arc<Tls>>,
     /// After the system could not give us a connection.
     rest: Option<Pin<Box<Sleep>>>,
-    /// That it could not was said.
-    is_told: bool,
+    /// When it last could not, until it has been able to for a while.
+    failed_at: Option<Instant>,
 }
 
 /// Out of file descriptors or memory: asking again at once would only burn time.
 const REST: Duration = Duration::from_millis(200);
+
+/// Without a failure for so long, it is over. One connection may well be had while many are not.
+const CALM: Duration = Duration::from_secs(10);
 
 impl Acceptor {
     /// The next connection. Cancel safe.
@@ -115,7 +118,7 @@ impl Acceptor {
     }
 
     fn admitted(&mut self, io: Box<dyn Transport>, is_tcp: bool) -> Incoming {
-        if std::mem::take(&mut self.is_told) {
+        if self.failed_at.take_if(|at| at.elapsed() > CALM).is_some() {
             tracing::info!("connections can be accepted again");
         }
         Incoming { io, tls: self.tls.as_ref().filter(|_| is_tcp).map(Arc::clone) }
@@ -126,7 +129,7 @@ impl Acceptor {
             return;
         }
         self.rest = Some(Box::pin(time::sleep(REST)));
-        if !std::mem::replace(&mut self.is_told, true) {
+        if self.failed_at.replace(Instant::now()).is_none() {
             tracing::error!(%error, "no connection can be accepted, trying again and again");
         }
     }

@@ -132,9 +132,9 @@ fn text_of(file: &Path) -> Result<String, ConfigErrors> {
     let mut text = String::new();
     let limit = u64::try_from(read::MAX_BYTES).unwrap_or(u64::MAX).saturating_add(1);
     let opened = std::fs::File::open(file).map_err(cannot)?;
-    opened.take(limit).read_to_string(&mut text).map_err(|error| match error.kind() {
-        std::io::ErrorKind::InvalidData => cannot(std::io::Error::other("it is not UTF-8")),
-        _ => cannot(error),
+    opened.take(limit).read_to_string(&mut text).map_err(|error| {
+        let is_text = error.kind() != std::io::ErrorKind::InvalidData;
+        cannot(if is_text { error } else { std::io::Error::other("it is not UTF-8") })
     })?;
     Ok(text)
 }

@@ -51,7 +51,11 @@ async fn ten_thousand_idle_connections_cost_little_and_hold_up_nobody() {
     eventually("closed", async || running.files() <= open + 2).await;
     let left = running.metric("claimgate_connections{listener=\"grpc\"}").await;
     assert!(left <= 1.0, "tasks of connections that are gone: {left}");
-    say(&format!("{IDLE} idle connections: +{} MiB, {} KiB each", grown / MIB, grown / IDLE >> 10));
+    say(&format!(
+        "{IDLE} idle connections: +{} MiB, {} KiB each",
+        grown / MIB,
+        grown / IDLE / 1024
+    ));
     assert!(grown < IDLE * (64 << 10), "{grown}");
     drop(other);
     assert!(running.stop().await.success());
@@ -122,14 +126,14 @@ async fn streams_that_are_reset_at_once_cost_little_and_hold_up_nobody() {
     let memory = running.memory("VmRSS");
     let stream = UnixStream::connect(running.path("grpc")).await.unwrap();
     let (client, connection) = h2::client::handshake(stream).await.unwrap();
-    let count = Cell::new(0);
+    let count = Cell::new(0_usize);
     let resetting = async {
         while count.get() < RESETS {
             let Ok(mut client) = client.clone().ready().await else { return };
             let Ok((_answer, mut body)) = client.send_request(call(), false) else { return };
             body.send_reset(h2::Reason::CANCEL);
             count.set(count.get() + 1);
-            if count.get() % 100 == 0 {
+            if count.get().is_multiple_of(100) {
                 tokio::task::yield_now().await;
             }
         }
@@ -138,7 +142,8 @@ async fn streams_that_are_reset_at_once_cost_little_and_hold_up_nobody() {
         () = resetting => None,
         ended = connection => ended.err(),
     };
-    let (count, ended) = (count.get(), ended.map_or("it goes on".to_owned(), |e| e.to_string()));
+    let (count, ended) =
+        (count.get(), ended.map_or_else(|| "it goes on".to_owned(), |e| e.to_string()));
     all_answered(&other, 100).await;
     let grown = running.memory("VmRSS").saturating_sub(memory);
     say(&format!("{count} streams reset at once: +{} MiB; their connection: {ended}", grown / MIB));

@@ -105,7 +105,7 @@ async fn a_configuration_that_cannot_be_read_is_told_of_and_the_one_before_stays
         format!("{0}: &{0} [{1}]\n", char::from(name), vec![alias; 10].join(","))
     };
     let levels: String = (b'b'..=b'k').map(|name| level(name, name - 1)).collect();
-    let bomb = format!("a: &a [{}]\n{levels}", vec!["x"; 10].join(","));
+    let bomb = format!("a: &a [{}]\n{levels}", ["x"; 10].join(","));
     let put = |what: &str| match what {
         "a directory" => fs::create_dir(&beside).unwrap(),
         "a link to nowhere" => symlink("nowhere", &beside).unwrap(),

@@ -107,16 +107,16 @@ async fn bind_file(path: &Path, access: UnixAccess) -> io::Result<(SocketFile, U
 
 /// What the system says of a socket is often about the directory that it was to be made in.
 fn explained(path: &Path, error: io::Error) -> io::Error {
-    let directory = path.parent().unwrap_or(path).display();
-    let hint = match error.kind() {
-        io::ErrorKind::NotFound => format!("the directory {directory} must be there"),
-        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
-            let user = rustix::process::geteuid().as_raw();
-            format!("user {user} must be able to write to the directory {directory}")
-        }
-        _ => return error,
+    let (directory, kind) = (path.parent().unwrap_or(path).display(), error.kind());
+    let hint = if kind == io::ErrorKind::NotFound {
+        format!("the directory {directory} must be there")
+    } else if matches!(kind, io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem) {
+        let user = rustix::process::geteuid().as_raw();
+        format!("user {user} must be able to write to the directory {directory}")
+    } else {
+        return error;
     };
-    io::Error::new(error.kind(), format!("{error}: {hint}"))
+    io::Error::new(kind, format!("{error}: {hint}"))
 }
 
 #[cfg(target_os = "linux")]

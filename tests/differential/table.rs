@@ -1,0 +1,275 @@
+//! The differences that are meant, each with its reason. The list is closed: a difference that is not in it fails the test,
+//! and so does a row that no case shows any more, or shows with the other side as the stricter one.
+
+/// Who lets less through.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stricter {
+    Claimgate,
+    JwtAuthn,
+    /// Each refuses what the other lets through.
+    Both,
+    /// Neither: they refuse with another status, or tell the upstream in another way.
+    Neither,
+}
+
+pub(crate) struct Row {
+    pub(crate) name: &'static str,
+    pub(crate) stricter: Stricter,
+    /// What `jwt_authn` does; and what claimgate does, and why.
+    pub(crate) why: &'static str,
+}
+
+use self::Stricter::{Both, Claimgate, JwtAuthn, Neither};
+
+pub(crate) const TABLE: &[Row] = &[
+    // Time.
+    row(
+        "default-skew",
+        Claimgate,
+        "60 s unless configured, and never 0; claimgate: 30 s unless configured",
+    ),
+    row(
+        "exp-default",
+        Claimgate,
+        "a token may lack exp unless require_expiration; claimgate: require.exp is on",
+    ),
+    row(
+        "exp-zero",
+        Claimgate,
+        "exp 0 means never; claimgate: 1970, which has passed (RFC 7519 §4.1.4)",
+    ),
+    row(
+        "iat-future",
+        Claimgate,
+        "iat is not looked at; claimgate: a token from the future is not valid yet",
+    ),
+    row(
+        "max-lifetime",
+        Both,
+        "counts from now to exp; claimgate: from iat, which is needed then, so that a \
+         token's whole life is bounded and not what is left of it",
+    ),
+    row(
+        "time-before-1970",
+        JwtAuthn,
+        "a negative nbf or iat is refused; claimgate: it is a date in the past",
+    ),
+    row(
+        "time-too-large",
+        Claimgate,
+        "an exp or iat of 2^63 is taken; claimgate: what is no date is malformed",
+    ),
+    // Algorithms and signatures.
+    row(
+        "alg-of-the-header",
+        Claimgate,
+        "for a JWK without alg the header's alg need not fit the key's type; \
+         claimgate: it must (RFC 8725 §3.1)",
+    ),
+    row(
+        "long-ecdsa-signature",
+        Claimgate,
+        "octets behind an ECDSA signature are part of s; claimgate: its length \
+         is fixed (RFC 7518 §3.4), so that a token has one spelling",
+    ),
+    // Keys.
+    row(
+        "unfit-key",
+        Claimgate,
+        "use, key_ops and the form of base64url are not looked at; claimgate: a key that \
+         is not for verifying, or not written as it should be, is skipped",
+    ),
+    row("weak-rsa", Claimgate, "any RSA key; claimgate: at least 2048 bits, e of at least 65537"),
+    row(
+        "key-without-kid",
+        Claimgate,
+        "a key without kid is tried for every token; claimgate: a kid that is \
+         not published is unknown, and is fetched for",
+    ),
+    row(
+        "which-key",
+        Claimgate,
+        "tries every key that could be meant; claimgate: without a kid, or with one kid \
+         for two keys, only if no other key could be meant",
+    ),
+    row("empty-kid", Claimgate, "an empty kid is none; claimgate: malformed"),
+    // Form.
+    row(
+        "extra-dots",
+        Claimgate,
+        "empty segments are skipped; claimgate: three segments (RFC 7515 §7.1)",
+    ),
+    row(
+        "base64url",
+        Claimgate,
+        "padding and spare bits are taken; claimgate: one spelling (RFC 7515 §2)",
+    ),
+    row(
+        "lenient-json",
+        Claimgate,
+        "trailing commas, single quotes, bare names and raw controls are taken; \
+         claimgate: JSON (RFC 8259)",
+    ),
+    row(
+        "unread-header-member",
+        JwtAuthn,
+        "a lone surrogate anywhere in the header is refused; claimgate: members \
+         of the header that it has no use for are not looked into",
+    ),
+    row(
+        "crit",
+        Claimgate,
+        "crit and b64 are not looked at; claimgate: what must be understood and is not \
+         is refused (RFC 7515 §4.1.11, RFC 7797 §6)",
+    ),
+    row(
+        "typ",
+        Claimgate,
+        "typ is not looked at; claimgate: JWT and at+jwt, nothing made for another purpose \
+         (RFC 8725 §3.11)",
+    ),
+    row(
+        "size",
+        Claimgate,
+        "as large as Envoy lets headers be; claimgate: limits.token_bytes, 16 KiB by default",
+    ),
+    row("depth", Claimgate, "a hundred levels of JSON; claimgate: 32"),
+    // Registered claims.
+    row(
+        "audience-status",
+        Neither,
+        "403 for a wrong audience; claimgate: 401, the token is not one for this \
+         service (RFC 6750 §3.1)",
+    ),
+    row(
+        "audience-normalised",
+        Claimgate,
+        "http(s):// and a slash at the end do not count; claimgate: audiences \
+         are compared as they are (RFC 7519 §4.1.3)",
+    ),
+    row(
+        "aud-unlooked-at",
+        JwtAuthn,
+        "aud is a string or a list of them, always; claimgate: not looked at where no \
+         audiences are configured, which profile production refuses",
+    ),
+    row(
+        "other-issuer",
+        Neither,
+        "a token of another issuer is unknown, 401; claimgate: it is verified, and \
+         does not do for the rule, 403",
+    ),
+    // Where the token stands.
+    row("scheme-case", JwtAuthn, "Bearer in this case only; claimgate: in any (RFC 9110 §11.1)"),
+    row(
+        "prefix-anywhere",
+        Claimgate,
+        "the prefix may stand anywhere in the value; claimgate: at its start",
+    ),
+    row(
+        "prefix-and-spaces",
+        Claimgate,
+        "spaces behind a prefix that is no scheme are skipped; claimgate: the \
+         token follows at once",
+    ),
+    row(
+        "several-tokens",
+        Claimgate,
+        "with tokens in two places both are verified and their claims are added \
+         up, of two headers the first may count; claimgate: two tokens are none",
+    ),
+    row(
+        "query-by-default",
+        Claimgate,
+        "?access_token= is looked at unless locations are configured; claimgate: \
+         only where it is configured, since URLs end up in logs",
+    ),
+    // Rules.
+    row("no-rule", Claimgate, "what no rule is about passes; claimgate: it is denied"),
+    row(
+        "prefix",
+        Claimgate,
+        "/public opens /publicity as well (path_separated_prefix does not); claimgate: a \
+         prefix ends where a segment does",
+    ),
+    row(
+        "path-readings",
+        Claimgate,
+        "a path that servers read in two ways is matched as it is written; claimgate: \
+         it must satisfy each reading. Both are equal behind a normalised path",
+    ),
+    row(
+        "open-route-escape",
+        Claimgate,
+        "an open route takes any escape; claimgate: a path that needs decoding \
+         is not opened",
+    ),
+    row(
+        "open-route-token",
+        Neither,
+        "where no token is needed the client's goes on to the upstream; claimgate: \
+         it is removed everywhere, unless keep_token",
+    ),
+    row(
+        "preflight",
+        Claimgate,
+        "bypass_cors_preflight; claimgate: a preflight needs a rule that opens OPTIONS, and \
+         a token that is there is verified",
+    ),
+    // What goes on.
+    row(
+        "number-text",
+        Neither,
+        "a double: -7.000000, 1.5 as 1.500000, 2^53+1 as 2^53; claimgate: the text that \
+         was signed",
+    ),
+    row(
+        "number-range",
+        JwtAuthn,
+        "a number that no double holds is refused; claimgate: the text that was signed",
+    ),
+    row(
+        "text",
+        Neither,
+        "raw UTF-8, and spaces that the next hop trims; claimgate: RFC 8187 for what a \
+         header cannot hold, and for a string that would read like a list",
+    ),
+    row(
+        "control-characters",
+        Claimgate,
+        "most are a 503, tab and C1 go through; claimgate: 401, malformed",
+    ),
+    row(
+        "structure",
+        Neither,
+        "arrays and objects are base64 of their JSON; claimgate: a joined list, or \
+         the JSON",
+    ),
+    row(
+        "array-unseparable",
+        Claimgate,
+        "base64; claimgate: a list that cannot be taken apart again is refused, \
+         unless format: json",
+    ),
+    row(
+        "header-bytes",
+        Claimgate,
+        "as much as Envoy takes; claimgate: limits.header_bytes, 8 KiB by default",
+    ),
+    row(
+        "spelling",
+        Neither,
+        "x_jwt_sub and x.jwt.sub go through, which CGI reads as x-jwt-sub; claimgate: every \
+         spelling of its headers is removed",
+    ),
+    row(
+        "reserved",
+        Neither,
+        "only headers that a provider sets are removed; claimgate: all that begin with \
+         a reserved prefix",
+    ),
+];
+
+const fn row(name: &'static str, stricter: Stricter, why: &'static str) -> Row {
+    Row { name, stricter, why }
+}

@@ -18,6 +18,10 @@ mod cases;
 mod client;
 mod echo;
 mod envoy;
+#[allow(dead_code, reason = "shared with the integration tests, which use more of it")]
+#[path = "../support/faulty.rs"]
+mod faulty;
+mod over_time;
 mod report;
 #[allow(dead_code, reason = "shared with the integration tests, which use more of it")]
 #[path = "../support/service.rs"]
@@ -32,6 +36,7 @@ use std::path::PathBuf;
 use crate::case::{Case, Outcome};
 use crate::client::send;
 use crate::envoy::{Envoy, Front, Setup, Side, listener};
+use crate::over_time::{Stories, Teller};
 use crate::report::Report;
 use crate::service::TestService;
 use crate::tokens::Tokens;
@@ -49,12 +54,14 @@ async fn every_difference_from_jwt_authn_is_one_that_is_explained() {
         }
         services.push(service);
     }
+    let stories = Stories::start(&mut setup, &tokens).await;
     let envoy = setup.start(&installed()).await;
     let mut report = Report::default();
     for case in cases::all(&tokens) {
         let (jwt_authn, claimgate) = run(&envoy, &case).await;
         report.add(&case, &jwt_authn, &claimgate);
     }
+    stories.tell(Teller { envoy: &envoy, tokens: &tokens, report: &mut report }).await;
     report.end();
 }
 

@@ -55,6 +55,12 @@ impl Report {
 
     /// Prints, and fails on what is not as it should be.
     pub(crate) fn end(mut self) {
+        self.hold_against_the_table();
+        self.print();
+        assert!(self.wrong.is_empty(), "{} wrong:\n{}", self.wrong.len(), self.wrong.join("\n"));
+    }
+
+    fn hold_against_the_table(&mut self) {
         for Row { name, stricter, .. } in TABLE {
             let found = self.seen.get(name).map(Seen::stricter);
             if found != Some(*stricter) {
@@ -64,8 +70,6 @@ impl Report {
         }
         let unknown = self.seen.keys().filter(|name| TABLE.iter().all(|row| row.name != **name));
         self.wrong.extend(unknown.map(|name| format!("{name} is no row of the table")));
-        self.print();
-        assert!(self.wrong.is_empty(), "{} wrong:\n{}", self.wrong.len(), self.wrong.join("\n"));
     }
 
     /// Past the test harness, which shows what a test prints only when it fails.
@@ -96,5 +100,80 @@ impl Seen {
             (false, true) => Stricter::Claimgate,
             (false, false) => Stricter::Neither,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::case::Expect;
+    use crate::client::Request;
+    use crate::envoy::Front;
+
+    fn outcome(verdict: Verdict, header: &str) -> Outcome {
+        let upstream = BTreeMap::from([("x-jwt-sub".to_owned(), vec![header.to_owned()])]);
+        let upstream = if verdict == Verdict::Passes { upstream } else { BTreeMap::new() };
+        Outcome { verdict, upstream, said: String::new() }
+    }
+
+    /// What is said of one case with these outcomes.
+    fn wrong(expect: Expect, jwt_authn: &Outcome, claimgate: &Outcome) -> Vec<String> {
+        let request = Request::get("/");
+        let name = "a case".to_owned();
+        let case = Case { name, world: "main", front: Front::Shipped, request, expect };
+        let mut report = Report::default();
+        report.add(&case, jwt_authn, claimgate);
+        report.wrong
+    }
+
+    #[test]
+    fn a_difference_that_nobody_expected_is_wrong() {
+        let alice = || outcome(Verdict::Passes, "alice");
+        let refused = |status| outcome(Verdict::Refused(status), "");
+        assert!(wrong(Expect::Passes, &alice(), &alice()).is_empty());
+        assert!(wrong(Expect::Refused, &refused(401), &refused(401)).is_empty());
+        for (expect, jwt_authn, claimgate) in [
+            (Expect::Passes, alice(), outcome(Verdict::Passes, "bob")),
+            (Expect::Passes, alice(), refused(401)),
+            (Expect::Passes, refused(401), refused(401)),
+            (Expect::Refused, alice(), alice()),
+            (Expect::Refused, refused(403), refused(401)),
+        ] {
+            assert_eq!(wrong(expect, &jwt_authn, &claimgate).len(), 1);
+        }
+    }
+
+    #[test]
+    fn an_expected_difference_that_does_not_come_is_wrong() {
+        let expect = || Expect::Verdicts {
+            row: "typ",
+            jwt_authn: Verdict::Passes,
+            claimgate: Verdict::Refused(401),
+        };
+        let (passes, refused) =
+            (outcome(Verdict::Passes, "alice"), outcome(Verdict::Refused(401), ""));
+        assert!(wrong(expect(), &passes, &refused).is_empty());
+        assert_eq!(wrong(expect(), &passes, &passes).len(), 1);
+        assert_eq!(wrong(expect(), &refused, &passes).len(), 1);
+    }
+
+    #[test]
+    fn a_spoofed_header_behind_claimgate_is_wrong_whatever_is_expected() {
+        let spoofed = outcome(Verdict::Passes, SPOOFED);
+        assert_eq!(wrong(Expect::Passes, &spoofed, &spoofed).len(), 1);
+    }
+
+    #[test]
+    fn rows_are_known_and_shown_and_right_about_who_is_stricter() {
+        let told = |row: &'static str, passes_jwt_authn, claimgate| {
+            let mut report = Report::default();
+            report.see(row, passes_jwt_authn, claimgate);
+            report.hold_against_the_table();
+            report.wrong
+        };
+        let others = TABLE.len() - 1;
+        assert_eq!(told("typ", true, Verdict::Refused(401)).len(), others, "every other is stale");
+        assert_eq!(told("typ", false, Verdict::Passes).len(), others + 1);
+        assert_eq!(told("no such row", true, Verdict::Refused(401)).len(), others + 2);
     }
 }

@@ -93,6 +93,21 @@ pub(crate) const TABLE: &[Row] = &[
          for two keys, only if no other key could be meant",
     ),
     row("empty-kid", Claimgate, "an empty kid is none; claimgate: malformed"),
+    row(
+        "rotated-key",
+        JwtAuthn,
+        "a kid that is not in the cached set is refused until cache_duration is over; claimgate: is fetched for, once",
+    ),
+    row(
+        "provider-outage",
+        JwtAuthn,
+        "without async_fetch nothing passes once the cached set is too old; claimgate: the last good keys stay in force, for max_stale",
+    ),
+    row(
+        "withdrawn-key",
+        Claimgate,
+        "the token cache does not ask whether the key is still published; claimgate: a withdrawn key's tokens are refused at once",
+    ),
     // Form.
     row(
         "extra-dots",

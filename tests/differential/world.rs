@@ -25,14 +25,26 @@ pub(crate) struct Issuer {
     pub(crate) name: &'static str,
     /// Empty: not checked.
     pub(crate) audiences: Vec<&'static str>,
-    /// JWKs.
-    pub(crate) keys: Vec<Value>,
+    pub(crate) keys: Keys,
     /// In seconds; `None`: each side's own default.
     pub(crate) skew: Option<u64>,
     /// Whether a token must expire; `None`: each side's own default.
     pub(crate) expires: Option<bool>,
     /// In seconds.
     pub(crate) max_lifetime: Option<u64>,
+}
+
+pub(crate) enum Keys {
+    /// JWKs in the configuration.
+    Inline(Vec<Value>),
+    /// A JWK Set behind a URL.
+    Remote {
+        url: String,
+        /// How long `jwt_authn` uses an answer; claimgate has its own ways to know.
+        cache: &'static str,
+        /// Whether `jwt_authn` keeps the tokens that it verified.
+        token_cache: bool,
+    },
 }
 
 pub(crate) struct Rule {
@@ -76,6 +88,11 @@ pub(crate) fn iss(name: &str) -> String {
     format!("https://{name}.example.com")
 }
 
+/// Where Envoy finds the keys of a world.
+pub(crate) fn keys_cluster(world: &str) -> String {
+    format!("keys-{world}")
+}
+
 // === Envoy's jwt_authn ===
 
 impl World {
@@ -100,7 +117,6 @@ impl World {
         let mut provider = json!({
             "issuer": iss(issuer.name),
             "audiences": issuer.audiences,
-            "local_jwks": {"inline_string": json!({"keys": issuer.keys}).to_string()},
             "claim_to_headers": claims.collect::<Vec<_>>(),
             "forward": self.keep_token,
         });
@@ -117,6 +133,19 @@ impl World {
             ("max_lifetime", issuer.max_lifetime.map(|seconds| json!(format!("{seconds}s")))),
         ];
         lay_over(&mut provider, optional);
+        match &issuer.keys {
+            Keys::Inline(keys) => {
+                provider["local_jwks"] =
+                    json!({"inline_string": json!({"keys": keys}).to_string()});
+            }
+            Keys::Remote { url, cache, token_cache } => {
+                let uri = json!({"uri": url, "cluster": keys_cluster(self.name), "timeout": "5s"});
+                provider["remote_jwks"] = json!({"http_uri": uri, "cache_duration": cache});
+                if *token_cache {
+                    provider["jwt_cache_config"] = json!({"jwt_cache_size": 100});
+                }
+            }
+        }
         provider
     }
 }
@@ -182,7 +211,12 @@ impl Issuer {
             "name": self.name,
             "issuer": iss(self.name),
             "algorithms": ALGORITHMS,
-            "keys": [{"jwks": {"keys": self.keys}}],
+            "keys": [match &self.keys {
+                Keys::Inline(keys) => json!({"jwks": {"keys": keys}}),
+                Keys::Remote { url, .. } => json!({"jwks_url": url}),
+            }],
+            // A test that holds the clock waits for nothing; one on a loaded machine waits for long.
+            "refresh": {"interval": "1h", "unknown_kid_wait": "2s"},
             "require": {},
         });
         let audiences = (!self.audiences.is_empty()).then(|| json!(self.audiences));

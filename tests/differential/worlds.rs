@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::tokens::{Tokens, changed};
-use crate::world::{Claim, Issuer, Needs, Path, Place, Rule, World};
+use crate::world::{Claim, Issuer, Keys, Needs, Path, Place, Rule, World};
 use claimgate::issuer::SigningKey;
 use claimgate::keys::key::Algorithm;
 
@@ -90,7 +90,7 @@ fn kept(tokens: &Tokens) -> World {
 fn issuer(name: &'static str, keys: Vec<Value>) -> Issuer {
     Issuer {
         name,
-        keys,
+        keys: Keys::Inline(keys),
         audiences: Vec::new(),
         skew: Some(60),
         expires: Some(true),

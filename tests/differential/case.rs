@@ -26,6 +26,8 @@ pub(crate) enum Expect {
     Verdicts { row: &'static str, jwt_authn: Verdict, claimgate: Verdict },
     /// Both let it through, and of all that the upstream sees exactly this differs.
     Upstream { row: &'static str, differs: Vec<Differs> },
+    /// Both refuse, with the same status, and `jwt_authn` alone repeats the token.
+    Repeated { row: &'static str },
 }
 
 /// A header (or `:path`) and its values, as the upstream sees them behind either.
@@ -49,13 +51,15 @@ pub(crate) struct Outcome {
     pub(crate) upstream: BTreeMap<String, Vec<String>>,
     /// The reason, in its own words.
     pub(crate) said: String,
+    /// Whether the refusal repeats a piece of the request's token.
+    pub(crate) repeats: bool,
 }
 
 /// Envoy makes one for each request.
 const NEVER_ALIKE: &str = "x-request-id";
 
 impl Outcome {
-    pub(crate) fn of(answer: &Answer) -> Self {
+    pub(crate) fn of(answer: &Answer, request: &Request) -> Self {
         let mut upstream: BTreeMap<String, Vec<String>> = BTreeMap::new();
         if answer.header(MARK).is_some() {
             // There is none after HEAD.
@@ -66,14 +70,20 @@ impl Outcome {
             for [name, value] in seen.into_iter().filter(|[name, _]| name != NEVER_ALIKE) {
                 upstream.entry(name).or_default().push(value);
             }
-            return Self { verdict: Verdict::Passes, upstream, said: String::new() };
+            return Self {
+                verdict: Verdict::Passes,
+                upstream,
+                said: String::new(),
+                repeats: false,
+            };
         }
         // A gRPC client is refused with a status of its own.
         let status = answer.header("grpc-status").map(|status| status.parse().unwrap());
         let reason = answer.header("x-ext-auth-reason");
         let said = reason.or_else(|| answer.header("grpc-message"));
         let said = said.unwrap_or(&answer.body).to_owned();
-        Self { verdict: Verdict::Refused(status.unwrap_or(answer.status)), upstream, said }
+        let verdict = Verdict::Refused(status.unwrap_or(answer.status));
+        Self { verdict, upstream, said, repeats: answer.repeats(request) }
     }
 
     fn passes(&self) -> bool {
@@ -100,11 +110,16 @@ pub(crate) fn judge(
         ),
         (Verdict::Passes, _) if differs.is_empty() => "both pass alike".to_owned(),
         (Verdict::Passes, _) => format!("both pass, the upstream sees {differs:#?}"),
-        (Verdict::Refused(status), _) => format!("both refuse with {status}"),
+        (Verdict::Refused(status), _) => {
+            let (a, b) = (jwt_authn.repeats, claimgate.repeats);
+            format!("both refuse with {status}; jwt_authn repeats the token: {a}, claimgate: {b}")
+        }
     };
+    let both_refuse = verdicts.0 == verdicts.1 && !claimgate.passes();
     let holds = match expect {
         Expect::Passes => jwt_authn.passes() && claimgate.passes() && differs.is_empty(),
-        Expect::Refused => verdicts.0 == verdicts.1 && !claimgate.passes(),
+        Expect::Refused => both_refuse && !jwt_authn.repeats && !claimgate.repeats,
+        Expect::Repeated { .. } => both_refuse && jwt_authn.repeats && !claimgate.repeats,
         Expect::Verdicts { jwt_authn, claimgate, .. } => {
             verdicts == (*jwt_authn, *claimgate) && verdicts.0 != verdicts.1
         }
@@ -117,7 +132,9 @@ pub(crate) fn judge(
     match expect {
         _ if !holds => Err(format!("expected {expect:?}, found: {found}")),
         Expect::Passes | Expect::Refused => Ok(None),
-        Expect::Verdicts { row, .. } | Expect::Upstream { row, .. } => Ok(Some(row)),
+        Expect::Verdicts { row, .. } | Expect::Upstream { row, .. } | Expect::Repeated { row } => {
+            Ok(Some(row))
+        }
     }
 }
 

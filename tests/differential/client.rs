@@ -51,6 +51,18 @@ impl Answer {
         let mut headers = self.headers.iter();
         headers.find(|(header, _)| header.eq_ignore_ascii_case(name)).map(|(_, v)| v.as_str())
     }
+
+    /// Whether a piece of a token in `request` is in here.
+    pub(crate) fn repeats(&self, request: &Request) -> bool {
+        const PIECE: usize = 30;
+        let values = request.headers.iter().map(|(_, value)| value.as_slice());
+        let sent = values.chain([request.target.as_bytes()]);
+        let words = sent.flat_map(|value| value.split(|octet| !octet.is_ascii_alphanumeric()));
+        let mut pieces = words.filter_map(|word| std::str::from_utf8(word.get(..PIECE)?).ok());
+        pieces.any(|piece| {
+            self.body.contains(piece) || self.headers.iter().any(|(_, value)| value.contains(piece))
+        })
+    }
 }
 
 /// Sends one request and reads its answer: up to where it says that it ends, since Envoy keeps the connection for a

@@ -15,12 +15,14 @@
 
 mod case;
 mod cases;
+mod claimgate;
 mod client;
 mod echo;
 mod envoy;
 #[allow(dead_code, reason = "shared with the integration tests, which use more of it")]
 #[path = "../support/faulty.rs"]
 mod faulty;
+mod jwt_authn;
 mod over_time;
 mod report;
 #[allow(dead_code, reason = "shared with the integration tests, which use more of it")]
@@ -71,7 +73,8 @@ async fn run(envoy: &Envoy, case: &Case) -> (Outcome, Outcome) {
         send(at(Side::JwtAuthn), &case.request),
         send(at(Side::Claimgate), &case.request),
     );
-    (Outcome::of(&jwt_authn), Outcome::of(&claimgate))
+    let outcome = |answer| Outcome::of(answer, &case.request);
+    (outcome(&jwt_authn), outcome(&claimgate))
 }
 
 /// Where deploy/install-envoy.sh puts the version that it pins.

@@ -124,7 +124,7 @@ impl Story {
                 expires: Some(true),
                 max_lifetime: None,
             }],
-            rules: vec![Rule { name, path: Path::Below("/i"), needs: Needs::Issuer(name) }],
+            rules: vec![Rule::new(name, Path::Below("/i"), Needs::Issuer(name))],
             ..World::default()
         };
         let service = TestService::start(world.claimgate()).await;

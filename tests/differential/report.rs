@@ -113,7 +113,7 @@ mod tests {
     fn outcome(verdict: Verdict, header: &str) -> Outcome {
         let upstream = BTreeMap::from([("x-jwt-sub".to_owned(), vec![header.to_owned()])]);
         let upstream = if verdict == Verdict::Passes { upstream } else { BTreeMap::new() };
-        Outcome { verdict, upstream, said: String::new() }
+        Outcome { verdict, upstream, said: String::new(), repeats: false }
     }
 
     /// What is said of one case with these outcomes.

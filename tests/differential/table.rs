@@ -19,7 +19,7 @@ pub(crate) struct Row {
     pub(crate) why: &'static str,
 }
 
-use self::Stricter::{Both, Claimgate, JwtAuthn, Neither};
+use self::Stricter::{Claimgate, JwtAuthn, Neither};
 
 pub(crate) const TABLE: &[Row] = &[
     // Time.
@@ -45,9 +45,9 @@ pub(crate) const TABLE: &[Row] = &[
     ),
     row(
         "max-lifetime",
-        Both,
-        "counts from now to exp; claimgate: from iat, which is needed then, so that a \
-         token's whole life is bounded and not what is left of it",
+        Claimgate,
+        "from now to exp; claimgate: from iat to exp, so that the whole life of a token is \
+         bounded and not what is left of it",
     ),
     row(
         "time-before-1970",
@@ -63,50 +63,53 @@ pub(crate) const TABLE: &[Row] = &[
     row(
         "alg-of-the-header",
         Claimgate,
-        "for a JWK without alg the header's alg need not fit the key's type; \
-         claimgate: it must (RFC 8725 §3.1)",
+        "for a JWK without alg the header's alg need not fit the key's type; claimgate: it must \
+         (RFC 8725 §3.1)",
     ),
     row(
         "long-ecdsa-signature",
         Claimgate,
-        "octets behind an ECDSA signature are part of s; claimgate: its length \
-         is fixed (RFC 7518 §3.4), so that a token has one spelling",
+        "octets behind an ECDSA signature are part of s; claimgate: its length is fixed (RFC \
+         7518 §3.4), so that a token has one spelling",
     ),
     // Keys.
     row(
         "unfit-key",
         Claimgate,
-        "use, key_ops and the form of base64url are not looked at; claimgate: a key that \
-         is not for verifying, or not written as it should be, is skipped",
+        "use, key_ops and the form of base64url are not looked at; claimgate: a key that is not \
+         for verifying, or not written as it should be, is skipped",
     ),
     row("weak-rsa", Claimgate, "any RSA key; claimgate: at least 2048 bits, e of at least 65537"),
     row(
         "key-without-kid",
         Claimgate,
-        "a key without kid is tried for every token; claimgate: a kid that is \
-         not published is unknown, and is fetched for",
+        "a key without kid is tried for every token; claimgate: a kid that is not published is \
+         unknown, and is fetched for",
     ),
     row(
         "which-key",
         Claimgate,
-        "tries every key that could be meant; claimgate: without a kid, or with one kid \
-         for two keys, only if no other key could be meant",
+        "tries every key that could be meant; claimgate: without a kid, or with one kid for two \
+         keys, only if no other key could be meant",
     ),
     row("empty-kid", Claimgate, "an empty kid is none; claimgate: malformed"),
     row(
         "rotated-key",
         JwtAuthn,
-        "a kid that is not in the cached set is refused until cache_duration is over; claimgate: is fetched for, once",
+        "a kid that is not in the cached set is refused until cache_duration is over; \
+         claimgate: is fetched for, once",
     ),
     row(
         "provider-outage",
         JwtAuthn,
-        "without async_fetch nothing passes once the cached set is too old; claimgate: the last good keys stay in force, for max_stale",
+        "without async_fetch nothing passes once the cached set is too old; claimgate: the last \
+         good keys stay in force, for max_stale",
     ),
     row(
         "withdrawn-key",
         Claimgate,
-        "the token cache does not ask whether the key is still published; claimgate: a withdrawn key's tokens are refused at once",
+        "the token cache does not ask whether the key is still published; claimgate: a \
+         withdrawn key's tokens are refused at once",
     ),
     // Form.
     row(
@@ -122,26 +125,26 @@ pub(crate) const TABLE: &[Row] = &[
     row(
         "lenient-json",
         Claimgate,
-        "trailing commas, single quotes, bare names and raw controls are taken; \
-         claimgate: JSON (RFC 8259)",
+        "trailing commas, single quotes, bare names and raw controls are taken; claimgate: JSON \
+         (RFC 8259)",
     ),
     row(
         "unread-header-member",
         JwtAuthn,
-        "a lone surrogate anywhere in the header is refused; claimgate: members \
-         of the header that it has no use for are not looked into",
+        "a lone surrogate anywhere in the header is refused; claimgate: members of the header \
+         that it has no use for are not looked into",
     ),
     row(
         "crit",
         Claimgate,
-        "crit and b64 are not looked at; claimgate: what must be understood and is not \
-         is refused (RFC 7515 §4.1.11, RFC 7797 §6)",
+        "crit and b64 are not looked at; claimgate: what must be understood and is not is \
+         refused (RFC 7515 §4.1.11, RFC 7797 §6)",
     ),
     row(
         "typ",
         Claimgate,
-        "typ is not looked at; claimgate: JWT and at+jwt, nothing made for another purpose \
-         (RFC 8725 §3.11)",
+        "typ is not looked at; claimgate: JWT and at+jwt, nothing made for another purpose (RFC \
+         8725 §3.11)",
     ),
     row(
         "size",
@@ -153,29 +156,34 @@ pub(crate) const TABLE: &[Row] = &[
     row(
         "audience-status",
         Neither,
-        "403 for a wrong audience; claimgate: 401, the token is not one for this \
-         service (RFC 6750 §3.1)",
+        "403 for a wrong audience; claimgate: 401, the token is not one for this service (RFC \
+         6750 §3.1)",
     ),
     row(
         "audience-normalised",
         Claimgate,
-        "http(s):// and a slash at the end do not count; claimgate: audiences \
-         are compared as they are (RFC 7519 §4.1.3)",
-    ),
-    row(
-        "aud-unlooked-at",
-        JwtAuthn,
-        "aud is a string or a list of them, always; claimgate: not looked at where no \
-         audiences are configured, which profile production refuses",
+        "http(s):// and a slash at the end do not count; claimgate: audiences are compared as \
+         they are (RFC 7519 §4.1.3)",
     ),
     row(
         "other-issuer",
         Neither,
-        "a token of another issuer is unknown, 401; claimgate: it is verified, and \
-         does not do for the rule, 403",
+        "a token of another issuer is unknown, 401; claimgate: it is verified, and does not do \
+         for the rule, 403",
+    ),
+    row(
+        "subject-status",
+        Neither,
+        "401 for a subject that does not do; claimgate: 403, the caller is known",
     ),
     // Where the token stands.
     row("scheme-case", JwtAuthn, "Bearer in this case only; claimgate: in any (RFC 9110 §11.1)"),
+    row(
+        "scheme-alone",
+        Claimgate,
+        "a scheme without a token is no token; claimgate: malformed, also where a token is \
+         optional",
+    ),
     row(
         "prefix-anywhere",
         Claimgate,
@@ -184,59 +192,107 @@ pub(crate) const TABLE: &[Row] = &[
     row(
         "prefix-and-spaces",
         Claimgate,
-        "spaces behind a prefix that is no scheme are skipped; claimgate: the \
-         token follows at once",
+        "spaces behind a prefix that is no scheme are skipped; claimgate: the token follows at \
+         once",
     ),
     row(
         "several-tokens",
         Claimgate,
-        "with tokens in two places both are verified and their claims are added \
-         up, of two headers the first may count; claimgate: two tokens are none",
+        "with tokens in two places both are verified and their claims are added up, of two \
+         headers the first may count; claimgate: two tokens are none",
     ),
     row(
         "query-by-default",
         Claimgate,
-        "?access_token= is looked at unless locations are configured; claimgate: \
-         only where it is configured, since URLs end up in logs",
+        "?access_token= is looked at unless locations are configured; claimgate: only where it \
+         is configured, since URLs end up in logs",
+    ),
+    row(
+        "query-rewritten",
+        Neither,
+        "where a token is taken out of the query the other parameters are written anew, \
+         unescaped: a=1%26admin%3Dtrue arrives as a=1&admin=true; claimgate: what it does not \
+         take stays as it was",
+    ),
+    row(
+        "query-space",
+        JwtAuthn,
+        "the same with %20 makes a request line with a space in it, which the upstream refuses",
+    ),
+    row(
+        "cookie-removed",
+        Neither,
+        "a token in a cookie goes on to the upstream; claimgate: it is taken out of the \
+         cookies, unless keep_token",
+    ),
+    row(
+        "challenge",
+        Neither,
+        "WWW-Authenticate repeats the URL, and with it a token that was in the query; \
+         claimgate: an answer is made of constants",
     ),
     // Rules.
     row("no-rule", Claimgate, "what no rule is about passes; claimgate: it is denied"),
     row(
         "prefix",
         Claimgate,
-        "/public opens /publicity as well (path_separated_prefix does not); claimgate: a \
-         prefix ends where a segment does",
+        "/public opens /publicity as well (path_separated_prefix does not); claimgate: a prefix \
+         ends where a segment does",
     ),
     row(
         "path-readings",
         Claimgate,
-        "a path that servers read in two ways is matched as it is written; claimgate: \
-         it must satisfy each reading. Both are equal behind a normalised path",
-    ),
-    row(
-        "open-route-escape",
-        Claimgate,
-        "an open route takes any escape; claimgate: a path that needs decoding \
-         is not opened",
+        "a path that servers read in two ways is matched as it is written; claimgate: it must \
+         satisfy each reading. Both are equal behind a normalised path",
     ),
     row(
         "open-route-token",
         Neither,
-        "where no token is needed the client's goes on to the upstream; claimgate: \
-         it is removed everywhere, unless keep_token",
+        "where no token is needed the client's goes on to the upstream; claimgate: it is \
+         removed everywhere, unless keep_token",
     ),
     row(
-        "preflight",
+        "preflight-lookalike",
         Claimgate,
-        "bypass_cors_preflight; claimgate: a preflight needs a rule that opens OPTIONS, and \
-         a token that is there is verified",
+        "OPTIONS with Origin and Access-Control-Request-Method is a preflight; claimgate: with \
+         one of each, and no body",
+    ),
+    row(
+        "all-of-status",
+        Neither,
+        "401 where one of several tokens is missing; claimgate: 403, who sent the others is \
+         known",
+    ),
+    row(
+        "all-of-places",
+        JwtAuthn,
+        "each provider has places of its own; claimgate: a rule has them, whoever signed what \
+         stands there",
+    ),
+    row(
+        "all-of-whose",
+        Neither,
+        "of several providers the claims of the last are forwarded; claimgate: those of the \
+         first token",
+    ),
+    row(
+        "two-people",
+        Claimgate,
+        "requires_all takes the tokens of two people; claimgate: all of them name the same \
+         subject",
+    ),
+    row(
+        "failed-token",
+        Neither,
+        "allow_missing_or_failed leaves a bad token in the request; claimgate: mode: shadow \
+         takes it away as well",
     ),
     // What goes on.
     row(
         "number-text",
         Neither,
-        "a double: -7.000000, 1.5 as 1.500000, 2^53+1 as 2^53; claimgate: the text that \
-         was signed",
+        "a double: -7.000000, 1.5 as 1.500000, 2^53+1 as 2^53; claimgate: the text that was \
+         signed",
     ),
     row(
         "number-range",
@@ -246,8 +302,8 @@ pub(crate) const TABLE: &[Row] = &[
     row(
         "text",
         Neither,
-        "raw UTF-8, and spaces that the next hop trims; claimgate: RFC 8187 for what a \
-         header cannot hold, and for a string that would read like a list",
+        "raw UTF-8, and spaces that the next hop trims; claimgate: RFC 8187 for what a header \
+         cannot hold, and for a string that would read like a list",
     ),
     row(
         "control-characters",
@@ -257,14 +313,19 @@ pub(crate) const TABLE: &[Row] = &[
     row(
         "structure",
         Neither,
-        "arrays and objects are base64 of their JSON; claimgate: a joined list, or \
-         the JSON",
+        "arrays and objects are base64 of their JSON; claimgate: a joined list, or the JSON",
+    ),
+    row(
+        "json-text",
+        Neither,
+        "JSON in base64 is written anew: members in any order, numbers doubles; claimgate: members in \
+         their order, numbers as they were signed, beyond ASCII escaped",
     ),
     row(
         "array-unseparable",
         Claimgate,
-        "base64; claimgate: a list that cannot be taken apart again is refused, \
-         unless format: json",
+        "base64; claimgate: a list that cannot be taken apart again is refused, unless format: \
+         json",
     ),
     row(
         "header-bytes",
@@ -280,8 +341,8 @@ pub(crate) const TABLE: &[Row] = &[
     row(
         "reserved",
         Neither,
-        "only headers that a provider sets are removed; claimgate: all that begin with \
-         a reserved prefix",
+        "only headers that a provider sets are removed; claimgate: all that begin with a \
+         reserved prefix",
     ),
 ];
 

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::tokens::{Tokens, changed};
-use crate::world::{Claim, Issuer, Keys, Needs, Path, Place, Rule, World};
+use crate::world::{Claim, Issuer, Keys, Needs, Path, Place, Rule, Text, World};
 use claimgate::issuer::SigningKey;
 use claimgate::keys::key::Algorithm;
 
@@ -28,22 +28,40 @@ fn main(tokens: &Tokens) -> World {
         Issuer { max_lifetime: Some(7200), ..issuer("lifetime", tokens.published()) },
     ];
     issuers.extend(odd_keys(tokens).into_iter().map(|(name, keys)| issuer(name, keys)));
-    let below_own_name = |issuer: &Issuer| Rule {
-        name: issuer.name,
-        path: Path::Below(leaked(format!("/i/{}", issuer.name))),
-        needs: Needs::Issuer(issuer.name),
-    };
+    let below = |name, path, needs| Rule::new(name, Path::Below(path), needs);
     let mut rules = vec![
-        Rule { name: "open", path: Path::Below("/open"), needs: Needs::Nothing },
-        Rule { name: "open-exact", path: Path::Exact("/healthz"), needs: Needs::Nothing },
-        Rule { name: "open-prefix", path: Path::Prefix("/public"), needs: Needs::Nothing },
+        below("open", "/open", Needs::Nothing),
+        Rule::new("open-exact", Path::Exact("/healthz"), Needs::Nothing),
+        Rule::new("open-prefix", Path::Prefix("/public"), Needs::Nothing),
+        below("any-of", "/any-of", Needs::AnyOf(vec!["accounts", "partner"])),
+        below("optional", "/optional", Needs::Optional("accounts")),
+        below("whatever", "/whatever", Needs::Whatever("accounts")),
+        below("audiences", "/audiences", Needs::Audiences("accounts", vec!["admin", "ops"])),
+        below("subject-exact", "/subject/exact", Needs::Subject("accounts", Text::Exact("alice"))),
+        below("subject-prefix", "/subject/prefix", Needs::Subject("accounts", Text::Prefix("al"))),
+        below("subject-suffix", "/subject/suffix", Needs::Subject("accounts", Text::Suffix("ce"))),
+        below("subject-regex", "/subject/regex", Needs::Subject("accounts", Text::Regex("a.*e"))),
         Rule {
-            name: "any-of",
-            path: Path::Below("/any-of"),
-            needs: Needs::AnyOf(vec!["accounts", "partner"]),
+            places: vec![BEARER, Place::Header { name: "x-partner", prefix: "" }],
+            ..below("all-of", "/all-of", Needs::AllOf(vec!["accounts", "partner"]))
+        },
+        Rule {
+            places: vec![Place::Query("access_token")],
+            ..below("query", "/query", Needs::Issuer("accounts"))
+        },
+        Rule {
+            places: vec![Place::Cookie("session")],
+            ..below("cookie", "/cookie", Needs::Issuer("accounts"))
+        },
+        Rule {
+            places: vec![BEARER, Place::Query("access_token"), Place::Cookie("session")],
+            ..below("places", "/places", Needs::Issuer("accounts"))
         },
     ];
-    rules.extend(issuers.iter().map(below_own_name));
+    rules.extend(issuers.iter().map(|issuer| {
+        let path = leaked(format!("/i/{}", issuer.name));
+        below(issuer.name, path, Needs::Issuer(issuer.name))
+    }));
     World {
         name: MAIN,
         issuers,
@@ -54,33 +72,33 @@ fn main(tokens: &Tokens) -> World {
             (Claim::Dotted("deep.er.est"), "x-jwt-deepest"),
             (Claim::Literal("https://example.com/tenant"), "x-jwt-tenant"),
         ],
+        structures: vec![("structure", "x-jwt-structure")],
         payload_header: Some("x-jwt-payload"),
+        preflights: true,
         ..World::default()
     }
 }
 
+const BEARER: Place = Place::Header { name: "authorization", prefix: "Bearer " };
+
 fn kept(tokens: &Tokens) -> World {
+    let accounts = Issuer { audiences: vec!["orders"], ..issuer("accounts", tokens.published()) };
     World {
         name: KEPT,
-        issuers: vec![Issuer {
-            audiences: vec!["orders"],
-            ..issuer("accounts", tokens.published())
-        }],
+        issuers: vec![accounts],
         rules: vec![
-            Rule { name: "open", path: Path::Below("/open"), needs: Needs::Nothing },
-            Rule {
-                name: "accounts",
-                path: Path::Below("/i/accounts"),
-                needs: Needs::Issuer("accounts"),
-            },
+            Rule::new("open", Path::Below("/open"), Needs::Nothing),
+            Rule::new("accounts", Path::Below("/i/accounts"), Needs::Issuer("accounts")),
         ],
         places: vec![
-            Place::Header { name: "authorization", prefix: "Bearer " },
+            BEARER,
             Place::Header { name: "x-access-token", prefix: "" },
             Place::Header { name: "x-custom", prefix: "Token " },
             Place::Header { name: "x-glued", prefix: "v1:" },
         ],
         claims: vec![(Claim::Dotted("sub"), "x-jwt-sub")],
+        payload_header: Some("x-jwt-payload"),
+        payload_padded: true,
         keep_token: true,
         ..World::default()
     }

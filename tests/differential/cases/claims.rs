@@ -13,6 +13,7 @@ pub(super) fn add(cases: &Cases, tokens: &Tokens) {
     numbers(cases, tokens);
     texts(cases, tokens);
     structures(cases, tokens);
+    encoded(cases, tokens);
     places(cases, tokens);
     payloads(cases, tokens);
 }
@@ -130,6 +131,39 @@ fn structures(cases: &Cases, tokens: &Tokens) {
         cases
             .token(format!("claim {json}"), "accounts", &with(tokens, json))
             .claimgate_refuses("array-unseparable");
+    }
+}
+
+/// Where claimgate is told to write base64 of the JSON as well.
+fn encoded(cases: &Cases, tokens: &Tokens) {
+    for json in [
+        "[]",
+        "{}",
+        r#"["a","b"]"#,
+        r#"["a,b",""]"#,
+        "[1,true,null,[2]]",
+        "[ 1, -7 ]",
+        r#"{"a":{"b":["c"]}}"#,
+        r#"[{"a":1}]"#,
+    ] {
+        let payload =
+            format!(r#"{{"iss":"{{iss}}","aud":"orders","exp":{{exp}},"structure":{json}}}"#);
+        let token = tokens.raw("accounts", r#"{"alg":"EdDSA","kid":"EdDSA"}"#, &payload);
+        cases.token(format!("claim in base64: {json}"), "accounts", &token).passes();
+    }
+    // One member each: the order of several is the hash's of the day behind jwt_authn.
+    for (json, jwt_authn, claimgate) in [
+        (r#"["é"]"#, r#"["é"]"#, r#"["\u00e9"]"#),
+        ("[1.0]", "[1]", "[1.0]"),
+        ("[9007199254740993]", "[9007199254740992]", "[9007199254740993]"),
+    ] {
+        let payload =
+            format!(r#"{{"iss":"{{iss}}","aud":"orders","exp":{{exp}},"structure":{json}}}"#);
+        let token = tokens.raw("accounts", r#"{"alg":"EdDSA","kid":"EdDSA"}"#, &payload);
+        let (theirs, ours) = (STANDARD.encode(jwt_authn), STANDARD.encode(claimgate));
+        cases
+            .token(format!("claim in base64: {json}"), "accounts", &token)
+            .upstream("json-text", &[("x-jwt-structure", &[&theirs], &[&ours])]);
     }
 }
 

@@ -97,14 +97,16 @@ fn base64url(cases: &Cases, tokens: &Tokens) {
         let token = tokens.raw("accounts", HEADER, &payload);
         cases.token(format!("base64url, {length} letters of padding"), "accounts", &token).passes();
     }
-    let signature = with_segments(&good, |segments| {
-        segments[2] = segments[2].replace('-', "+").replace('_', "/");
+    let signature = (0..).find_map(|number| {
+        let token = tokens.token("accounts", &json!({"number": number}));
+        let replaced = with_segments(&token, |segments| {
+            segments[2] = segments[2].replace('-', "+").replace('_', "/");
+        });
+        (replaced != token).then_some(replaced)
     });
-    if signature != good {
-        cases
-            .token("base64, the standard alphabet in the signature", "accounts", &signature)
-            .refused();
-    }
+    cases
+        .token("base64, the standard alphabet in the signature", "accounts", &signature.unwrap())
+        .refused();
 }
 
 /// Octets in the place of the header.
@@ -291,11 +293,6 @@ fn sizes(cases: &Cases, tokens: &Tokens) {
     cases
         .token("a token of about 12 KB, its payload forwarded", "accounts", &token(8 * 1024))
         .verdicts("header-bytes", Verdict::Passes, Verdict::Refused(403));
-    cases
-        .get("a token of about 12 KB, kept", "/i/accounts")
-        .kept()
-        .bearer(&token(8 * 1024))
-        .passes();
     let token = tokens.token("accounts", &json!({"x": "x".repeat(20 * 1024)}));
     cases.token("a token of about 27 KB", "accounts", &token).claimgate_refuses("size");
     for depth in [20, 50, 2000] {

@@ -5,7 +5,9 @@ mod claims;
 mod forms;
 mod headers;
 mod keys;
+mod locations;
 mod registered;
+mod requirements;
 mod rules;
 mod spoofing;
 mod times;
@@ -29,6 +31,8 @@ pub(crate) fn all(tokens: &Tokens) -> Vec<Case> {
     registered::add(&cases, tokens);
     keys::add(&cases, tokens);
     headers::add(&cases, tokens);
+    locations::add(&cases, tokens);
+    requirements::add(&cases, tokens);
     rules::add(&cases, tokens);
     claims::add(&cases, tokens);
     spoofing::add(&cases, tokens);
@@ -121,6 +125,11 @@ impl Draft<'_> {
             claimgate: owned(claimgate),
         });
         self.expect(Expect::Upstream { row, differs: differs.collect() });
+    }
+
+    /// Both refuse it, and `jwt_authn` repeats the token.
+    fn repeated(self, row: &'static str) {
+        self.expect(Expect::Repeated { row });
     }
 
     fn expect(self, expect: Expect) {

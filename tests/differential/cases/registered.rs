@@ -34,7 +34,6 @@ fn issuers(cases: &Cases, tokens: &Tokens) {
         json!("https://accounts.example.com\u{0}"),
         json!("accounts.example.com"),
         json!("https://evil.example.com"),
-        json!("https://partner.example.com"),
         json!(1),
         json!(true),
         json!(["https://accounts.example.com"]),
@@ -98,5 +97,5 @@ fn audiences(cases: &Cases, tokens: &Tokens) {
             .claimgate_refuses("audience-normalised");
     }
     let token = tokens.token("no-audience", &json!({"aud": 1}));
-    cases.token("no-audience, aud: 1", "no-audience", &token).jwt_authn_refuses("aud-unlooked-at");
+    cases.token("no-audience, aud: 1", "no-audience", &token).refused();
 }

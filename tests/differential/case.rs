@@ -13,6 +13,8 @@ pub(crate) struct Case {
     pub(crate) front: Front,
     pub(crate) request: Request,
     pub(crate) expect: Expect,
+    /// Whether the same is expected over the other version of HTTP.
+    pub(crate) in_both_versions: bool,
 }
 
 /// Each of them is exact: a difference that is expected and does not come is a failure as well.

@@ -7,6 +7,7 @@ use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, Buf
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
+use crate::http2;
 use crate::service::PATIENCE;
 
 /// What is sent.
@@ -14,6 +15,8 @@ use crate::service::PATIENCE;
 pub(crate) struct Request {
     pub(crate) method: String,
     pub(crate) target: String,
+    /// HTTP/2, and not HTTP/1.1.
+    pub(crate) http2: bool,
     pub(crate) headers: Vec<(String, Vec<u8>)>,
 }
 
@@ -26,7 +29,8 @@ pub(crate) struct Answer {
 
 impl Request {
     pub(crate) fn get(target: impl Into<String>) -> Self {
-        Self { method: "GET".to_owned(), target: target.into(), headers: Vec::new() }
+        let (method, target) = ("GET".to_owned(), target.into());
+        Self { method, target, http2: false, headers: Vec::new() }
     }
 
     fn octets(&self) -> Vec<u8> {
@@ -68,6 +72,9 @@ impl Answer {
 /// Sends one request and reads its answer: up to where it says that it ends, since Envoy keeps the connection for a
 /// second after that.
 pub(crate) async fn send(address: SocketAddr, request: &Request) -> Answer {
+    if request.http2 {
+        return http2::send(address, request).await;
+    }
     let exchange = async {
         let mut stream = BufReader::new(TcpStream::connect(address).await.unwrap());
         stream.write_all(&request.octets()).await.unwrap();

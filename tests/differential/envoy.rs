@@ -34,7 +34,7 @@ pub(crate) enum Side {
 }
 
 /// A listener's name.
-pub(crate) fn listener(world: &str, front: Front, side: Side) -> String {
+pub(crate) fn listener_name(world: &str, front: Front, side: Side) -> String {
     format!("{world}/{front:?}/{side:?}")
 }
 
@@ -66,17 +66,28 @@ impl Setup {
 
     /// Two listeners for a world, of which claimgate's asks `claimgate`.
     pub(crate) fn add(&mut self, world: &World, front: Front, claimgate: SocketAddr) {
+        let jwt_authn =
+            json!({"name": "envoy.filters.http.jwt_authn", "typed_config": world.jwt_authn()});
+        self.add_pair(world.name, front, jwt_authn, claimgate);
+    }
+
+    /// Two listeners, one with this filter and one that asks `claimgate`.
+    pub(crate) fn add_pair(
+        &mut self,
+        name: &str,
+        front: Front,
+        jwt_authn: Value,
+        claimgate: SocketAddr,
+    ) {
         // Envoy sends the cluster's name as `:authority`, which must be one: no slash in it.
-        let cluster = format!("claimgate-{}", world.name);
+        let cluster = format!("claimgate-{name}");
         if front == Front::Shipped {
             self.cluster("claimgate", &cluster, claimgate);
         }
-        let jwt_authn =
-            json!({"name": "envoy.filters.http.jwt_authn", "typed_config": world.jwt_authn()});
-        self.listener(world.name, front, Side::JwtAuthn, |filters| {
+        self.listener(name, front, Side::JwtAuthn, |filters| {
             filters.splice(0..filters.len() - 1, [jwt_authn]);
         });
-        self.listener(world.name, front, Side::Claimgate, |filters| {
+        self.listener(name, front, Side::Claimgate, |filters| {
             let grpc = filters[1].pointer_mut("/typed_config/grpc_service").unwrap();
             grpc["envoy_grpc"]["cluster_name"] = json!(cluster);
             // So that a loaded machine decides nothing.
@@ -84,6 +95,23 @@ impl Setup {
             if front == Front::Bare {
                 filters.remove(0);
             }
+        });
+    }
+
+    /// A listener with this filter, and one where a claimgate that only watches is in front of it.
+    pub(crate) fn add_watched(&mut self, name: &str, jwt_authn: &Value, claimgate: SocketAddr) {
+        let cluster = format!("claimgate-{name}");
+        self.cluster("claimgate", &cluster, claimgate);
+        self.listener(name, Front::Shipped, Side::JwtAuthn, |filters| {
+            filters.splice(0..filters.len() - 1, [jwt_authn.clone()]);
+        });
+        self.listener(name, Front::Shipped, Side::Claimgate, |filters| {
+            let ext_authz = &mut filters[1]["typed_config"];
+            ext_authz["grpc_service"]["envoy_grpc"]["cluster_name"] = json!(cluster);
+            ext_authz["grpc_service"]["timeout"] = json!("15s");
+            ext_authz["shadow_mode"] = json!(true);
+            filters[0] = jwt_authn.clone();
+            filters.swap(0, 1);
         });
     }
 
@@ -120,16 +148,23 @@ impl Setup {
         self.push(LISTENERS, listener);
     }
 
+    /// A cluster as somebody else wrote it.
+    pub(crate) fn add_cluster(&mut self, cluster: Value) {
+        self.push(CLUSTERS, cluster);
+    }
+
     fn push(&mut self, list: &str, value: Value) {
         self.config.pointer_mut(list).unwrap().as_array_mut().unwrap().push(value);
+    }
+
+    pub(crate) fn config(&self) -> &Value {
+        &self.config
     }
 
     pub(crate) async fn start(self, path: &Path) -> Envoy {
         Envoy::start(path, &self.config).await
     }
 }
-
-use self::listener as listener_name;
 
 fn loopback() -> Value {
     socket(SocketAddr::from(([127, 0, 0, 1], 0)))
@@ -142,7 +177,7 @@ fn socket(address: SocketAddr) -> Value {
 /// A running Envoy, until it is dropped.
 pub(crate) struct Envoy {
     // Before the directory: fields are dropped in this order.
-    _child: Child,
+    child: Child,
     directory: TempDir,
     listeners: Vec<(String, SocketAddr)>,
 }
@@ -166,10 +201,10 @@ impl Envoy {
             .kill_on_drop(true)
             .spawn()
             .unwrap();
-        let mut envoy = Self { _child: child, directory, listeners: Vec::new() };
+        let mut envoy = Self { child: child, directory, listeners: Vec::new() };
         let mut found = Vec::new();
         eventually("Envoy's listeners are up", async || {
-            if let Some(status) = envoy._child.try_wait().unwrap() {
+            if let Some(status) = envoy.child.try_wait().unwrap() {
                 panic!("Envoy ended ({status}):\n{}", envoy.log());
             }
             found = envoy.look_up().await.unwrap_or_default();

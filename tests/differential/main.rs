@@ -22,7 +22,9 @@ mod envoy;
 #[allow(dead_code, reason = "shared with the integration tests, which use more of it")]
 #[path = "../support/faulty.rs"]
 mod faulty;
+mod http2;
 mod jwt_authn;
+mod migration;
 mod over_time;
 mod report;
 #[allow(dead_code, reason = "shared with the integration tests, which use more of it")]
@@ -37,7 +39,7 @@ use std::path::PathBuf;
 
 use crate::case::{Case, Outcome};
 use crate::client::send;
-use crate::envoy::{Envoy, Front, Setup, Side, listener};
+use crate::envoy::{Envoy, Front, Setup, Side, listener_name};
 use crate::over_time::{Stories, Teller};
 use crate::report::Report;
 use crate::service::TestService;
@@ -59,16 +61,18 @@ async fn every_difference_from_jwt_authn_is_one_that_is_explained() {
     let stories = Stories::start(&mut setup, &tokens).await;
     let envoy = setup.start(&installed()).await;
     let mut report = Report::default();
-    for case in cases::all(&tokens) {
-        let (jwt_authn, claimgate) = run(&envoy, &case).await;
-        report.add(&case, &jwt_authn, &claimgate);
+    for kind in cases::KINDS {
+        for case in kind(&tokens) {
+            let (jwt_authn, claimgate) = run(&envoy, &case).await;
+            report.add(&case, &jwt_authn, &claimgate);
+        }
     }
     stories.tell(Teller { envoy: &envoy, tokens: &tokens, report: &mut report }).await;
     report.end();
 }
 
 async fn run(envoy: &Envoy, case: &Case) -> (Outcome, Outcome) {
-    let at = |side| envoy.address(&listener(case.world, case.front, side));
+    let at = |side| envoy.address(&listener_name(case.world, case.front, side));
     let (jwt_authn, claimgate) = tokio::join!(
         send(at(Side::JwtAuthn), &case.request),
         send(at(Side::Claimgate), &case.request),

@@ -144,7 +144,14 @@ impl Teller<'_> {
         let mut request = Request::get("/i/x");
         request.headers.push(("authorization".to_owned(), format!("Bearer {token}").into()));
         let name = format!("{}: {what}", story.name);
-        let case = Case { name, world: story.name, front: Front::Shipped, request, expect };
+        let case = Case {
+            name,
+            world: story.name,
+            front: Front::Shipped,
+            request,
+            expect,
+            in_both_versions: true,
+        };
         let (jwt_authn, claimgate) = run(self.envoy, &case).await;
         self.report.add(&case, &jwt_authn, &claimgate);
     }

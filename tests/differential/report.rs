@@ -82,11 +82,16 @@ impl Report {
             passed + refused,
             self.seen.len()
         );
-        text += &format!("{:21} | {:9} | cases | jwt_authn; and claimgate\n", "row", "stricter");
-        for Row { name, stricter, why } in TABLE {
+        text += &format!(
+            "{:21} | {:9} | cases | jwt_authn; claimgate: what it does, and why\n",
+            "row", "stricter"
+        );
+        for Row { name, stricter, jwt_authn, claimgate } in TABLE {
             let cases = self.seen.get(name).map_or(0, |seen| seen.cases);
             let stricter = format!("{stricter:?}");
-            text += &format!("{name:21} | {stricter:9} | {cases:5} | {why}\n");
+            text += &format!(
+                "{name:21} | {stricter:9} | {cases:5} | {jwt_authn}; claimgate: {claimgate}\n"
+            );
         }
         let _gone = writeln!(io::stdout().lock(), "{text}").is_err();
     }
@@ -120,7 +125,14 @@ mod tests {
     fn wrong(expect: Expect, jwt_authn: &Outcome, claimgate: &Outcome) -> Vec<String> {
         let request = Request::get("/");
         let name = "a case".to_owned();
-        let case = Case { name, world: "main", front: Front::Shipped, request, expect };
+        let case = Case {
+            name,
+            world: "main",
+            front: Front::Shipped,
+            request,
+            expect,
+            in_both_versions: true,
+        };
         let mut report = Report::default();
         report.add(&case, jwt_authn, claimgate);
         report.wrong

@@ -17,7 +17,6 @@ pub(crate) struct Tokens {
     pub(crate) stranger: SigningKey,
     /// An EdDSA key beside that of the algorithm.
     pub(crate) second: SigningKey,
-    now: i64,
 }
 
 impl Tokens {
@@ -29,7 +28,6 @@ impl Tokens {
             keys: Algorithm::ALL.into_iter().map(key).collect(),
             stranger: key(Algorithm::EdDsa),
             second: key(Algorithm::EdDsa).with_kid("second"),
-            now: SystemClock.now().as_millis() / 1000,
         }
     }
 
@@ -47,9 +45,9 @@ impl Tokens {
         changed(self.key(algorithm).public_jwk(), over)
     }
 
-    /// So many seconds from when this test began, which may be a minute ago.
+    /// So many seconds from now, by the clock that Envoy and claimgate read.
     pub(crate) fn at(&self, seconds: i64) -> i64 {
-        self.now + seconds
+        SystemClock.now().as_millis() / 1000 + seconds
     }
 
     /// The claims of a good token of `issuer`.

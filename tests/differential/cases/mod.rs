@@ -17,25 +17,47 @@ use std::cell::RefCell;
 use crate::case::{Case, Differs, Expect, Verdict};
 use crate::client::Request;
 use crate::envoy::Front;
+use crate::http2;
 use crate::tokens::Tokens;
 use crate::worlds::{KEPT, MAIN};
 
 pub(crate) use self::spoofing::SPOOFED;
 
-/// All of them, made now: the first are the ones that speak of the time.
-pub(crate) fn all(tokens: &Tokens) -> Vec<Case> {
+/// The kinds, each made when it is its turn: those that speak of the time grow old.
+pub(crate) const KINDS: [fn(&Tokens) -> Vec<Case>; 11] = [
+    |tokens| made(times::add, tokens),
+    |tokens| made(algorithms::add, tokens),
+    |tokens| made(forms::add, tokens),
+    |tokens| made(registered::add, tokens),
+    |tokens| made(keys::add, tokens),
+    |tokens| over_both(made(headers::add, tokens)),
+    |tokens| over_both(made(locations::add, tokens)),
+    |tokens| made(rules::add, tokens),
+    |tokens| made(requirements::add, tokens),
+    |tokens| made(claims::add, tokens),
+    |tokens| over_both(made(spoofing::add, tokens)),
+];
+
+/// Each over HTTP/1.1 and, if it can be said there, over HTTP/2.
+fn over_both(cases: Vec<Case>) -> Vec<Case> {
+    let can_be_said =
+        |case: &&Case| case.in_both_versions && http2::translated(&case.request).is_some();
+    let again = cases.iter().filter(can_be_said);
+    let again = again.map(|case| Case {
+        name: format!("{}, HTTP/2", case.name),
+        world: case.world,
+        front: case.front,
+        request: Request { http2: true, ..case.request.clone() },
+        expect: case.expect.clone(),
+        in_both_versions: true,
+    });
+    let again: Vec<Case> = again.collect();
+    cases.into_iter().chain(again).collect()
+}
+
+fn made(add: fn(&Cases, &Tokens), tokens: &Tokens) -> Vec<Case> {
     let cases = Cases::default();
-    times::add(&cases, tokens);
-    algorithms::add(&cases, tokens);
-    forms::add(&cases, tokens);
-    registered::add(&cases, tokens);
-    keys::add(&cases, tokens);
-    headers::add(&cases, tokens);
-    locations::add(&cases, tokens);
-    requirements::add(&cases, tokens);
-    rules::add(&cases, tokens);
-    claims::add(&cases, tokens);
-    spoofing::add(&cases, tokens);
+    add(&cases, tokens);
     cases.0.into_inner()
 }
 
@@ -47,7 +69,14 @@ impl Cases {
     /// A GET of `target` without a token.
     fn get(&self, name: impl Into<String>, target: impl Into<String>) -> Draft<'_> {
         let request = Request::get(target);
-        Draft { cases: self, name: name.into(), world: MAIN, front: Front::Shipped, request }
+        Draft {
+            cases: self,
+            name: name.into(),
+            world: MAIN,
+            front: Front::Shipped,
+            request,
+            in_both_versions: true,
+        }
     }
 
     /// A GET with a bearer token, of what `issuer`'s tokens open.
@@ -64,11 +93,21 @@ struct Draft<'a> {
     world: &'static str,
     front: Front,
     request: Request,
+    in_both_versions: bool,
 }
 
 impl Draft<'_> {
     fn bare(self) -> Self {
         Self { front: Front::Bare, ..self }
+    }
+
+    fn http1(self) -> Self {
+        Self { name: format!("{}, HTTP/1.1", self.name), in_both_versions: false, ..self }
+    }
+
+    fn http2(mut self) -> Self {
+        self.request.http2 = true;
+        Self { name: format!("{}, HTTP/2", self.name), in_both_versions: false, ..self }
     }
 
     fn kept(self) -> Self {
@@ -133,7 +172,7 @@ impl Draft<'_> {
     }
 
     fn expect(self, expect: Expect) {
-        let Self { cases, name, world, front, request } = self;
-        cases.0.borrow_mut().push(Case { name, world, front, request, expect });
+        let Self { cases, name, world, front, request, in_both_versions } = self;
+        cases.0.borrow_mut().push(Case { name, world, front, request, expect, in_both_versions });
     }
 }

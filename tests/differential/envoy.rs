@@ -201,7 +201,7 @@ impl Envoy {
             .kill_on_drop(true)
             .spawn()
             .unwrap();
-        let mut envoy = Self { child: child, directory, listeners: Vec::new() };
+        let mut envoy = Self { child, directory, listeners: Vec::new() };
         let mut found = Vec::new();
         eventually("Envoy's listeners are up", async || {
             if let Some(status) = envoy.child.try_wait().unwrap() {

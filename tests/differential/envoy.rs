@@ -98,8 +98,14 @@ impl Setup {
         });
     }
 
-    /// A listener with this filter, and one where a claimgate that only watches is in front of it.
-    pub(crate) fn add_watched(&mut self, name: &str, jwt_authn: &Value, claimgate: SocketAddr) {
+    /// A listener with this filter, and one where claimgate is in front of it, which may only watch.
+    pub(crate) fn add_before(
+        &mut self,
+        name: &str,
+        jwt_authn: &Value,
+        claimgate: SocketAddr,
+        watches: bool,
+    ) {
         let cluster = format!("claimgate-{name}");
         self.cluster("claimgate", &cluster, claimgate);
         self.listener(name, Front::Shipped, Side::JwtAuthn, |filters| {
@@ -109,9 +115,11 @@ impl Setup {
             let ext_authz = &mut filters[1]["typed_config"];
             ext_authz["grpc_service"]["envoy_grpc"]["cluster_name"] = json!(cluster);
             ext_authz["grpc_service"]["timeout"] = json!("15s");
-            ext_authz["shadow_mode"] = json!(true);
-            filters[0] = jwt_authn.clone();
-            filters.swap(0, 1);
+            ext_authz["shadow_mode"] = json!(watches);
+            filters.insert(2, jwt_authn.clone());
+            if watches {
+                filters.remove(0);
+            }
         });
     }
 

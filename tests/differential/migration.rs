@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use crate::case::{Case, Expect, Outcome, Verdict, judge};
 use crate::client::Request;
 use crate::echo;
-use crate::envoy::{Front, Setup};
+use crate::envoy::{Envoy, Front, Setup};
 use crate::service::TestService;
 use crate::table::{Row, Stricter, TABLE};
 use crate::tokens::Tokens;
@@ -144,39 +144,52 @@ async fn the_pair_for_jwt_authn_decides_alike() {
     for issuer in ours["issuers"].as_array_mut().unwrap() {
         issuer["keys"] = json!([{"jwks": published}]);
     }
+    let mut forwarding = ours.clone();
+    forwarding["forward"]["keep_token"] = json!(true);
     let mut watching = ours.clone();
     watching["forward"] = json!({"keep_token": true});
 
-    let (ours, watching) = (TestService::start(ours).await, TestService::start(watching).await);
     let mut setup = Setup::new(echo::start().await);
+    let ours = TestService::start(ours).await;
     setup.add_pair(PAIR, Front::Shipped, filter.clone(), ours.grpc);
-    setup.add_watched(WATCHED, &filter, watching.grpc);
-    ours.until_ready().await;
-    watching.until_ready().await;
+    let watching = TestService::start(watching).await;
+    setup.add_before(WATCHED, &filter, watching.grpc, true);
+    let forwarding = TestService::start(forwarding).await;
+    setup.add_before(FORWARDED, &filter, forwarding.grpc, false);
+    for service in [&ours, &watching, &forwarding] {
+        service.until_ready().await;
+    }
     let envoy = setup.start(&installed()).await;
-    for mut case in cases(&tokens) {
+    for case in cases(&tokens, PAIR) {
         let (jwt_authn, claimgate) = run(&envoy, &case).await;
         let judged = judge(&case.expect, &jwt_authn, &claimgate);
         judged.unwrap_or_else(|found| panic!("{}: {found}", case.name));
         hold_headers(&case, &claimgate);
-
-        case.world = WATCHED;
-        let (alone, watched) = run(&envoy, &case).await;
-        assert_eq!(alone.verdict, watched.verdict, "{}, watched", case.name);
-        assert_eq!(alone.upstream, watched.upstream, "{}, watched", case.name);
+    }
+    // The steps: it watches, it forwards with the other one behind it, and it watched but went away.
+    for case in cases(&tokens, WATCHED) {
+        changes_nothing(&envoy, &case, "watched").await;
     }
     assert!(watching.metric(&["claimgate_checks_total", r#"decision="deny""#]).await > 0.0);
+    let passing = cases(&tokens, FORWARDED).into_iter();
+    for case in passing.filter(|case| matches!(case.expect, Expect::Passes)) {
+        changes_nothing(&envoy, &case, "forwarded").await;
+    }
     watching.stop().await.unwrap();
-    for mut case in cases(&tokens) {
-        case.world = WATCHED;
-        let (alone, without) = run(&envoy, &case).await;
-        assert_eq!(alone.verdict, without.verdict, "{}, claimgate is away", case.name);
-        assert_eq!(alone.upstream, without.upstream, "{}, claimgate is away", case.name);
+    for case in cases(&tokens, WATCHED) {
+        changes_nothing(&envoy, &case, "claimgate is away").await;
     }
 }
 
 const PAIR: &str = "page";
 const WATCHED: &str = "watched";
+const FORWARDED: &str = "forwarded";
+
+async fn changes_nothing(envoy: &Envoy, case: &Case, when: &str) {
+    let (alone, with_claimgate) = run(envoy, case).await;
+    assert_eq!(alone.verdict, with_claimgate.verdict, "{}, {when}", case.name);
+    assert_eq!(alone.upstream, with_claimgate.upstream, "{}, {when}", case.name);
+}
 
 /// Envoy's own opinion of the block, with the cluster that it names.
 fn validate(filter: &Value, cluster: &Value) {
@@ -195,7 +208,7 @@ fn validate(filter: &Value, cluster: &Value) {
     assert!(!said.contains("deprecated"), "{said}");
 }
 
-fn cases(tokens: &Tokens) -> Vec<Case> {
+fn cases(tokens: &Tokens, world: &'static str) -> Vec<Case> {
     let token = |issuer, over: Value| {
         let header = json!({"kid": "RS256"});
         tokens.signed(issuer, tokens.key(Algorithm::Rs256), &header, &over)
@@ -235,7 +248,7 @@ fn cases(tokens: &Tokens) -> Vec<Case> {
             request.headers.push(("authorization".to_owned(), format!("Bearer {token}").into()));
         }
         let name = format!("{path}, {expect:?}");
-        Case { name, world: PAIR, front: Front::Shipped, request, expect, in_both_versions: true }
+        Case { name, world, front: Front::Shipped, request, expect, in_both_versions: true }
     })
     .collect()
 }

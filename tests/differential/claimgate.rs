@@ -3,7 +3,8 @@
 use serde_json::{Value, json};
 
 use crate::world::{
-    ALGORITHMS, Claim, Issuer, Keys, Needs, Path, Place, Rule, Text, World, iss, lay_over, some,
+    ALGORITHMS, Claim, Issuer, Keys, Needs, Path, Place, Rule, Said, Text, World, iss, lay_over,
+    some,
 };
 
 impl World {
@@ -74,11 +75,12 @@ impl Issuer {
 
 impl Rule {
     fn of_claimgate(&self) -> Value {
-        let matches = match self.path {
-            Path::Exact(path) => json!({"path": path}),
-            Path::Below(path) | Path::Prefix(path) => json!({"path_prefix": path}),
-        };
-        let mut rule = json!({"name": self.name, "match": matches});
+        let mut rule = json!({"name": self.name});
+        match self.path {
+            Path::Exact(path) => rule["match"] = json!({"path": path}),
+            Path::Below(path) | Path::Prefix(path) => rule["match"] = json!({"path_prefix": path}),
+            Path::ByRoute => rule["by_name_only"] = json!(true),
+        }
         lay_over(&mut rule, [("tokens", some(places(&self.places)))]);
         let each = |names: &[&str]| -> Value {
             names.iter().map(|name| json!({"issuer": name})).collect()
@@ -108,6 +110,23 @@ impl Rule {
         };
         rule["require"] = require;
         rule
+    }
+}
+
+impl Said {
+    /// `ExtAuthzPerRoute`.
+    pub(crate) fn to_ext_authz(self) -> Value {
+        let mut config = json!({
+            "@type": "type.googleapis.com/envoy.extensions.filters.http.ext_authz.v3.ExtAuthzPerRoute",
+        });
+        match self {
+            Self::Rule(name) => {
+                let extensions = json!({"claimgate.rule": name});
+                config["check_settings"] = json!({"context_extensions": extensions});
+            }
+            Self::Off => config["disabled"] = json!(true),
+        }
+        json!({"envoy.filters.http.ext_authz": config})
     }
 }
 

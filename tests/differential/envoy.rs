@@ -69,6 +69,23 @@ impl Setup {
         let jwt_authn =
             json!({"name": "envoy.filters.http.jwt_authn", "typed_config": world.jwt_authn()});
         self.add_pair(world.name, front, jwt_authn, claimgate);
+        for (path, said) in world.routes.iter().rev() {
+            self.add_route(world.name, front, Side::JwtAuthn, path, &said.to_jwt_authn());
+            self.add_route(world.name, front, Side::Claimgate, path, &said.to_ext_authz());
+        }
+    }
+
+    /// A route in front of the others of a listener that is there.
+    fn add_route(&mut self, world: &str, front: Front, side: Side, path: &str, config: &Value) {
+        let name = listener_name(world, front, side);
+        let listeners = self.config.pointer_mut(LISTENERS).unwrap().as_array_mut().unwrap();
+        let listener = listeners.iter_mut().find(|one| one["name"] == name).unwrap();
+        let manager = listener.pointer_mut(MANAGER).unwrap();
+        let routes = manager.pointer_mut("/route_config/virtual_hosts/0/routes").unwrap();
+        let mut route = routes[0].clone();
+        route["match"] = json!({"path_separated_prefix": path});
+        route["typed_per_filter_config"] = config.clone();
+        routes.as_array_mut().unwrap().insert(0, route);
     }
 
     /// Two listeners, one with this filter and one that asks `claimgate`.

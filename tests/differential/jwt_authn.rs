@@ -3,7 +3,8 @@
 use serde_json::{Map, Value, json};
 
 use crate::world::{
-    Claim, Issuer, Keys, Needs, Path, Place, Rule, Text, World, iss, keys_cluster, lay_over, some,
+    Claim, Issuer, Keys, Needs, Path, Place, Rule, Said, Text, World, iss, keys_cluster, lay_over,
+    some,
 };
 
 impl World {
@@ -13,11 +14,18 @@ impl World {
         for rule in &self.rules {
             providers.extend(self.variants(rule));
         }
-        let rules: Vec<Value> = self.rules.iter().map(Rule::of_jwt_authn).collect();
+        let rules: Vec<Value> = self.rules.iter().filter_map(Rule::of_jwt_authn).collect();
+        let named = self
+            .rules
+            .iter()
+            .filter(|rule| self.routes.iter().any(|(_, said)| *said == Said::Rule(rule.name)));
+        let named: Map<String, Value> =
+            named.filter_map(|rule| Some((rule.name.to_owned(), rule.requires()?))).collect();
         json!({
             "@type": "type.googleapis.com/envoy.extensions.filters.http.jwt_authn.v3.JwtAuthentication",
             "providers": providers,
             "rules": rules,
+            "requirement_map": named,
             "bypass_cors_preflight": self.preflights,
         })
     }
@@ -125,18 +133,25 @@ impl Rule {
         if has_own { format!("{issuer}@{}", self.name) } else { issuer.to_owned() }
     }
 
-    fn of_jwt_authn(&self) -> Value {
+    fn of_jwt_authn(&self) -> Option<Value> {
         let matches = match self.path {
             Path::Exact(path) => json!({"path": path}),
             Path::Below(path) => json!({"path_separated_prefix": path}),
             Path::Prefix(path) => json!({"prefix": path}),
+            Path::ByRoute => return None,
         };
+        let mut rule = json!({"match": matches});
+        // A rule without a requirement asks for nothing.
+        lay_over(&mut rule, [("requires", self.requires())]);
+        Some(rule)
+    }
+
+    fn requires(&self) -> Option<Value> {
         let provider = |name: &&str| json!({"provider_name": self.provider(name)});
         let any =
             |requirements: Vec<Value>| json!({"requires_any": {"requirements": requirements}});
-        let requires = match &self.needs {
-            // A rule without a requirement asks for nothing.
-            Needs::Nothing => return json!({"match": matches}),
+        Some(match &self.needs {
+            Needs::Nothing => return None,
             Needs::Issuer(name) | Needs::Subject(name, _) => provider(name),
             Needs::AnyOf(names) => any(names.iter().map(provider).collect()),
             Needs::AllOf(names) => {
@@ -153,8 +168,21 @@ impl Rule {
                     "provider_name": provider, "audiences": audiences,
                 }})
             }
-        };
-        json!({"match": matches, "requires": requires})
+        })
+    }
+}
+
+impl Said {
+    /// `PerRouteConfig`.
+    pub(crate) fn to_jwt_authn(self) -> Value {
+        let mut config = json!({
+            "@type": "type.googleapis.com/envoy.extensions.filters.http.jwt_authn.v3.PerRouteConfig",
+        });
+        match self {
+            Self::Rule(name) => config["requirement_name"] = json!(name),
+            Self::Off => config["disabled"] = json!(true),
+        }
+        json!({"envoy.filters.http.jwt_authn": config})
     }
 }
 

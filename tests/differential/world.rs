@@ -13,6 +13,8 @@ pub(crate) struct World {
     pub(crate) issuers: Vec<Issuer>,
     /// The first match wins, on both sides.
     pub(crate) rules: Vec<Rule>,
+    /// Routes of Envoy's, by what their paths begin with, that say themselves what they need.
+    pub(crate) routes: Vec<(&'static str, Said)>,
     /// Where tokens are looked for; empty: each side's own default.
     pub(crate) places: Vec<Place>,
     /// Which claim goes into which header.
@@ -67,12 +69,23 @@ impl Rule {
     }
 }
 
+/// What a route says.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Said {
+    /// The name of a rule.
+    Rule(&'static str),
+    /// That nobody is asked.
+    Off,
+}
+
 pub(crate) enum Path {
     Exact(&'static str),
     /// This path and what is below it.
     Below(&'static str),
     /// What somebody writes who carries `prefix` over as `path_prefix`.
     Prefix(&'static str),
+    /// None, but where a route names the rule.
+    ByRoute,
 }
 
 /// What a request must bring.

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::tokens::{Tokens, changed};
-use crate::world::{Claim, Issuer, Keys, Needs, Path, Place, Rule, Text, World};
+use crate::world::{Claim, Issuer, Keys, Needs, Path, Place, Rule, Said, Text, World};
 use claimgate::issuer::SigningKey;
 use claimgate::keys::key::Algorithm;
 
@@ -58,6 +58,7 @@ fn main(tokens: &Tokens) -> World {
             ..below("places", "/places", Needs::Issuer("accounts"))
         },
     ];
+    rules.push(Rule::new("named", Path::ByRoute, Needs::Issuer("accounts")));
     rules.extend(issuers.iter().map(|issuer| {
         let path = leaked(format!("/i/{}", issuer.name));
         below(issuer.name, path, Needs::Issuer(issuer.name))
@@ -66,6 +67,14 @@ fn main(tokens: &Tokens) -> World {
         name: MAIN,
         issuers,
         rules,
+        routes: vec![
+            ("/named", Said::Rule("named")),
+            ("/open/named", Said::Rule("named")),
+            ("/open/audiences", Said::Rule("audiences")),
+            ("/i/accounts/any", Said::Rule("any-of")),
+            ("/open/unknown", Said::Rule("unknown")),
+            ("/i/accounts/off", Said::Off),
+        ],
         claims: vec![
             (Claim::Dotted("sub"), "x-jwt-sub"),
             (Claim::Dotted("v"), "x-jwt-v"),

@@ -8,6 +8,7 @@ mod keys;
 mod locations;
 mod registered;
 mod requirements;
+mod routes;
 mod rules;
 mod spoofing;
 mod times;
@@ -24,7 +25,7 @@ use crate::worlds::{KEPT, MAIN};
 pub(crate) use self::spoofing::SPOOFED;
 
 /// The kinds, each made when it is its turn: those that speak of the time grow old.
-pub(crate) const KINDS: [fn(&Tokens) -> Vec<Case>; 11] = [
+pub(crate) const KINDS: [fn(&Tokens) -> Vec<Case>; 12] = [
     |tokens| made(times::add, tokens),
     |tokens| made(algorithms::add, tokens),
     |tokens| made(forms::add, tokens),
@@ -33,6 +34,7 @@ pub(crate) const KINDS: [fn(&Tokens) -> Vec<Case>; 11] = [
     |tokens| over_both(made(headers::add, tokens)),
     |tokens| over_both(made(locations::add, tokens)),
     |tokens| made(rules::add, tokens),
+    |tokens| made(routes::add, tokens),
     |tokens| made(requirements::add, tokens),
     |tokens| made(claims::add, tokens),
     |tokens| over_both(made(spoofing::add, tokens)),

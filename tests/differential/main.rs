@@ -15,7 +15,7 @@
 
 mod case;
 mod cases;
-mod claimgate;
+mod claimgate_yaml;
 mod client;
 mod echo;
 mod envoy;

@@ -1,5 +1,5 @@
 //! One configuration, said once and written twice: as Envoy's `jwt_authn` filter ([`super::jwt_authn`]) and as claimgate's
-//! YAML ([`super::claimgate`]).
+//! YAML ([`super::claimgate_yaml`]).
 //!
 //! A case names its rule and its issuer; what these mean to either side is decided here and nowhere else, so that a
 //! difference in an answer is never a difference in what was asked for. Which worlds there are: [`super::worlds`].

@@ -52,14 +52,15 @@ def what_is_rendered_keeps_every_promise(_, file):
 def keeps_every_promise(documents, values):
     """All that is claimed of a release, whatever its values are."""
     if values.get("type") == "sidecar":
-        return sidecar_keeps_every_promise(documents)
+        return sidecar_keeps_every_promise(documents, values.get("sidecar", {}).get("socketPath"))
     (workload,) = [document for document in documents if document["kind"] in ("Deployment", "DaemonSet")]
     template = workload["spec"]["template"]
     spec, labels = template["spec"], template["metadata"]["labels"]
     container = one_claimgate(spec["containers"])
     assert workload["spec"]["selector"]["matchLabels"].items() <= labels.items()
     claims.pod_is_secure(spec, [container])
-    claims.claimgate_runs(spec, container)
+    tls = values.get("tls", {})
+    claims.claimgate_runs(spec, container, scheme="HTTPS" if tls.get("admin") else None)
     (service,) = [d for d in documents if d["kind"] == "Service" and not d["metadata"]["name"].endswith("-metrics")]
     claims.service_speaks_grpc(service, labels)
     for account in (document for document in documents if document["kind"] == "ServiceAccount"):
@@ -74,16 +75,22 @@ def keeps_every_promise(documents, values):
         return None
     configuration = configuration_in(documents, mounted, file)
     claims.listens_where_asked(configuration, container)
+    certificates = {claims.certificate_is_mounted(spec, container, configuration["listen"][listener])
+                    for listener in ("tls", "admin_tls") if listener in configuration["listen"]}
+    assert bool(certificates) == bool(tls.get("enabled")) and ("admin_tls" in configuration["listen"]) == bool(tls.get("admin"))
+    for made in (document for document in documents if document["kind"] == "Certificate"):
+        assert {made["spec"]["secretName"]} == certificates
     if values.get("persistence", {}).get("enabled", True):
         claims.state_directory_is_writable(spec, container, configuration["state_dir"])
     return configuration
 
 
-def sidecar_keeps_every_promise(documents):
+def sidecar_keeps_every_promise(documents, socket=None):
     assert world.kinds(documents) == ["ConfigMap", "ConfigMap"], "there is no workload of its own"
-    (snippet,) = [document["data"]["pod.yaml"] for document in documents if "pod.yaml" in document["data"]]
-    (part,) = world.read(snippet)
-    envoy = {"name": "envoy", "image": "envoy"}
+    snippets_ = sidecar_of(documents)
+    assert snippets_.keys() == {"pod.yaml", "envoy.yaml", *(["envoy-container.yaml"] if socket else [])}
+    part = snippets_["pod.yaml"]
+    envoy = {"name": "envoy", "image": "envoy", **snippets_.get("envoy-container.yaml", {})}
     pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "with-envoy"},
            "spec": {**part["spec"], "containers": [envoy]}}
     # Native sidecars are there since 1.29.
@@ -92,14 +99,33 @@ def sidecar_keeps_every_promise(documents):
     container = one_claimgate(spec["initContainers"])
     assert container["restartPolicy"] == "Always", "a sidecar, and nothing that Envoy waits for until it ends"
     assert not {"runAsUser", "runAsNonRoot"} & spec["securityContext"].keys(), "Envoy keeps its own user"
+    assert all(volume["name"].startswith("claimgate-") for volume in spec["volumes"]), "Envoy's pod has volumes of its own"
     claims.container_is_secure(container["securityContext"])
     claims.pod_volumes_are_safe(spec)
-    claims.claimgate_runs(spec, container)
+    claims.claimgate_runs(spec, container, ports=["admin"] if socket else ["grpc", "admin"])
     mounted, file = claims.configuration_is_mounted(spec, container)
     configuration = configuration_in(documents, mounted, file)
-    claims.listens_where_asked(configuration, container, host="127.0.0.1")
+    claims.listens_where_asked(configuration, container, host="127.0.0.1", socket=socket)
+    if socket:
+        mount = claims.socket_is_shared(spec, container, socket)
+        assert envoy["volumeMounts"] == [{**mount, "readOnly": True}], "the same volume, at the same place"
+    address = endpoint(snippets_["envoy.yaml"])
+    assert address == ({"pipe": {"path": socket}} if socket else {"socket_address": {"address": "127.0.0.1", "port_value": 9191}})
     claims.state_directory_is_writable(spec, container, configuration["state_dir"])
     return configuration
+
+
+def sidecar_of(documents):
+    """What the sidecar's ConfigMap has for others, by key."""
+    (data,) = [document["data"] for document in documents if "pod.yaml" in document["data"]]
+    return {name: world.read(text)[0] for name, text in data.items()}
+
+
+def endpoint(cluster):
+    """The one address of a cluster of Envoy's."""
+    (locality,) = cluster["load_assignment"]["endpoints"]
+    (one_of_it,) = locality["lb_endpoints"]
+    return one_of_it["endpoint"]["address"]
 
 
 def one_claimgate(containers):
@@ -143,6 +169,11 @@ FEATURES = (
     ("other ports", {"ports": {"grpc": 7001, "admin": 7002}, "service": {"port": 50051}}, []),
     ("a restart", {"restartOnConfigChange": True}, []),
     ("headless", {"service": {"clusterIP": "None"}}, []),
+    ("TLS", {"tls": {"enabled": True, "existingSecret": "theirs"}}, ["-Pod"]),
+    ("TLS for admin", {"tls": {"enabled": True, "existingSecret": "theirs", "admin": True}}, ["-Pod"]),
+    ("mutual TLS", {"tls": {"enabled": True, "existingSecret": "theirs", "clients": {"verify": True, "allowedSANs": ["envoy.example"]}}},
+     ["-Pod"]),
+    ("a certificate", {"tls": {"enabled": True}, "certManager": {"certSpec": {"issuerRef": {"name": "mesh"}}}}, ["Certificate", "-Pod"]),
 )
 
 
@@ -223,7 +254,7 @@ def a_configuration_of_somebody_else_is_read_where_it_is():
     mounted, file = claims.configuration_is_mounted(spec, container_of(documents))
     assert (mounted["configMap"]["name"], file) == ("theirs", "a.yaml")
     secret = render({"existingSecret": "theirs"})
-    volume = claims.volume(workload_of(secret)["spec"]["template"]["spec"], "config")
+    volume = claims.volume(workload_of(secret)["spec"]["template"]["spec"], "claimgate-config")
     assert volume["secret"] == {"secretName": "theirs", "defaultMode": 0o440}
 
 
@@ -242,6 +273,18 @@ def a_configuration_of_somebody_else_is_read_where_it_is():
     ("a wrong type", base(replicaCount="two"), "replicaCount"),
     ("a digest that is none", base(image={"digest": "sha256:abc"}), "digest"),
     ("another mode", base(type="statefulset"), "type"),
+    ("a socket of a deployment", base(sidecar={"socketPath": "/run/claimgate/authz.sock"}), "sidecar.socketPath is for type: sidecar"),
+    ("a socket at the root", base(type="sidecar", sidecar={"socketPath": "/authz.sock"}), "socketPath"),
+    ("a socket too long", base(type="sidecar", sidecar={"socketPath": f"/run/{'a' * 104}"}), "socketPath"),
+    ("TLS in one pod", base(type="sidecar", tls={"enabled": True, "existingSecret": "a"}), "no network between"),
+    ("TLS without a certificate", base(tls={"enabled": True}), "whose certificate?"),
+    ("a certificate for nothing", base(certManager={"certSpec": {"issuerRef": {"name": "a"}}}), "is not used"),
+    ("two certificates", base(tls={"enabled": True, "existingSecret": "a"}, certManager={"certSpec": {"issuerRef": {"name": "a"}}}),
+     "is not used"),
+    ("clients without TLS", base(tls={"clients": {"verify": True}}), "tls.clients take tls.enabled"),
+    ("names without proof", base(tls={"enabled": True, "existingSecret": "a", "clients": {"allowedSANs": ["a"]}}), "nobody has proved"),
+    ("text that listens without TLS", {"config": f"listen: {{admin: '0.0.0.0:9193'}}\n{yaml.safe_dump(BASE['config'])}",
+                                       "tls": {"enabled": True, "existingSecret": "a"}}, "has a listen without tls"),
     ("a probe that asks elsewhere", base(livenessProbe={"enabled": True, "httpGet": {"path": "/"}}), "httpGet"),
 )
 def wrong_values_are_refused_with_a_reason(_, values, reason):
@@ -346,6 +389,51 @@ def the_notes_have_snippets_that_fit_the_release():
     assert security["spec"]["extAuth"]["grpc"]["backendRefs"] == [{"name": "release-claimgate", "port": 50051}]
     sidecar = notes_of(base(type="sidecar"))
     assert "release-claimgate-sidecar" in sidecar and "127.0.0.1:9191" in sidecar
+    path = "/run/claimgate/authz.sock"
+    assert path in notes_of(base(type="sidecar", sidecar={"socketPath": path}))
+
+
+@test
+def the_notes_say_how_envoys_ask_over_tls():
+    def rules(**clients):
+        secure = base(tls={"enabled": True, "existingSecret": "theirs", "clients": clients})
+        *_, rule, policy = (world.read(snippet)[0] for snippet in snippets(notes_of(secure)))
+        world.validate(rule)
+        world.validate(policy)
+        assert rule["spec"]["host"] == "release-claimgate.authz.svc.cluster.local"
+        # A name that the chart's own certificate has.
+        assert rule["spec"]["trafficPolicy"]["tls"]["subjectAltNames"] == [policy["spec"]["validation"]["hostname"]]
+        (target,) = policy["spec"]["targetRefs"]
+        assert (target["kind"], target["name"]) == ("Service", "release-claimgate")
+        return rule["spec"]["trafficPolicy"]["tls"]
+
+    made = base(tls={"enabled": True}, certManager={"certSpec": {"issuerRef": {"name": "mesh"}}})
+    names = one(render(made), "Certificate")["spec"]["dnsNames"]
+    assert set(rules()["subjectAltNames"]) <= set(names) and rules()["mode"] == "SIMPLE"
+    mutual = rules(verify=True)
+    assert mutual["mode"] == "MUTUAL" and {"clientCertificate", "privateKey"} <= mutual.keys()
+
+
+@test
+def tls_shows_where_it_should_and_what_is_given_comes_first():
+    values = base(tls={"enabled": True, "existingSecret": "theirs", "admin": True, "minVersion": "1.3", "mountPath": "/certificates",
+                       "clients": {"verify": True, "ca": "authorities.pem", "allowedSANs": ["spiffe://{{ .Release.Name }}/*"]}},
+                  metrics={"serviceMonitor": {"enabled": True, "tlsConfig": {"serverName": "a"}}})
+    documents = render(values)
+    listen = keeps_every_promise(documents, values)["listen"]
+    files = {"cert_file": "/certificates/tls.crt", "key_file": "/certificates/tls.key", "min_version": "1.3"}
+    assert listen["admin_tls"] == files, "the kubelet has no certificate to show"
+    assert listen["tls"] == {**files, "client_ca_file": "/certificates/authorities.pem", "allowed_client_sans": ["spiffe://release/*"]}
+    (scraped,) = one(documents, "ServiceMonitor")["spec"]["endpoints"]
+    assert (scraped["scheme"], scraped["tlsConfig"]) == ("https", {"serverName": "a"})
+    plain = render(base(metrics={"podMonitor": {"enabled": True}}))
+    assert "scheme" not in one(plain, "PodMonitor")["spec"]["podMetricsEndpoints"][0]
+    values["config"]["listen"] = {"tls": {"min_version": "1.2"}, "max_connection_age": "5m"}
+    listen = keeps_every_promise(render(values), values)["listen"]
+    assert listen["tls"]["min_version"] == "1.2" and listen["max_connection_age"] == "5m"
+    theirs = render({"existingConfigMap": "theirs", "tls": {"enabled": True, "existingSecret": "certificates"}})
+    spec = workload_of(theirs)["spec"]["template"]["spec"]
+    assert claims.volume(spec, "claimgate-tls")["secret"]["secretName"] == "certificates", "there for their listen.tls"
 
 
 def notes_of(values):

@@ -34,19 +34,20 @@ def pod_volumes_are_safe(spec):
         assert spec["securityContext"]["fsGroupChangePolicy"] == "OnRootMismatch"
 
 
-def claimgate_runs(spec, container):
-    """The container starts claimgate with options that it has, and is probed where claimgate answers."""
+def claimgate_runs(spec, container, ports=("grpc", "admin"), scheme=None):
+    """The container starts claimgate with options that it has, is probed where claimgate answers, and is given the time that its
+    drain takes before it is killed."""
     arguments = container["args"]
     assert arguments[0] == "serve"
     options = {argument.partition("=")[0] for argument in arguments[1:]}
     assert options <= SERVE_OPTIONS, options - SERVE_OPTIONS
-    assert [port["name"] for port in container["ports"]] == ["grpc", "admin"]
+    assert [port["name"] for port in container["ports"]] == list(ports)
     for probe, path in (("startupProbe", "/livez"), ("livenessProbe", "/livez"), ("readinessProbe", "/readyz")):
-        assert container[probe]["httpGet"] == {"path": path, "port": "admin"}, probe
+        assert container[probe]["httpGet"] == {"path": path, "port": "admin", **({"scheme": scheme} if scheme else {})}, probe
     assert "limits" in container["resources"] and "cpu" not in container["resources"]["limits"]
     drain = sum(int(value_of(arguments, f"--drain-{part}")) for part in ("delay", "deadline"))
-    if "terminationGracePeriodSeconds" in spec:
-        assert spec["terminationGracePeriodSeconds"] > drain
+    # A second more, for what is still blocked then and for the process to go.
+    assert spec["terminationGracePeriodSeconds"] >= drain + 1, "the kubelet would cut the drain short"
 
 
 def value_of(arguments, option):
@@ -63,6 +64,27 @@ def configuration_is_mounted(spec, container):
     return volume(spec, mount["name"]), file
 
 
+def certificate_is_mounted(spec, container, settings):
+    """The files of a `listen.tls` are in one Secret, mounted as a directory so that a renewed one arrives, and readable for the
+    group of the process only: claimgate does not use a key that everybody can read."""
+    directories = {value.rpartition("/")[0] for name, value in settings.items() if name.endswith("_file")}
+    (mount,) = [mount for mount in container["volumeMounts"] if {mount["mountPath"]} == directories]
+    assert mount["readOnly"] is True and "subPath" not in mount
+    secret = volume(spec, mount["name"])["secret"]
+    assert secret["defaultMode"] == 0o440 and spec["securityContext"]["fsGroup"] == 65532
+    assert (settings["cert_file"].rpartition("/")[2], settings["key_file"].rpartition("/")[2]) == ("tls.crt", "tls.key")
+    return secret["secretName"]
+
+
+def socket_is_shared(spec, container, path):
+    """In a volume of its own in which claimgate can write, as can the group of the pod that Envoy is put into."""
+    (mount,) = [mount for mount in container["volumeMounts"] if mount["mountPath"] == path.rpartition("/")[0]]
+    assert not mount.get("readOnly")
+    assert "emptyDir" in volume(spec, mount["name"]), "gone with the pod"
+    assert spec["securityContext"]["fsGroup"] == 65532
+    return mount
+
+
 def state_directory_is_writable(spec, container, state_dir):
     """Below a volume that is neither read-only nor the configuration's, and that the group of the process owns."""
     mount = next(mount for mount in container["volumeMounts"] if state_dir.startswith(mount["mountPath"] + "/"))
@@ -76,10 +98,10 @@ def volume(spec, name):
     return next(volume for volume in spec["volumes"] if volume["name"] == name)
 
 
-def listens_where_asked(configuration, container, host="0.0.0.0"):
-    """claimgate listens on the container's ports: for the kubelet on every address, for Envoy on `host`."""
+def listens_where_asked(configuration, container, host="0.0.0.0", socket=None):
+    """claimgate listens on the container's ports: for the kubelet on every address, for Envoy on `host` or at `socket`."""
     ports = {port["name"]: port["containerPort"] for port in container["ports"]}
-    assert configuration["listen"]["grpc"] == f"{host}:{ports['grpc']}"
+    assert configuration["listen"]["grpc"] == (f"unix://{socket}" if socket else f"{host}:{ports['grpc']}")
     assert configuration["listen"]["admin"] == f"0.0.0.0:{ports['admin']}"
 
 

@@ -26,6 +26,8 @@ def kind(spec, **top):
     return mapping("apiVersion kind metadata spec", apiVersion=STRING, kind=STRING, metadata=metadata, spec=spec, **top)
 
 
+CLUSTER_LOCAL = {"type": "string", "pattern": r"^[a-z0-9-]+\.[a-z0-9-]+\.svc\.cluster\.local$"}
+REFERENCE = mapping("group kind name", group=enum(""), kind=enum("Service", "ConfigMap"), name=STRING)
 SELECTOR = mapping("matchLabels", matchLabels=LABELS)
 GATEWAY_API = "gateway.networking.k8s.io"
 TARGETS = listing(mapping("group kind name", group=enum(GATEWAY_API), kind=enum("Gateway", "HTTPRoute"), name=STRING, sectionName=STRING))
@@ -34,6 +36,7 @@ RELABELINGS = listing(mapping("", action=STRING, regex=STRING, sourceLabels=list
 ENDPOINT = mapping(
     "port path interval scrapeTimeout",
     port=STRING, path=enum("/metrics"), interval=PROMETHEUS_DURATION, scrapeTimeout=PROMETHEUS_DURATION,
+    scheme=enum("https"), tlsConfig=mapping("", ca={"type": "object"}, serverName=STRING, insecureSkipVerify=BOOLEAN),
     relabelings=RELABELINGS, metricRelabelings=RELABELINGS,
 )
 NAMESPACES = mapping("matchNames", matchNames=listing(STRING))
@@ -60,6 +63,17 @@ CUSTOM = {
         mapping("configPatches", workloadSelector=mapping("labels", labels=LABELS), configPatches=listing(
             mapping("applyTo match patch", applyTo=enum("HTTP_FILTER"), match={"type": "object"},
                     patch=mapping("operation value", operation=enum("INSERT_FIRST"), value={"type": "object"}))))),
+    ("networking.istio.io", "DestinationRule"): kind(
+        mapping("host trafficPolicy", host=CLUSTER_LOCAL, trafficPolicy=mapping("tls", tls=mapping(
+            "mode sni subjectAltNames", mode=enum("SIMPLE", "MUTUAL"), caCertificates=STRING, clientCertificate=STRING,
+            privateKey=STRING, sni=STRING, subjectAltNames=listing(STRING))))),
+    ("cert-manager.io", "Certificate"): kind(
+        mapping("secretName issuerRef dnsNames", secretName=STRING, dnsNames=listing(STRING), duration=STRING, renewBefore=STRING,
+                usages=listing(STRING), privateKey={"type": "object"},
+                issuerRef=mapping("name", name=STRING, kind=enum("Issuer", "ClusterIssuer"), group=STRING))),
+    (GATEWAY_API, "BackendTLSPolicy"): kind(
+        mapping("targetRefs validation", targetRefs=listing(REFERENCE), validation=mapping(
+            "hostname caCertificateRefs", hostname=STRING, caCertificateRefs=listing(REFERENCE)))),
     (GATEWAY_API, "Gateway"): kind(
         mapping("gatewayClassName listeners", gatewayClassName=STRING, listeners=listing(
             mapping("name port protocol", name=STRING, port=PORT, protocol=STRING)))),
@@ -84,7 +98,7 @@ CUSTOM = {
 PROVIDER = mapping(
     "name envoyExtAuthzGrpc", name=STRING, envoyExtAuthzGrpc=mapping(
         "service port timeout failOpen statusOnError",
-        service={"type": "string", "pattern": r"^[a-z0-9-]+\.[a-z0-9-]+\.svc\.cluster\.local$"}, port=PORT,
+        service=CLUSTER_LOCAL, port=PORT,
         timeout={"type": "string", "pattern": "^0\\.[0-9]+s$"}, failOpen=enum(False), statusOnError=enum("503")))
 MESH = mapping(
     "meshConfig", meshConfig=mapping(

@@ -69,6 +69,31 @@ annotations:
 {{ .Values.persistence.mountPath }}/state
 {{- end }}
 
+{{/* "true" where claimgate is asked through a Unix socket. */}}
+{{- define "claimgate.socket" -}}
+{{- if and (eq .Values.type "sidecar") .Values.sidecar.socketPath }}true{{ end }}
+{{- end }}
+
+{{- define "claimgate.tlsSecretName" -}}
+{{- $made := default (printf "%s-tls" (include "claimgate.fullname" .)) .Values.certManager.certSpec.secretName }}
+{{- tpl (default $made .Values.tls.existingSecret) . }}
+{{- end }}
+
+{{/* listen.tls of claimgate's configuration. */}}
+{{- define "claimgate.tls" -}}
+{{- $tls := .Values.tls }}
+cert_file: {{ $tls.mountPath }}/tls.crt
+key_file: {{ $tls.mountPath }}/tls.key
+min_version: {{ $tls.minVersion | quote }}
+{{- if $tls.clients.verify }}
+client_ca_file: {{ $tls.mountPath }}/{{ $tls.clients.ca }}
+{{- with $tls.clients.allowedSANs }}
+allowed_client_sans:
+  {{- tpl (toYaml .) $ | nindent 2 }}
+{{- end }}
+{{- end }}
+{{- end }}
+
 {{/*
 The configuration: what was given, and what the chart knows better. Text stays as it is, with its comments; what it leaves
 out is put behind it.
@@ -87,9 +112,16 @@ out is put behind it.
 {{- fail "config: Helm reads a key that is called y as true. Write \"y\" in an inline EC key, or the configuration as text" }}
 {{- end }}
 {{- $host := eq .Values.type "sidecar" | ternary "127.0.0.1" "0.0.0.0" }}
-{{- $grpc := printf "%s:%d" $host (int .Values.ports.grpc) }}
+{{- $grpc := include "claimgate.socket" . | empty | ternary (printf "%s:%d" $host (int .Values.ports.grpc)) (printf "unix://%s" .Values.sidecar.socketPath) }}
 {{- $admin := printf "0.0.0.0:%d" (int .Values.ports.admin) }}
 {{- $listen := dict "grpc" $grpc "admin" $admin }}
+{{- if .Values.tls.enabled }}
+{{- $tls := include "claimgate.tls" . | fromYaml }}
+{{- $_ := set $listen "tls" $tls }}
+{{- if .Values.tls.admin }}
+{{- $_ := set $listen "admin_tls" (pick $tls "cert_file" "key_file" "min_version") }}
+{{- end }}
+{{- end }}
 {{- $added := dict }}
 {{- if and (kindIs "map" $given) $config.listen }}
 {{- $_ := set $config "listen" (merge (dict) $config.listen $listen) }}
@@ -98,6 +130,9 @@ out is put behind it.
 {{- end }}
 {{- if and .Values.persistence.enabled (not (hasKey $config "state_dir")) }}
 {{- $_ := set $added "state_dir" (include "claimgate.stateDir" .) }}
+{{- end }}
+{{- if and .Values.tls.enabled (kindIs "string" $given) $config.listen (not $config.listen.tls) }}
+{{- fail "tls.enabled: the text in config has a listen without tls, and the chart leaves text as it is. Leave listen out of it, or put tls into it" }}
 {{- end }}
 {{- kindIs "string" $given | ternary $text (toYaml $config) | trimSuffix "\n" }}
 {{- with $added }}
@@ -128,5 +163,23 @@ out is put behind it.
 {{- end }}
 {{- if and .Values.autoscaling.enabled (ne .Values.type "deployment") }}
 {{- fail "autoscaling is for type: deployment" }}
+{{- end }}
+{{- if and .Values.sidecar.socketPath (ne .Values.type "sidecar") }}
+{{- fail "sidecar.socketPath is for type: sidecar" }}
+{{- end }}
+{{- if and .Values.tls.enabled (eq .Values.type "sidecar") }}
+{{- fail "tls: in one pod there is no network between Envoy and claimgate. sidecar.socketPath keeps others in the pod away" }}
+{{- end }}
+{{- if and .Values.tls.enabled (not .Values.tls.existingSecret) (not .Values.certManager.certSpec) }}
+{{- fail "tls.enabled: whose certificate? tls.existingSecret or certManager.certSpec is needed" }}
+{{- end }}
+{{- if and .Values.certManager.certSpec (or (not .Values.tls.enabled) .Values.tls.existingSecret) }}
+{{- fail "certManager.certSpec: its certificate is not used; it takes tls.enabled, and no tls.existingSecret" }}
+{{- end }}
+{{- if and (or .Values.tls.clients.allowedSANs .Values.tls.admin .Values.tls.clients.verify) (not .Values.tls.enabled) }}
+{{- fail "tls.admin and tls.clients take tls.enabled" }}
+{{- end }}
+{{- if and .Values.tls.clients.allowedSANs (not .Values.tls.clients.verify) }}
+{{- fail "tls.clients.allowedSANs: names that nobody has proved mean nothing; it takes tls.clients.verify" }}
 {{- end }}
 {{- end }}

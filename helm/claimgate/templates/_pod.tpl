@@ -26,15 +26,17 @@ envFrom:
   {{- tpl (toYaml .) $ | nindent 2 }}
 {{- end }}
 ports:
+  {{- if not (include "claimgate.socket" .) }}
   - name: grpc
     containerPort: {{ .Values.ports.grpc }}
+  {{- end }}
   - name: admin
     containerPort: {{ .Values.ports.admin }}
 {{- range $name, $path := dict "startupProbe" "/livez" "livenessProbe" "/livez" "readinessProbe" "/readyz" }}
 {{- $probe := index $.Values $name }}
 {{- if $probe.enabled }}
 {{ $name }}:
-  httpGet: {path: {{ $path }}, port: admin}
+  httpGet: {path: {{ $path }}, port: admin{{ if $.Values.tls.admin }}, scheme: HTTPS{{ end }}}
   {{- toYaml (omit $probe "enabled") | nindent 2 }}
 {{- end }}
 {{- end }}
@@ -58,20 +60,30 @@ resources:
 {{- end }}
 volumeMounts:
   # The directory, and not the one file in it: only so does an update reach the pod.
-  - name: config
+  - name: claimgate-config
     mountPath: /etc/claimgate
     readOnly: true
   {{- if .Values.persistence.enabled }}
-  - name: state
+  - name: claimgate-state
     mountPath: {{ .Values.persistence.mountPath }}
+  {{- end }}
+  {{- if .Values.tls.enabled }}
+  - name: claimgate-tls
+    mountPath: {{ .Values.tls.mountPath }}
+    readOnly: true
+  {{- end }}
+  {{- if include "claimgate.socket" . }}
+  - name: claimgate-socket
+    mountPath: {{ dir .Values.sidecar.socketPath }}
   {{- end }}
   {{- with .Values.extraVolumeMounts }}
   {{- tpl (toYaml .) $ | nindent 2 }}
   {{- end }}
 {{- end }}
 
+{{- /* With names that no other volume of a pod has: beside an Envoy it is somebody else's pod. */}}
 {{- define "claimgate.volumes" -}}
-- name: config
+- name: claimgate-config
   {{- if .Values.existingSecret }}
   secret:
     secretName: {{ tpl .Values.existingSecret . }}
@@ -82,7 +94,7 @@ volumeMounts:
     defaultMode: 0444
   {{- end }}
 {{- if .Values.persistence.enabled }}
-- name: state
+- name: claimgate-state
   {{- if and (or .Values.persistence.existingClaim .Values.persistence.claim.enabled) (ne .Values.type "sidecar") }}
   persistentVolumeClaim:
     claimName: {{ tpl (default (printf "%s-state" (include "claimgate.fullname" .)) .Values.persistence.existingClaim) . }}
@@ -90,6 +102,19 @@ volumeMounts:
   emptyDir:
     sizeLimit: {{ .Values.persistence.sizeLimit }}
   {{- end }}
+{{- end }}
+{{- if .Values.tls.enabled }}
+- name: claimgate-tls
+  secret:
+    secretName: {{ include "claimgate.tlsSecretName" . }}
+    # For root and the group of the process: claimgate does not use a key that everybody can read.
+    defaultMode: 0440
+{{- end }}
+{{- if include "claimgate.socket" . }}
+- name: claimgate-socket
+  emptyDir:
+    medium: Memory
+    sizeLimit: 1Mi
 {{- end }}
 {{- with .Values.extraVolumes }}
 {{ tpl (toYaml .) $ }}

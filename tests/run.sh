@@ -25,6 +25,7 @@ main() {
   step "the OpenID provider that the tests run" tests/e2e/oidc_provider/install.sh
   counted step "unit, integration and end-to-end tests" cargo test --locked --no-fail-fast
   counted step "the chart and the manifests" tests/manifests/run.sh
+  counted step "the image, and the compose file" tests/image/run.sh
   counted step "the demo, as a stranger runs it" deploy/demo.sh --check
   printf '\n%s passed, %s failed\n' "$passed" "$failed"
   [ "$failed" -eq 0 ]

@@ -17,6 +17,7 @@ import compose  # noqa: F401
 def main():
     wanted = sys.argv[1] if len(sys.argv) > 1 else ""
     passed, failed = 0, 0
+    world.loopback_up()
     with world.storage():
         for run in world.TESTS:
             if wanted not in run.__name__:

@@ -3,8 +3,8 @@
 # them, with podman. Called by tests/run.sh; runs alone as well, as root on Linux. The release build takes about five
 # minutes the first time and is kept below CARGO_TARGET_DIR.
 #
-# No registry is asked: the builder stage compiles with this machine's own toolchain and libraries. BUILDER_IMAGE=… has it
-# use an image instead, rust:1.95-slim-trixie say.
+# No registry is asked: the builder stage compiles with this machine's own toolchain and libraries, which have to be those of a
+# Debian or an Ubuntu.
 set -euo pipefail
 
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
@@ -14,7 +14,8 @@ if [ "$(uname -s)" != Linux ] || [ "$(id -u)" != 0 ]; then
 fi
 PYTHONPATH=$(tests/image/install.sh)
 ENVOY=$(deploy/install-envoy.sh)
-# The build itself is offline.
 cargo fetch --locked --quiet
 export PYTHONPATH ENVOY
-exec python3 -B tests/image/main.py "$@"
+# From here on there is no network but one of our own: podman's bridges and firewall rules are in it and end with it, no port is
+# taken that somebody else has, and nothing can be fetched that is not here. The same for what is mounted.
+exec unshare --net --mount python3 -B tests/image/main.py "$@"

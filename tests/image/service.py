@@ -20,8 +20,8 @@ import world
 from world import test
 
 HOST = "keys.provider.test"
-# Port 53 of an address that nobody else has: a resolver can be told no other port.
-NAMESERVER = "127.53.53.53", 53
+# A resolver can be told no other port.
+NAMESERVER = "127.0.0.53", 53
 KEYS = {"keys": [{"kty": "EC", "crv": "P-256", "kid": "one", "x": "f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU",
                   "y": "x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0"}]}
 BUNDLE = "/etc/ssl/certs/ca-certificates.crt"

@@ -2,12 +2,15 @@
 built once. Decides nothing itself."""
 
 import contextlib
+import fcntl
 import functools
 import json
 import os
 import pathlib
 import resource
 import shutil
+import socket
+import struct
 import subprocess
 import tempfile
 import time
@@ -30,6 +33,13 @@ def test(function):
     """Registers a test."""
     TESTS.append(function)
     return function
+
+
+def loopback_up():
+    """`ip link set lo up`: in a network namespace that was just made, it is down. ip(8) may be missing."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
+        # SIOCSIFFLAGS, with struct ifreq: a name and IFF_UP.
+        fcntl.ioctl(any_socket, 0x8914, struct.pack("16sh14x", b"lo", 1))
 
 
 @contextlib.contextmanager
@@ -109,11 +119,8 @@ def image():
     """The name of the image, built as anybody builds it: both stages, the release profile, this checkout."""
     begun = time.monotonic()
     command = ["buildah", "build", "--isolation", "chroot", "--network", "host", "--file", str(DOCKERFILE), "--tag", IMAGE]
-    if builder := os.environ.get("BUILDER_IMAGE"):
-        command += ["--build-arg", f"BUILDER_IMAGE={builder}"]
-    else:
-        command += ["--build-arg", f"BUILDER_IMAGE={builder_image()}"]
-        command += [f"--volume={source}:{place}:ro" for source, place in toolchain()]
+    command += ["--build-arg", f"BUILDER_IMAGE={builder_image()}"]
+    command += [f"--volume={source}:{place}:ro" for source, place in toolchain()]
     run(*command, str(ROOT), patience=BUILD_PATIENCE)
     print(f"built {IMAGE} in {time.monotonic() - begun:.0f} s", flush=True)
     return IMAGE

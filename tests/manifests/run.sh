@@ -5,8 +5,9 @@ set -euo pipefail
 
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 HELM=$(deploy/install-helm.sh)
+ENVOY=$(deploy/install-envoy.sh)
 PYTHONPATH=$(tests/manifests/install.sh)
 cargo build --locked --quiet --bin claimgate
 CLAIMGATE=${CARGO_TARGET_DIR:-target}/debug/claimgate
-export HELM PYTHONPATH CLAIMGATE
+export HELM ENVOY PYTHONPATH CLAIMGATE
 exec python3 -B tests/manifests/main.py "$@"

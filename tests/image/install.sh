@@ -5,9 +5,10 @@
 set -euo pipefail
 
 readonly VERSION=1.6.0
-# runc: crun refuses machines with both versions of cgroups. aardvark-dns: services of a compose file find each other.
-readonly PROGRAMS=(podman buildah runc openssl)
-readonly PACKAGES=(podman buildah runc openssl netavark aardvark-dns ca-certificates)
+# runc: crun refuses machines with both versions of cgroups. netavark, aardvark-dns, iptables: services of a compose file find each
+# other by name, and their ports are published.
+readonly PROGRAMS=(podman buildah runc iptables openssl)
+readonly PACKAGES=(podman buildah runc netavark aardvark-dns iptables openssl ca-certificates)
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 # Parts of it are compiled for one version of Python.
 python_version=$(python3 -c 'import sys; print("%d.%d" % sys.version_info[:2])')

@@ -1,15 +1,10 @@
-"""The chart: each file of ci/, each feature on and off, what is refused, and what the notes and the alerts say."""
+"""The chart: each file of ci/, the configuration that it writes, and what it refuses. What every test of the chart uses is here, too."""
 
 import copy
 import json
 import re
-import shutil
-import tempfile
-import textwrap
 
 import claims
-import definitions
-import jsonschema
 import world
 import yaml
 from world import each, one, render, test
@@ -144,69 +139,12 @@ def workload_of(documents):
     return next(document for document in documents if document["kind"] in ("Deployment", "DaemonSet"))
 
 
+def pod_of(documents):
+    return workload_of(documents)["spec"]["template"]["spec"]
+
+
 def container_of(documents):
     return one_claimgate(workload_of(documents)["spec"]["template"]["spec"]["containers"])
-
-
-# A feature: its name, the values that turn it on, and what is then there (kinds), over what BASE gives.
-EVERY = ["ConfigMap", "Deployment", "Pod", "PodDisruptionBudget", "Service", "ServiceAccount"]
-FEATURES = (
-    ("autoscaling", {"autoscaling": {"enabled": True}}, ["HorizontalPodAutoscaler"]),
-    ("a claim", {"persistence": {"claim": {"enabled": True, "accessModes": ["ReadWriteMany"]}}}, ["PersistentVolumeClaim"]),
-    ("an existing claim", {"persistence": {"existingClaim": "{{ .Release.Name }}-keys"}}, []),
-    ("extra objects", {"extraObjects": [{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "x"}}]}, ["Namespace"]),
-    ("a network policy", {"networkPolicy": {"enabled": True}}, ["NetworkPolicy"]),
-    ("a service for metrics", {"metrics": {"service": {"enabled": True}}}, ["Service"]),
-    ("a service monitor", {"metrics": {"serviceMonitor": {"enabled": True}}}, ["Service", "ServiceMonitor"]),
-    ("a pod monitor", {"metrics": {"podMonitor": {"enabled": True}}}, ["PodMonitor"]),
-    ("alerts", {"prometheusRule": {"enabled": True}}, ["PrometheusRule"]),
-    ("no test", {"test": {"enabled": False}}, ["-Pod"]),
-    ("no service account", {"serviceAccount": {"create": False}}, ["-ServiceAccount"]),
-    ("no budget", {"podDisruptionBudget": {"enabled": False}}, ["-PodDisruptionBudget"]),
-    ("one replica", {"replicaCount": 1}, ["-PodDisruptionBudget"]),
-    ("nothing kept", {"persistence": {"enabled": False}}, []),
-    ("no probes", {probe: {"enabled": False} for probe in ("startupProbe", "livenessProbe", "readinessProbe")}, []),
-    ("other ports", {"ports": {"grpc": 7001, "admin": 7002}, "service": {"port": 50051}}, []),
-    ("a restart", {"restartOnConfigChange": True}, []),
-    ("headless", {"service": {"clusterIP": "None"}}, []),
-    ("TLS", {"tls": {"enabled": True, "existingSecret": "theirs"}}, ["-Pod"]),
-    ("TLS for admin", {"tls": {"enabled": True, "existingSecret": "theirs", "admin": True}}, ["-Pod"]),
-    ("mutual TLS", {"tls": {"enabled": True, "existingSecret": "theirs", "clients": {"verify": True, "allowedSANs": ["envoy.example"]}}},
-     ["-Pod"]),
-    ("a certificate", {"tls": {"enabled": True}, "certManager": {"certSpec": {"issuerRef": {"name": "mesh"}}}}, ["Certificate", "-Pod"]),
-)
-
-
-@each(*FEATURES)
-def a_feature_adds_what_it_says_and_nothing_else(name, values, difference):
-    documents = render(base(**values))
-    expected = sorted(set(EVERY) - {kind[1:] for kind in difference if kind[0] == "-"})
-    expected += [kind for kind in difference if kind[0] != "-"]
-    assert world.kinds(documents) == sorted(expected), world.kinds(documents)
-    if name != "no probes":
-        keeps_every_promise(documents, values)
-
-
-@test
-def without_any_feature_there_is_the_least():
-    documents = render(base())
-    assert world.kinds(documents) == EVERY
-    assert "state_dir" in keeps_every_promise(documents, {})
-    assert "annotations" not in workload_of(documents)["spec"]["template"]["metadata"], "a change restarts nothing"
-
-
-@test
-def features_show_where_they_should():
-    scaled = render(base(autoscaling={"enabled": True}))
-    assert "replicas" not in workload_of(scaled)["spec"], "two would set it"
-    assert not {"startupProbe", "livenessProbe"} & container_of(render(base(
-        startupProbe={"enabled": False}, livenessProbe={"enabled": False}))).keys()
-    forgetful = keeps_every_promise(render(base(persistence={"enabled": False})), {"persistence": {"enabled": False}})
-    assert "state_dir" not in forgetful
-    daemons = render(base(type="daemonset"))
-    assert one(daemons, "Service")["spec"]["internalTrafficPolicy"] == "Local", "asked by the Envoys of its node only"
-    spread = workload_of(render(base()))["spec"]["template"]["spec"]["topologySpreadConstraints"]
-    assert all(one["labelSelector"]["matchLabels"] for one in spread)
 
 
 @test
@@ -314,142 +252,3 @@ def the_chart_has_the_version_of_the_program():
     version = re.search(r'^version = "(.*)"', (world.ROOT / "Cargo.toml").read_text(), re.MULTILINE).group(1)
     assert chart["appVersion"] == version
     assert chart["kubeVersion"] == f">={world.KUBERNETES[0]}.0-0"
-
-
-@test
-def every_alert_is_about_metrics_and_reasons_that_there_are():
-    sources = (world.ROOT / "src").rglob("*.rs")
-    code = "\n".join(file.read_text() for file in sources if "metrics" in file.parts[-1] or file.parent.name == "metrics")
-    known = set(re.findall(r'"(claimgate_[a-z_]+)"', code))
-    assert "claimgate_checks_total" in known
-    decisions = (world.ROOT / "src/check/decision.rs").read_text()
-    (group,) = one(render(base(prometheusRule={"enabled": True})), "PrometheusRule")["spec"]["groups"]
-    alerts = group["rules"]
-    assert len(alerts) >= 10
-    for alert in alerts:
-        expression = alert["expr"]
-        used = {re.sub("_(bucket|sum|count)$", "", name) for name in re.findall(r"claimgate_[a-z_]+", expression)}
-        assert used and used <= known, (alert["alert"], used - known)
-        assert expression.count("(") == expression.count(")") and expression.count("{") == expression.count("}")
-        series = re.findall(r"claimgate_[a-z_]+\{([^}]*)\}", expression)
-        assert len(series) == len(re.findall("claimgate_", expression)) - expression.count('"claimgate_'), expression
-        assert all('namespace="authz"' in one for one in series), "of this release only"
-        for words in re.findall(r'(?:reason|result|origin|outcome|state)!?=~?"([^"]*)"', expression):
-            assert all(f'"{word}"' in code + decisions for word in words.split("|")), words
-
-
-@test
-def alerts_can_be_changed_turned_off_and_added_to():
-    overrides = {"ClaimgateSlow": {"for": "1h", "severity": "info"}, "ClaimgateKeysStale": {"enabled": False}}
-    rule = {"enabled": True, "overrides": overrides, "extraRules": [{"record": "a", "expr": "b"}], "selector": 'job="x"'}
-    (group,) = one(render(base(prometheusRule=rule)), "PrometheusRule")["spec"]["groups"]
-    alerts = {alert.get("alert", alert.get("record")): alert for alert in group["rules"]}
-    assert "ClaimgateKeysStale" not in alerts and "a" in alerts
-    assert alerts["ClaimgateSlow"]["for"] == "1h" and alerts["ClaimgateSlow"]["labels"] == {"severity": "info"}
-    assert 'claimgate_build_info{job="x"}' in alerts["ClaimgateAbsent"]["expr"]
-
-
-@test
-def monitors_find_the_admin_port_and_nothing_else_has_it():
-    documents = render(base(metrics={"serviceMonitor": {"enabled": True}, "podMonitor": {"enabled": True}}))
-    service = one(documents, "Service", "release-claimgate-metrics")
-    monitor = one(documents, "ServiceMonitor")["spec"]
-    assert monitor["selector"]["matchLabels"].items() <= service["metadata"]["labels"].items()
-    other = one(documents, "Service", "release-claimgate")
-    assert not monitor["selector"]["matchLabels"].items() <= other["metadata"]["labels"].items()
-    assert monitor["endpoints"][0]["port"] == service["spec"]["ports"][0]["name"] != "grpc"
-    assert service["spec"]["ports"][0]["targetPort"] == "admin"
-    pods = one(documents, "PodMonitor")["spec"]
-    assert pods["podMetricsEndpoints"][0]["port"] == "admin"
-    assert pods["selector"]["matchLabels"].items() <= workload_of(documents)["spec"]["template"]["metadata"]["labels"].items()
-
-
-@test
-def the_test_pod_asks_through_the_service():
-    documents = render(base(service={"port": 50051}))
-    pod = one(documents, "Pod")
-    assert pod["metadata"]["annotations"]["helm.sh/hook"] == "test"
-    arguments = pod["spec"]["containers"][0]["args"]
-    assert (arguments[0], arguments[-1]) == ("probe", "release-claimgate.authz:50051")
-    options = {argument.partition("=")[0] for argument in arguments[1:-1]}
-    assert options <= world.options_of("probe")
-
-
-@test
-def the_notes_have_snippets_that_fit_the_release():
-    notes = notes_of(base(service={"port": 50051}))
-    (mesh,), (policy,), (security,) = (world.read(snippet) for snippet in snippets(notes))
-    jsonschema.validate(mesh, definitions.MESH)
-    (provider,) = mesh["meshConfig"]["extensionProviders"]
-    assert provider["envoyExtAuthzGrpc"]["service"] == "release-claimgate.authz.svc.cluster.local"
-    assert provider["envoyExtAuthzGrpc"]["port"] == 50051
-    world.validate(policy)
-    world.validate(security)
-    assert policy["spec"]["provider"]["name"] == provider["name"]
-    assert security["spec"]["extAuth"]["grpc"]["backendRefs"] == [{"name": "release-claimgate", "port": 50051}]
-    sidecar = notes_of(base(type="sidecar"))
-    assert "release-claimgate-sidecar" in sidecar and "127.0.0.1:9191" in sidecar
-    path = "/run/claimgate/authz.sock"
-    assert path in notes_of(base(type="sidecar", sidecar={"socketPath": path}))
-
-
-@test
-def the_notes_say_how_envoys_ask_over_tls():
-    def rules(**clients):
-        secure = base(tls={"enabled": True, "existingSecret": "theirs", "clients": clients})
-        *_, rule, policy = (world.read(snippet)[0] for snippet in snippets(notes_of(secure)))
-        world.validate(rule)
-        world.validate(policy)
-        assert rule["spec"]["host"] == "release-claimgate.authz.svc.cluster.local"
-        # A name that the chart's own certificate has.
-        assert rule["spec"]["trafficPolicy"]["tls"]["subjectAltNames"] == [policy["spec"]["validation"]["hostname"]]
-        (target,) = policy["spec"]["targetRefs"]
-        assert (target["kind"], target["name"]) == ("Service", "release-claimgate")
-        return rule["spec"]["trafficPolicy"]["tls"]
-
-    made = base(tls={"enabled": True}, certManager={"certSpec": {"issuerRef": {"name": "mesh"}}})
-    names = one(render(made), "Certificate")["spec"]["dnsNames"]
-    assert set(rules()["subjectAltNames"]) <= set(names) and rules()["mode"] == "SIMPLE"
-    mutual = rules(verify=True)
-    assert mutual["mode"] == "MUTUAL" and {"clientCertificate", "privateKey"} <= mutual.keys()
-
-
-@test
-def tls_shows_where_it_should_and_what_is_given_comes_first():
-    values = base(tls={"enabled": True, "existingSecret": "theirs", "admin": True, "minVersion": "1.3", "mountPath": "/certificates",
-                       "clients": {"verify": True, "ca": "authorities.pem", "allowedSANs": ["spiffe://{{ .Release.Name }}/*"]}},
-                  metrics={"serviceMonitor": {"enabled": True, "tlsConfig": {"serverName": "a"}}})
-    documents = render(values)
-    listen = keeps_every_promise(documents, values)["listen"]
-    files = {"cert_file": "/certificates/tls.crt", "key_file": "/certificates/tls.key", "min_version": "1.3"}
-    assert listen["admin_tls"] == files, "the kubelet has no certificate to show"
-    assert listen["tls"] == {**files, "client_ca_file": "/certificates/authorities.pem", "allowed_client_sans": ["spiffe://release/*"]}
-    (scraped,) = one(documents, "ServiceMonitor")["spec"]["endpoints"]
-    assert (scraped["scheme"], scraped["tlsConfig"]) == ("https", {"serverName": "a"})
-    plain = render(base(metrics={"podMonitor": {"enabled": True}}))
-    assert "scheme" not in one(plain, "PodMonitor")["spec"]["podMetricsEndpoints"][0]
-    values["config"]["listen"] = {"tls": {"min_version": "1.2"}, "max_connection_age": "5m"}
-    listen = keeps_every_promise(render(values), values)["listen"]
-    assert listen["tls"]["min_version"] == "1.2" and listen["max_connection_age"] == "5m"
-    theirs = render({"existingConfigMap": "theirs", "tls": {"enabled": True, "existingSecret": "certificates"}})
-    spec = workload_of(theirs)["spec"]["template"]["spec"]
-    assert claims.volume(spec, "claimgate-tls")["secret"]["secretName"] == "certificates", "there for their listen.tls"
-
-
-def notes_of(values):
-    """`helm template` leaves the notes out, and everything else asks a cluster: a copy of the chart has them in a ConfigMap."""
-    with tempfile.TemporaryDirectory() as folder:
-        copied = shutil.copytree(world.CHART, f"{folder}/claimgate")
-        shutil.copy(f"{copied}/templates/NOTES.txt", f"{copied}/notes.txt")
-        with open(f"{copied}/templates/notes.yaml", "w") as file:
-            file.write("kind: Notes\ntext: {{ tpl (.Files.Get \"notes.txt\") . | quote }}\n")
-        code, out, err = world.helm("template", "release", copied, "--namespace", "authz", values=values)
-    assert code == 0, err
-    return one(world.read(out), "Notes")["text"]
-
-
-def snippets(text):
-    """The indented YAML in a text for people: what begins with a key that a manifest or a mesh begins with."""
-    blocks = re.findall(r"(?:^  .*\n|^\n(?=  ))+", text, re.MULTILINE)
-    blocks = (textwrap.dedent(block).strip() for block in blocks)
-    return [block for block in blocks if re.match(r"(apiVersion|meshConfig):", block)]

@@ -11,7 +11,9 @@ import world
 import chart  # noqa: F401  registers its tests
 import configuration  # noqa: F401
 import deploy  # noqa: F401
+import features  # noqa: F401
 import running  # noqa: F401
+import told  # noqa: F401
 
 
 def main():

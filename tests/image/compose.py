@@ -44,10 +44,21 @@ def compose_gives_nobody_more_than_it_needs():
         assert service_["read_only"] is True and service_["cap_drop"] == ["ALL"], name
         assert service_["security_opt"] == ["no-new-privileges:true"] and "privileged" not in service_, name
         assert all(port.startswith("127.0.0.1:") for port in service_.get("ports", [])), "for this machine only"
-    arguments = dict(part.split("=") for part in COMPOSE["services"]["claimgate"]["command"][1:])
-    drain = int(arguments["--drain-delay"]) + int(arguments["--drain-deadline"])
-    assert int(COMPOSE["services"]["claimgate"]["stop_grace_period"].removesuffix("s")) > drain
     assert "ports" not in COMPOSE["services"]["claimgate"], "Envoy asks it, and nobody else"
+
+
+@test
+def compose_gives_claimgate_the_time_that_its_drain_takes_and_envoy_the_time_to_turn_away():
+    arguments = dict(part.split("=") for part in COMPOSE["services"]["claimgate"]["command"][1:])
+    delay, deadline = (int(arguments[f"--drain-{part}"]) for part in ("delay", "deadline"))
+    assert seconds(COMPOSE["services"]["claimgate"]["stop_grace_period"]) > delay + deadline
+    clusters = yaml.safe_load((DOCKER / "envoy.yaml").read_text())["static_resources"]["clusters"]
+    (health,) = next(cluster["health_checks"] for cluster in clusters if cluster["name"] == "claimgate")
+    assert delay > seconds(health["interval"]) + seconds(health["timeout"])
+
+
+def seconds(text):
+    return int(text.removesuffix("s"))
 
 
 @test

@@ -44,7 +44,7 @@ def what_the_sidecar_starts_is_asked_by_envoy_through_its_socket():
         with started(chart.one_claimgate(parts["pod.yaml"]["spec"]["initContainers"]), documents, folder):
             assert_serving(f"unix://{socket_path}")
             # As the chart's ConfigMap says: the shipped configuration, and its cluster with the address that is there.
-            configuration = yaml.safe_load((world.ROOT / "deploy/envoy/envoy.yaml").read_text())
+            configuration = yaml.safe_load((world.ROOT / "deploy/envoy/sidecar.yaml").read_text())
             resources = configuration["static_resources"]
             (listener,) = resources["listeners"]
             listener["address"]["socket_address"] = {"address": "127.0.0.1", "port_value": ingress}

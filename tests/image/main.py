@@ -4,6 +4,7 @@ A test is a function of another file here that was registered with `@test`. It f
 the tests whose name contains it.
 """
 
+import signal
 import sys
 import time
 import traceback
@@ -17,6 +18,8 @@ import compose  # noqa: F401
 def main():
     wanted = sys.argv[1] if len(sys.argv) > 1 else ""
     passed, failed = 0, 0
+    # Containers and mounts are taken away then, too.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     world.loopback_up()
     with world.storage():
         for run in world.TESTS:

@@ -40,6 +40,7 @@ fn policy(over: Value) -> Authorizer {
         tokens: config.tokens,
         verifier: Verifier::new(config.issuers, 16 * 1024),
         keys: Arc::new(keys),
+        cache: Some(VerifiedTokenCache::new(1 << 20)),
         forward: config.forward,
         allows_preflight: config.allows_preflight,
     })

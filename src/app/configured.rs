@@ -51,11 +51,13 @@ pub(super) struct Followed {
     asked: Arc<Notify>,
     /// What the last one that was read says of itself.
     fingerprint: Option<u64>,
+    /// Reading it did, the last time.
+    has_panicked: bool,
 }
 
 impl Followed {
     pub(super) fn new(path: PathBuf, asked: Arc<Notify>, fingerprint: Option<u64>) -> Self {
-        Self { watch: Watch::new(path.clone()), path, asked, fingerprint }
+        Self { watch: Watch::new(path.clone()), path, asked, fingerprint, has_panicked: false }
     }
 
     /// Waits for the next version: what was read, whatever it is. The same text again is none, whoever asks.
@@ -68,10 +70,24 @@ impl Followed {
             }
             let (path, known) = (self.path.clone(), self.fingerprint);
             let read = task::spawn_blocking(move || Config::read_other(&path, known)).await;
-            // Else it is the same, or the runtime is ending, or reading panicked: the next look will show.
-            if let Ok(Some((fingerprint, config))) = read {
-                self.fingerprint = fingerprint;
-                return config;
+            match read {
+                Ok(Some((fingerprint, config))) => {
+                    self.fingerprint = fingerprint;
+                    return config;
+                }
+                // It is the same.
+                Ok(None) => self.has_panicked = false,
+                // Said once: the next look finds what this one did.
+                Err(error) if error.is_panic() && !self.has_panicked => {
+                    self.has_panicked = true;
+                    let place = self.path.display().to_string();
+                    return Err(ConfigErrors::one(
+                        place,
+                        "reading it panicked: this is a bug in claimgate",
+                    ));
+                }
+                // The runtime is ending.
+                Err(_) => {}
             }
         }
     }

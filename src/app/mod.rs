@@ -6,9 +6,12 @@
 
 mod configured;
 mod generation;
+mod open_files;
 pub mod readiness;
 pub mod signals;
 pub mod tasks;
+#[cfg(test)]
+mod tests;
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -22,6 +25,7 @@ use tokio::time;
 use tokio_util::sync::CancellationToken;
 
 use self::configured::{Configured, Followed};
+pub use self::open_files::{MaxConnections, raise_open_files};
 use self::readiness::Readiness;
 use self::tasks::{TaskEnded, Tasks};
 use crate::config::{Config, Profile};
@@ -52,6 +56,8 @@ pub struct Options {
     pub drain_delay: Duration,
     /// How long requests in flight get after that.
     pub drain_deadline: Duration,
+    /// How many connections are served at once.
+    pub max_connections: MaxConnections,
     /// Where the configuration came from, if the service is to follow it.
     pub follow: Option<ConfigFile>,
 }
@@ -73,6 +79,7 @@ impl Default for Options {
             log_sample: DEFAULT_SAMPLE,
             drain_delay: Duration::ZERO,
             drain_deadline: Duration::from_secs(10),
+            max_connections: MaxConnections::within(u64::MAX),
             follow: None,
         }
     }
@@ -119,16 +126,17 @@ impl App {
         let listen = config.listen.clone();
         let grpc = Sockets::bind("listen.grpc", &listen.grpc, listen.unix).await?;
         let admin = Sockets::bind("listen.admin", &listen.admin, listen.unix).await?;
+        let metrics = Metrics::new(generation::names(&config));
+        let with_tls = |name, settings| with_tls(name, settings, &metrics, &options.clock);
+        let grpc_tls = with_tls(&GRPC_TLS, listen.tls).await?;
+        let admin_tls = with_tls(&ADMIN_TLS, listen.admin_tls).await?;
+        let tls: Vec<_> = [&grpc_tls, &admin_tls].into_iter().flatten().map(Arc::clone).collect();
         let health = Health::new().await;
-        let service = Service::build(config, &options, health).await;
-        let current = service.control.current.load_full();
-        let tls = |name, settings| with_tls(name, settings, &current.metrics, &options.clock);
-        let grpc_tls = tls(&GRPC_TLS, listen.tls).await?;
-        let admin_tls = tls(&ADMIN_TLS, listen.admin_tls).await?;
+        let service = Service::build(config, &options, metrics, tls.clone(), health).await;
         service.readiness.look().await;
         Ok(Bound {
             places: [&grpc, &admin].map(|sockets| sockets.addresses().cloned().collect()),
-            tls: [&grpc_tls, &admin_tls].into_iter().flatten().map(Arc::clone).collect(),
+            tls,
             grpc: grpc.accept_with(grpc_tls),
             admin: admin.accept_with(admin_tls),
             max_connection_age: listen.max_connection_age,
@@ -191,7 +199,13 @@ impl Bound {
 
         let (mut front, mut background, mut last) =
             (Tasks::default(), Tasks::default(), Tasks::default());
-        last.spawn("admin", admin::serve(admin, service.admin, stop_admin.clone()));
+        let counted = |listener| service.control.current.load().metrics.connections(listener);
+        let (admin_connections, grpc_connections) = (counted("admin"), counted("grpc"));
+        let (until, pages, most) = (stop_admin.clone(), service.admin, options.max_connections);
+        last.spawn("admin", async move {
+            admin::serve(admin, pages, most.admin, admin_connections, until).await;
+            Ok::<(), Infallible>(())
+        });
         background.spawn("metrics upkeep", upkeep(current, stop_background.clone()));
         background.spawn("configuration", service.configured.run(stop_background.clone()));
         for tls in tls {
@@ -208,9 +222,15 @@ impl Bound {
             Ok::<(), Infallible>(())
         });
         let (until, watched) = (stop_grpc.clone(), health.clone());
-        let settings = GrpcSettings { reflection: options.reflection, max_connection_age };
+        let settings = GrpcSettings {
+            reflection: options.reflection,
+            max_connection_age,
+            max_connections: most.grpc,
+        };
         front.spawn("ext_authz", async move {
-            grpc::serve(grpc, service.ext_authz, &watched, settings, until).await
+            let ext_authz = service.ext_authz;
+            grpc::serve(grpc, ext_authz, &watched, settings, grpc_connections, until).await;
+            Ok::<(), Infallible>(())
         });
 
         let ended = tokio::select! {
@@ -265,13 +285,18 @@ struct Service {
 }
 
 impl Service {
-    async fn build(config: Config, options: &Options, health: Health) -> Self {
+    async fn build(
+        config: Config,
+        options: &Options,
+        metrics: Metrics,
+        tls: Vec<Arc<Tls>>,
+        health: Health,
+    ) -> Self {
         say_what_is_weak(config.profile.as_str(), &config.issuers);
         let (listen, clock) = (config.listen.clone(), || Arc::clone(&options.clock));
-        let metrics = Metrics::new(generation::names(&config));
         let (first, refreshers) = generation::build(config, metrics, &clock(), Vec::new()).await;
         let current: Current = Arc::new(ArcSwap::from_pointee(first));
-        let readiness = Readiness::new(Arc::clone(&current), clock(), health.clone());
+        let readiness = Readiness::new(Arc::clone(&current), tls.clone(), clock(), health.clone());
         let since = options.clock.now();
         let (state, reload) = watch::channel(ReloadState {
             generation: 1,
@@ -283,6 +308,7 @@ impl Service {
             current: Arc::clone(&current),
             reload,
             ready: readiness.subscribe(),
+            tls,
             clock: clock(),
         };
         let log = DecisionLog::new(options.log_sample);

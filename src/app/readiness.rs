@@ -3,7 +3,8 @@
 //! Once ready it stays ready until it drains. When all keys of an issuer become too old later, its tokens are
 //! answered 503 `keys_unavailable` and it is named again here, but the instance is not taken out of service:
 //! every other instance lost the same provider, and taking all of them out would turn one provider's outage into
-//! an outage for the tokens of all the others.
+//! an outage for the tokens of all the others. A certificate that expires while it is in use is named here too, and for
+//! the same reason no more than that.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -15,13 +16,16 @@ use tokio_util::sync::CancellationToken;
 
 use crate::server::generation::{Current, Generation};
 use crate::server::health::{Health, ReadyState};
+use crate::server::tls::Tls;
 use crate::util::clock::Clock;
 use crate::util::label::Label;
+use crate::util::rfc3339::rfc3339;
 
 /// Watches the keys and tells health checks and the admin port.
 #[derive(Debug)]
 pub struct Readiness {
     current: Current,
+    tls: Vec<Arc<Tls>>,
     clock: Arc<dyn Clock>,
     health: Health,
     state: watch::Sender<ReadyState>,
@@ -32,10 +36,15 @@ const EVERY: Duration = Duration::from_millis(100);
 
 impl Readiness {
     /// Not ready yet, whatever the keys are.
-    pub fn new(current: Current, clock: Arc<dyn Clock>, health: Health) -> Self {
+    pub fn new(
+        current: Current,
+        tls: Vec<Arc<Tls>>,
+        clock: Arc<dyn Clock>,
+        health: Health,
+    ) -> Self {
         let pending = vec!["starting".to_owned()];
         let (state, _) = watch::channel(ReadyState { ready: false, pending });
-        Self { current, clock, health, state }
+        Self { current, tls, clock, health, state }
     }
 
     /// The state, now and as it changes.
@@ -50,8 +59,6 @@ impl Readiness {
             // Either way the loop goes on by looking at the token.
             let _cancelled = draining.run_until_cancelled(time::sleep(EVERY)).await.is_none();
         }
-        let draining = ReadyState { ready: false, pending: vec!["draining".to_owned()] };
-        self.state.send_replace(draining);
         self.health.set_serving(false).await;
         Ok(())
     }
@@ -71,19 +78,34 @@ impl Readiness {
             self.health.set_serving(true).await;
             tracing::info!("ready");
         } else if changed && new.pending.is_empty() {
-            tracing::info!("every issuer has usable keys again");
+            tracing::info!("nothing is missing any more");
         } else if changed {
-            tracing::info!(pending = new.pending.join("; "), ready, "issuers without usable keys");
+            tracing::info!(pending = new.pending.join("; "), ready, "something is missing");
         }
     }
 
-    /// A line for each issuer without a usable key: whether it had any, and the last error of its sources.
+    /// A line for each issuer without a usable key (whether it had any, and the last error of its sources), and one for
+    /// each certificate that has expired.
     fn pending(&self) -> Vec<String> {
         let (generation, now) = (self.current.load(), self.clock.now());
         let keys = generation.keys.load();
         let labels = generation.issuers.iter().map(|issuer| &issuer.label);
         let missing = labels.filter(|issuer| !keys.is_ready(issuer, now));
-        missing.map(|issuer| format!("issuer {issuer}: {}", why(&generation, issuer))).collect()
+        let keys = missing.map(|issuer| format!("issuer {issuer}: {}", why(&generation, issuer)));
+        let expired = self.tls.iter().map(|tls| tls.state()).filter(|tls| tls.has_expired(now));
+        let certificates = expired.map(|tls| {
+            let at = rfc3339(tls.certificate.expires);
+            format!("{}: the certificate in use expired at {at}", tls.listener)
+        });
+        keys.chain(certificates).collect()
+    }
+}
+
+/// Nobody looks any more, because the service is ending or because the task that did is gone; then it is ending soon.
+impl Drop for Readiness {
+    fn drop(&mut self) {
+        let draining = ReadyState { ready: false, pending: vec!["draining".to_owned()] };
+        self.state.send_replace(draining);
     }
 }
 

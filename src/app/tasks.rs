@@ -1,4 +1,5 @@
-//! The one place that spawns. Every task has a name, and none ends unnoticed: a background task that is gone
+//! The one place that spawns what the service is made of; what it serves, a task a connection, is
+//! [`crate::server::connections`]' own. Every task has a name, and none ends unnoticed: a background task that is gone
 //! while the process lives on (keys that are not refreshed, a port that does not answer) is worse than an end.
 
 use std::collections::HashMap;
@@ -32,9 +33,12 @@ impl Tasks {
         name: impl Into<String>,
         task: impl Future<Output = Result<(), E>> + Send + 'static,
     ) {
+        let name = name.into();
         let task = async move { task.await.map_err(|error| error.to_string()) };
+        #[cfg(test)]
+        let task = testing::breakable(name.clone(), task);
         let handle = self.running.spawn(task);
-        self.names.insert(handle.id(), name.into());
+        self.names.insert(handle.id(), name);
     }
 
     /// Waits for the first task that ends; for ever when there is none.
@@ -87,6 +91,46 @@ fn name_of(
         Err(error) => (error.id(), "was aborted".to_owned()),
     };
     TaskEnded { task: names.remove(&id).unwrap_or_default(), how }
+}
+
+/// Tasks that a test can have panic.
+#[cfg(test)]
+pub(crate) mod testing {
+    use std::cell::RefCell;
+    use std::sync::{Arc, Weak};
+
+    use tokio::sync::Notify;
+
+    thread_local! {
+        // A test and the tasks of its runtime have one thread.
+        static RUNNING: RefCell<Vec<(String, Weak<Notify>)>> = const { RefCell::new(Vec::new()) };
+    }
+
+    pub(super) async fn breakable<T>(name: String, task: impl Future<Output = T>) -> T {
+        let broken = Arc::new(Notify::new());
+        RUNNING.with_borrow_mut(|running| running.push((name, Arc::downgrade(&broken))));
+        tokio::select! {
+            ended = task => ended,
+            () = broken.notified() => panic!("by a test"),
+        }
+    }
+
+    /// The names of the tasks that run in this test.
+    pub(crate) fn names() -> Vec<String> {
+        RUNNING.with_borrow(|running| {
+            let alive = running.iter().filter(|(_, broken)| broken.strong_count() > 0);
+            alive.map(|(name, _)| name.clone()).collect()
+        })
+    }
+
+    /// Has the task of this name panic.
+    pub(crate) fn break_task(name: &str) {
+        RUNNING.with_borrow(|running| {
+            let of_name = running.iter().filter(|(known, _)| known == name);
+            let mut alive = of_name.filter_map(|(_, broken)| broken.upgrade());
+            alive.next().expect("a task of this name").notify_one();
+        });
+    }
 }
 
 #[cfg(test)]

@@ -18,6 +18,10 @@ use clap::{Parser, Subcommand};
 /// Verifies JWTs for Envoy against last-known-good keys, and hands the verified claims to the upstream.
 #[derive(Debug, Parser)]
 #[command(name = "claimgate", version, propagate_version = true, arg_required_else_help = true)]
+#[command(
+    after_help = "To begin: `claimgate demo` shows it at work on this machine; write a configuration, \
+    `claimgate check FILE` it, and `claimgate serve --config FILE`."
+)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -33,10 +37,18 @@ enum Command {
     Jwks(jwks::Args),
     Keys(keys::Args),
     /// Ask a running claimgate whether it is serving: exit code 0 for yes, 1 for no.
+    ///
+    /// One gRPC health check (grpc.health.v1), as Envoy makes it: for probes that run a command, and for `helm test`. It
+    /// speaks no TLS: where listen.tls is set, ask a Unix socket of listen.grpc, or /readyz on the admin port.
     Probe(probe::Args),
     /// Print a script that completes claimgate's subcommands and options in a shell.
+    ///
+    /// For bash: claimgate completions bash >/etc/bash_completion.d/claimgate
     Completions(completions::Args),
     /// Print the JSON Schema of the configuration.
+    ///
+    /// For an editor's help while writing one: save it, and begin the configuration with
+    /// "# yaml-language-server: $schema=claimgate.schema.json".
     Schema,
 }
 

@@ -12,16 +12,27 @@ use tracing::level_filters::LevelFilter;
 use super::USAGE;
 use crate::app::signals::Signals;
 use crate::app::tasks::Tasks;
-use crate::app::{App, AppError, ConfigFile, Options};
+use crate::app::{App, AppError, ConfigFile, MaxConnections, Options, raise_open_files};
 use crate::config::{Config, ConfigErrors};
 use crate::server::listener::address::Address;
 use crate::telemetry::decision_log::DEFAULT_SAMPLE;
 use crate::telemetry::logging::{self, LogFormat};
 
-/// Answer Envoy's questions until SIGTERM or SIGINT.
+/// Run the service: answer Envoy's external-authorization checks until SIGTERM or SIGINT.
+///
+/// The configuration is followed: a changed file takes effect without a restart, whole or not at all; one with mistakes
+/// is logged and changes nothing. SIGHUP has it, and all keys, read again at once. The first SIGTERM or SIGINT drains
+/// (not ready, then --drain-delay, then no new requests, then --drain-deadline for those in flight), a second one ends
+/// at once.
+///
+/// Log lines go to standard error. The admin port (listen.admin, by default 127.0.0.1:9193) has /livez, /readyz,
+/// /metrics and /status.
+///
+/// Exit code: 0 after a drain, 1 if a part of the service failed or the drain was cut short, 2 if it cannot start as
+/// configured.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The configuration.
+    /// The configuration, in YAML. `claimgate check FILE` says what is wrong with one.
     #[arg(long, short, value_name = "FILE", env = "CLAIMGATE_CONFIG")]
     config: PathBuf,
     /// How log lines are written, on standard error: json or text.
@@ -53,13 +64,7 @@ pub fn run(args: &Args) -> ExitCode {
         Err(error) => {
             // Nobody is left to tell if this fails.
             let _gone = write!(io::stderr(), "{}", error.told(&args.config)).is_err();
-            ExitCode::from(match error {
-                ServeError::Config(_)
-                | ServeError::App(AppError::Listen(_) | AppError::Tls { .. }) => USAGE,
-                ServeError::App(AppError::Task(_))
-                | ServeError::Runtime(_)
-                | ServeError::Interrupted => 1,
-            })
+            error.code()
         }
     }
 }
@@ -77,6 +82,17 @@ enum ServeError {
 }
 
 impl ServeError {
+    fn code(&self) -> ExitCode {
+        match self {
+            Self::Config(_) | Self::App(AppError::Listen(_) | AppError::Tls { .. }) => {
+                ExitCode::from(USAGE)
+            }
+            Self::App(AppError::Task(_)) | Self::Runtime(_) | Self::Interrupted => {
+                ExitCode::FAILURE
+            }
+        }
+    }
+
     fn told(&self, config: &Path) -> String {
         match self {
             Self::Config(errors) => {
@@ -93,7 +109,7 @@ fn serve(args: &Args) -> Result<(), ServeError> {
     let (fingerprint, config) = Config::read_file(&args.config);
     let config = config?;
     // Set up already: then whoever did that will have the lines.
-    let _kept = logging::init(args.log_format, args.log_level).is_err();
+    let log = logging::init(args.log_format, args.log_level).ok().flatten();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let runtime = runtime.map_err(ServeError::Runtime)?;
     let options = Options {
@@ -101,13 +117,21 @@ fn serve(args: &Args) -> Result<(), ServeError> {
         log_sample: args.log_sample,
         drain_delay: args.drain_delay,
         drain_deadline: args.drain_deadline,
-        follow: Some(ConfigFile { path: args.config.clone(), fingerprint }),
+        max_connections: MaxConnections::within(raise_open_files()),
+        // What came through a pipe is not there a second time.
+        follow: args
+            .config
+            .is_file()
+            .then(|| ConfigFile { path: args.config.clone(), fingerprint }),
         ..Options::default()
     };
     let outcome = runtime.block_on(Box::pin(until_signal(config, options)));
     // What is still blocked is not waited for: the drain had its deadline. What runs has time to be dropped, and the
     // programs that print keys with it: else they outlive us.
     runtime.shutdown_timeout(TIME_TO_DROP);
+    if let Some(log) = log {
+        log.flush(TIME_TO_LOG);
+    }
     outcome
 }
 
@@ -132,8 +156,15 @@ async fn until_signal(config: Config, options: Options) -> Result<(), ServeError
         signals.run(on_first, on_second, refresh).await?;
         std::future::pending::<Result<(), Infallible>>().await
     });
-    let outcome = at_once.run_until_cancelled(bound.run(shutdown)).await;
-    Ok(outcome.ok_or(ServeError::Interrupted)??)
+    tokio::select! {
+        outcome = bound.run(shutdown) => Ok(outcome?),
+        () = at_once.cancelled() => Err(ServeError::Interrupted),
+        // Else a SIGTERM would not be noticed, and the process be killed in the end.
+        ended = tasks.first_to_end() => {
+            tracing::error!(error = %ended, "ending at once, because a part of the process is gone");
+            Err(AppError::Task(ended).into())
+        }
+    }
 }
 
 fn shown(addresses: &[Address]) -> String {
@@ -146,6 +177,33 @@ fn seconds(text: &str) -> Result<Duration, String> {
     accepted.ok_or_else(|| format!("0 to {} seconds are accepted", MAX_DRAIN.as_secs()))
 }
 
+const TIME_TO_LOG: Duration = Duration::from_secs(1);
+
 const TIME_TO_DROP: Duration = Duration::from_millis(500);
 
 const MAX_DRAIN: Duration = Duration::from_secs(600);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::app::tasks::testing::{break_task, names};
+
+    #[tokio::test]
+    async fn without_the_task_that_hears_signals_the_process_ends_and_says_so() {
+        let config = r#"{"profile": "development", "listen": {"grpc": "127.0.0.1:0", "admin": "127.0.0.1:0"},
+            "issuers": [{"name": "a", "issuer": "http://127.0.0.1:1", "keys": [{"discovery": true}]}],
+            "rules": [{"name": "open", "allow": "anyone"}]}"#;
+        let config = Config::from_yaml(config, Path::new("")).unwrap();
+        let broken = async {
+            while !names().contains(&"admin".to_owned()) {
+                tokio::task::yield_now().await;
+            }
+            break_task("signals");
+        };
+        let (outcome, ()) = tokio::join!(until_signal(config, Options::default()), broken);
+        let error = outcome.unwrap_err();
+        let told = error.told(Path::new("claimgate.yaml"));
+        assert_eq!(told, "claimgate serve: the task `signals` panicked\n");
+        assert_eq!(format!("{:?}", error.code()), format!("{:?}", ExitCode::FAILURE));
+    }
+}

@@ -92,8 +92,8 @@ impl Config {
         Self::read_file(file).1
     }
 
-    /// The same, with a fingerprint of the text that was read: to tell whether another version is there. `None` when
-    /// nothing could be read.
+    /// The same, with a fingerprint of the text that was read, or of why it could not be: to tell whether another
+    /// version is there.
     pub fn read_file(file: &Path) -> (Option<u64>, Result<Self, ConfigErrors>) {
         let text = text_of(file);
         (fingerprint(&text), Self::from_text(text, file))
@@ -104,7 +104,14 @@ impl Config {
         file: &Path,
         known: Option<u64>,
     ) -> Option<(Option<u64>, Result<Self, ConfigErrors>)> {
-        let text = text_of(file);
+        // Whoever opens a pipe waits for somebody who writes to it.
+        let is_file = std::fs::metadata(file).map_or(true, |metadata| metadata.is_file());
+        let text = if is_file {
+            text_of(file)
+        } else {
+            let reason = "cannot be read: it is no regular file";
+            Err(ConfigErrors::one(file.display().to_string(), reason))
+        };
         let found = fingerprint(&text);
         (found != known).then(|| (found, Self::from_text(text, file)))
     }
@@ -116,7 +123,7 @@ impl Config {
 
 fn fingerprint(text: &Result<String, ConfigErrors>) -> Option<u64> {
     let mut hasher = DefaultHasher::new();
-    text.as_ref().ok()?.hash(&mut hasher);
+    text.as_ref().map_err(ToString::to_string).hash(&mut hasher);
     Some(hasher.finish())
 }
 
@@ -127,7 +134,10 @@ fn text_of(file: &Path) -> Result<String, ConfigErrors> {
     let mut text = String::new();
     let limit = u64::try_from(read::MAX_BYTES).unwrap_or(u64::MAX).saturating_add(1);
     let opened = std::fs::File::open(file).map_err(cannot)?;
-    opened.take(limit).read_to_string(&mut text).map_err(cannot)?;
+    opened.take(limit).read_to_string(&mut text).map_err(|error| {
+        let is_text = error.kind() != std::io::ErrorKind::InvalidData;
+        cannot(if is_text { error } else { std::io::Error::other("it is not UTF-8") })
+    })?;
     Ok(text)
 }
 

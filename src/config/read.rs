@@ -12,6 +12,9 @@ use super::scalar::Mapping;
 /// Longer files are refused.
 pub(super) const MAX_BYTES: usize = 1024 * 1024;
 
+/// What aliases may stand for, all together, in parts of YAML: scalars, beginnings and ends.
+const MAX_REPLAYED: usize = 50_000;
+
 /// After so many mistakes in its form, the rest of a document is not looked at.
 const MAX_MISTAKES: usize = 100;
 
@@ -42,12 +45,14 @@ pub(super) fn read(text: &str) -> Result<(RawConfig, Report), ConfigErrors> {
 
 fn parse(text: &str) -> Result<Value, ConfigErrors> {
     if text.len() > MAX_BYTES {
-        let message = format!("{} bytes, at most {MAX_BYTES} are accepted", text.len());
+        let message = format!("longer than {MAX_BYTES} bytes, which is the limit");
         return Err(ConfigErrors::one("the file", message));
     }
     // The other limits of the library (depth, aliases, nodes) stay in force. Snippets would quote secrets.
     let options = serde_saphyr::options! {
         duplicate_keys: DuplicateKeyPolicy::Error,
+        // Aliases of aliases of aliases: a few lines could ask for all memory there is.
+        alias_limits: serde_saphyr::alias_limits! { max_total_replayed_events: MAX_REPLAYED },
         strict_booleans: true,
         with_snippet: false,
     };

@@ -29,7 +29,8 @@ impl ConfigErrors {
         &self.0
     }
 
-    pub(super) fn one(place: impl Into<String>, message: impl Into<String>) -> Self {
+    /// One mistake.
+    pub(crate) fn one(place: impl Into<String>, message: impl Into<String>) -> Self {
         Self(vec![ConfigError { place: place.into(), message: message.into() }])
     }
 }

@@ -9,7 +9,6 @@
 //! | `/status` | [`super::status_page`] as JSON |
 //! | `POST /keys/refresh` | 202 when a key source is being read now, 429 when the limiter lets none; which, as JSON |
 
-use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -22,11 +21,14 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tower::limit::GlobalConcurrencyLimitLayer;
 
+use super::connections::{self, Bounds, Protocol, WhenFull};
 use super::generation::{Current, ReloadState};
 use super::health::ReadyState;
 use super::listener::Acceptor;
 use super::status_page;
+use super::tls::Tls;
 use crate::keys::demand::Asked;
+use crate::telemetry::metrics::ConnectionMetrics;
 use crate::util::clock::Clock;
 
 /// What the pages are made from.
@@ -38,6 +40,8 @@ pub struct Admin {
     pub reload: watch::Receiver<ReloadState>,
     /// For `/readyz` and `/status`.
     pub ready: watch::Receiver<ReadyState>,
+    /// What listeners have certificates from.
+    pub tls: Vec<Arc<Tls>>,
     /// For ages.
     pub clock: Arc<dyn Clock>,
 }
@@ -45,20 +49,33 @@ pub struct Admin {
 /// Further requests wait; a scrape takes milliseconds.
 const CONCURRENT_REQUESTS: usize = 32;
 
+/// Whoever takes an answer more slowly than this loses it.
+const CONNECTION_AGE: Duration = Duration::from_secs(10 * 60);
+const STREAMS_PER_CONNECTION: u32 = 32;
+const MAX_HEADER_BYTES: u32 = 16 * 1024;
+
 /// Told to who asks for anything else.
 const PAGES: &str =
     "not found; there are /livez, /readyz, /metrics, /status and POST /keys/refresh\n";
 
-/// Serves until `shutdown`, and finishes what it began.
-///
-/// # Errors
-/// When the listener fails.
+/// Serves until `shutdown`, and finishes what it began. At most `max_connections` are open.
 pub async fn serve(
     acceptor: Acceptor,
     admin: Admin,
+    max_connections: usize,
+    metrics: ConnectionMetrics,
     shutdown: CancellationToken,
-) -> io::Result<()> {
-    axum::serve(acceptor, router(admin)).with_graceful_shutdown(shutdown.cancelled_owned()).await
+) {
+    let bounds = Bounds {
+        connections: max_connections,
+        // A probe must always get through: if it did not, the process would be ended for it.
+        when_full: WhenFull::EndOldest,
+        age: Some(CONNECTION_AGE),
+        streams: STREAMS_PER_CONNECTION,
+        header_bytes: MAX_HEADER_BYTES,
+        protocol: Protocol::Http1AndHttp2,
+    };
+    connections::serve(acceptor, router(admin), bounds, metrics, shutdown).await;
 }
 
 fn router(admin: Admin) -> Router {
@@ -92,7 +109,8 @@ async fn status(State(admin): State<Admin>) -> Response {
     let ready = admin.ready.borrow().clone();
     let reload = admin.reload.borrow().clone();
     let (generation, now) = (admin.current.load_full(), admin.clock.now());
-    Json(status_page::page(&generation, &ready, &reload, now)).into_response()
+    let tls: Vec<_> = admin.tls.iter().map(|tls| tls.state()).collect();
+    Json(status_page::page(&generation, &ready, &reload, &tls, now)).into_response()
 }
 
 async fn refresh_keys(State(admin): State<Admin>) -> Response {

@@ -1,10 +1,14 @@
-//! What `/status` shows: for each issuer and each of its sources, what is in force and how it is doing.
+//! What `/status` shows: for each issuer and each of its sources, each listener's certificate and the configuration,
+//! what is in force and how it is doing.
 //! Times are RFC 3339 in UTC. Nothing here decides anything, and nothing here is secret.
+
+use std::sync::Arc;
 
 use serde::Serialize;
 
 use super::generation::{Generation, ReloadState};
 use super::health::ReadyState;
+use super::tls::TlsState;
 use crate::keys::status::{Persistence, SourceStatus};
 use crate::token::Issuer;
 use crate::util::clock::UnixTime;
@@ -18,6 +22,7 @@ pub struct StatusPage {
     ready: bool,
     pending: Vec<String>,
     configuration: ConfigurationPart,
+    tls: Vec<TlsPart>,
     issuers: Vec<IssuerPart>,
 }
 
@@ -28,6 +33,19 @@ struct ConfigurationPart {
     last_error: Option<String>,
     last_error_at: Option<String>,
     needs_restart: Vec<&'static str>,
+}
+
+#[derive(Clone, Debug, Serialize)]
+struct TlsPart {
+    listener: &'static str,
+    cert_file: String,
+    serial: String,
+    names: String,
+    not_after: String,
+    expired: bool,
+    since: String,
+    last_error: Option<String>,
+    last_error_at: Option<String>,
 }
 
 #[derive(Clone, Debug, Serialize)]
@@ -68,6 +86,7 @@ pub fn page(
     generation: &Generation,
     ready: &ReadyState,
     reload: &ReloadState,
+    tls: &[Arc<TlsState>],
     now: UnixTime,
 ) -> StatusPage {
     let entries = generation.board.entries();
@@ -92,7 +111,22 @@ pub fn page(
             last_error_at: reload.refused.as_ref().map(|(at, _)| rfc3339(*at)),
             needs_restart: reload.needs_restart.clone(),
         },
+        tls: tls.iter().map(|state| of_listener(state, now)).collect(),
         issuers: generation.issuers.iter().map(of_issuer).collect(),
+    }
+}
+
+fn of_listener(state: &TlsState, now: UnixTime) -> TlsPart {
+    TlsPart {
+        listener: state.listener,
+        cert_file: state.cert_file.display().to_string(),
+        serial: state.certificate.serial.clone(),
+        names: state.certificate.names.clone(),
+        not_after: rfc3339(state.certificate.expires),
+        expired: state.has_expired(now),
+        since: rfc3339(state.since),
+        last_error: state.refused.as_ref().map(|(_, error)| error.clone()),
+        last_error_at: state.refused.as_ref().map(|(at, _)| rfc3339(*at)),
     }
 }
 

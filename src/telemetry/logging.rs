@@ -11,6 +11,8 @@ use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::{Layer as _, Registry, fmt};
 
+use super::log_writer::LogWriter;
+
 /// The shape of a line.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum LogFormat {
@@ -38,19 +40,25 @@ impl FromStr for LogFormat {
 #[error("logging is set up already")]
 pub struct AlreadySetUp;
 
-/// Writes lines of `level` and above to standard error from now on, for the whole process.
+/// Writes lines of `level` and above to standard error from now on, for the whole process. Nobody waits for standard
+/// error; who ends the process waits for the last lines with [`LogWriter::flush`].
 ///
 /// # Errors
 /// When that was done before.
-pub fn init(format: LogFormat, level: LevelFilter) -> Result<(), AlreadySetUp> {
-    let subscriber = subscriber(format, level, io::stderr);
+pub fn init(format: LogFormat, level: LevelFilter) -> Result<Option<LogWriter>, AlreadySetUp> {
+    // Without a thread of their own, lines are written by who logs.
+    let writer = LogWriter::start(io::stderr()).ok();
+    let subscriber = match &writer {
+        Some(writer) => subscriber(format, level, writer.clone()),
+        None => subscriber(format, level, io::stderr),
+    };
     tracing::subscriber::set_global_default(subscriber).map_err(|_| AlreadySetUp)?;
     // The standard hook prints the message of a panic, which may quote what was being worked on.
     panic::set_hook(Box::new(|info| {
         let place = info.location().map(ToString::to_string).unwrap_or_default();
         tracing::error!(place, "a panic: this is a bug in claimgate");
     }));
-    Ok(())
+    Ok(writer)
 }
 
 /// What writes lines of `level` and above to `writer`.

@@ -9,6 +9,7 @@
 )]
 
 mod answers;
+mod bounds;
 mod explained;
 mod hs256;
 mod jwks_fetch;
@@ -22,6 +23,7 @@ mod promises;
 mod reload;
 mod sources;
 mod tls;
+mod trouble;
 
 #[path = "../support/authority.rs"]
 mod authority;
@@ -34,6 +36,8 @@ mod logs;
 mod provider;
 #[path = "../support/rig.rs"]
 mod rig;
+#[path = "../support/running.rs"]
+mod running;
 #[allow(dead_code, reason = "shared with the table of the faults, which uses more of it")]
 #[path = "../support/service.rs"]
 mod service;

@@ -1,8 +1,8 @@
 //! Where connections come from: [`Acceptor`] takes them from all sockets of one kind of listener (`listen.grpc`,
 //! `listen.admin`), with TLS on those of the network where it is configured.
 //!
-//! Nothing that a client does ends it: a failed handshake costs that client its connection, and a system that is out
-//! of file descriptors is asked again after a rest. What is said on a connection is the caller's.
+//! Nothing that a client does ends it, and a system that is out of file descriptors is asked again after a rest. The
+//! handshake, and what is said on a connection, are the caller's: [`super::connections`].
 
 pub mod address;
 mod socket;
@@ -16,11 +16,8 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use futures_util::stream::{FuturesUnordered, StreamExt as _};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::time::{self, Sleep};
-use tokio_util::sync::DropGuard;
-use tonic::transport::server::Connected;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::time::{self, Instant, Sleep};
 
 use self::address::{Address, UnixAccess};
 use self::socket::Socket;
@@ -79,7 +76,7 @@ impl Sockets {
 
     /// Begins to accept, with `tls` on what is TCP. The mode of a Unix socket's file says who may connect to it.
     pub fn accept_with(self, tls: Option<Arc<Tls>>) -> Acceptor {
-        Acceptor { sockets: self.0, turn: 0, tls, handshakes: FuturesUnordered::new(), rest: None }
+        Acceptor { sockets: self.0, turn: 0, tls, rest: None, failed_at: None }
     }
 }
 
@@ -89,35 +86,30 @@ pub struct Acceptor {
     /// Which socket is asked first: one that is never idle must not starve the others.
     turn: usize,
     tls: Option<Arc<Tls>>,
-    handshakes: FuturesUnordered<Handshake>,
     /// After the system could not give us a connection.
     rest: Option<Pin<Box<Sleep>>>,
+    /// When it last could not, until it has been able to for a while.
+    failed_at: Option<Instant>,
 }
-
-type Handshake = Pin<Box<dyn Future<Output = Option<Connection>> + Send>>;
-
-/// Handshakes at once; further clients wait in the system's queue, at most as long as a handshake may take.
-const MAX_HANDSHAKES: usize = 1024;
 
 /// Out of file descriptors or memory: asking again at once would only burn time.
 const REST: Duration = Duration::from_millis(200);
 
+/// Without a failure for so long, it is over. One connection may well be had while many are not.
+const CALM: Duration = Duration::from_secs(10);
+
 impl Acceptor {
-    /// The next connection, its handshake done. Cancel safe. Handshakes go on only while this is awaited.
-    pub async fn accept(&mut self) -> Connection {
+    /// The next connection. Cancel safe.
+    pub async fn accept(&mut self) -> Incoming {
         loop {
             let (turn, sockets) = (&mut self.turn, &self.sockets);
-            let may_accept = self.rest.is_none() && self.handshakes.len() < MAX_HANDSHAKES;
+            let may_accept = self.rest.is_none();
             let rest = self.rest.as_mut();
             tokio::select! {
-                Some(done) = self.handshakes.next() => {
-                    if let Some(connection) = done {
-                        return connection;
-                    }
-                }
                 (accepted, is_tcp) = poll_fn(|cx| poll_sockets(sockets, turn, cx)), if may_accept => {
-                    if let Some(connection) = self.admit(accepted, is_tcp) {
-                        return connection;
+                    match accepted {
+                        Ok(io) => return self.admitted(io, is_tcp),
+                        Err(error) => self.failed(&error),
                     }
                 }
                 () = rested(rest) => self.rest = None,
@@ -125,29 +117,20 @@ impl Acceptor {
         }
     }
 
-    /// A connection that is ready, unless it has its handshake before it.
-    fn admit(
-        &mut self,
-        accepted: io::Result<Box<dyn Transport>>,
-        is_tcp: bool,
-    ) -> Option<Connection> {
-        let io = match accepted {
-            Ok(io) => io,
-            Err(error) if is_of_one_client(&error) => return None,
-            Err(error) => {
-                tracing::warn!(%error, "no connection could be accepted, trying again");
-                self.rest = Some(Box::pin(time::sleep(REST)));
-                return None;
-            }
-        };
-        match self.tls.as_ref().filter(|_| is_tcp) {
-            None => Some(Connection::new(io)),
-            Some(tls) => {
-                let tls = Arc::clone(tls);
-                self.handshakes
-                    .push(Box::pin(async move { tls.handshake(io).await.map(Connection::new) }));
-                None
-            }
+    fn admitted(&mut self, io: Box<dyn Transport>, is_tcp: bool) -> Incoming {
+        if self.failed_at.take_if(|at| at.elapsed() > CALM).is_some() {
+            tracing::info!("connections can be accepted again");
+        }
+        Incoming { io, tls: self.tls.as_ref().filter(|_| is_tcp).map(Arc::clone) }
+    }
+
+    fn failed(&mut self, error: &io::Error) {
+        if is_of_one_client(error) {
+            return;
+        }
+        self.rest = Some(Box::pin(time::sleep(REST)));
+        if self.failed_at.replace(Instant::now()).is_none() {
+            tracing::error!(%error, "no connection can be accepted, trying again and again");
         }
     }
 }
@@ -192,86 +175,30 @@ impl fmt::Debug for Acceptor {
     }
 }
 
-/// For the admin port.
-impl axum::serve::Listener for Acceptor {
-    type Io = Connection;
-    type Addr = ();
-
-    async fn accept(&mut self) -> (Connection, ()) {
-        (Self::accept(self).await, ())
-    }
-
-    fn local_addr(&self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-/// An accepted connection, whatever it came through.
-pub struct Connection {
+/// A connection before its handshake.
+pub struct Incoming {
     io: Box<dyn Transport>,
-    /// Tells somebody when the connection is gone.
-    _gone: Option<DropGuard>,
+    tls: Option<Arc<Tls>>,
 }
 
-impl Connection {
-    fn new(io: impl Transport + 'static) -> Self {
-        Self { io: Box::new(io), _gone: None }
+impl Incoming {
+    /// One without TLS.
+    #[cfg(test)]
+    pub(super) fn plain(io: impl Transport + 'static) -> Self {
+        Self { io: Box::new(io), tls: None }
     }
 
-    /// The same; `gone` is dropped with it.
-    pub fn telling(self, gone: DropGuard) -> Self {
-        Self { _gone: Some(gone), ..self }
+    /// What to speak over; `None` when the client is not one that is let in, or too slow.
+    pub async fn handshake(self) -> Option<Box<dyn Transport>> {
+        match self.tls {
+            None => Some(self.io),
+            Some(tls) => Some(Box::new(tls.handshake(self.io).await?)),
+        }
     }
 }
 
-impl fmt::Debug for Connection {
+impl fmt::Debug for Incoming {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Connection")
-    }
-}
-
-impl Connected for Connection {
-    type ConnectInfo = ();
-
-    fn connect_info(&self) {}
-}
-
-impl AsyncRead for Connection {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        Pin::new(&mut *self.io).poll_read(cx, buffer)
-    }
-}
-
-impl AsyncWrite for Connection {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut *self.io).poll_write(cx, bytes)
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        slices: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut *self.io).poll_write_vectored(cx, slices)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.io.is_write_vectored()
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut *self.io).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut *self.io).poll_shutdown(cx)
+        f.debug_struct("Incoming").field("tls", &self.tls.is_some()).finish_non_exhaustive()
     }
 }

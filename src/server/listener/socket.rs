@@ -87,7 +87,7 @@ async fn bind_file(path: &Path, access: UnixAccess) -> io::Result<(SocketFile, U
     let mut socket = UnixSocket::new_stream()?;
     if let Err(error) = socket.bind(path) {
         if error.kind() != io::ErrorKind::AddrInUse {
-            return Err(error);
+            return Err(explained(path, error));
         }
         remove_stale(path).await?;
         socket = UnixSocket::new_stream()?;
@@ -103,6 +103,20 @@ async fn bind_file(path: &Path, access: UnixAccess) -> io::Result<(SocketFile, U
     fs::set_permissions(path, Permissions::from_mode(access.mode))?;
     let listener = socket.listen(BACKLOG)?;
     Ok((file, listener))
+}
+
+/// What the system says of a socket is often about the directory that it was to be made in.
+fn explained(path: &Path, error: io::Error) -> io::Error {
+    let (directory, kind) = (path.parent().unwrap_or(path).display(), error.kind());
+    let hint = if kind == io::ErrorKind::NotFound {
+        format!("the directory {directory} must be there")
+    } else if matches!(kind, io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem) {
+        let user = rustix::process::geteuid().as_raw();
+        format!("user {user} must be able to write to the directory {directory}")
+    } else {
+        return error;
+    };
+    io::Error::new(kind, format!("{error}: {hint}"))
 }
 
 #[cfg(target_os = "linux")]

@@ -19,7 +19,7 @@ use x509_cert::time::Time;
 use zeroize::Zeroizing;
 
 use super::verifier::AllowedClients;
-use super::{TlsError, TlsSettings, TlsVersion};
+use super::{CertificateState, TlsError, TlsSettings, TlsVersion, san};
 use crate::keys::source::file;
 use crate::util::clock::{Clock, UnixTime};
 use crate::util::rfc3339::rfc3339;
@@ -34,8 +34,8 @@ pub(super) struct Files {
 /// What is served with. No `Debug`: it holds the key.
 pub(super) struct Identity {
     pub(super) config: Arc<ServerConfig>,
-    /// When the certificate ends.
-    pub(super) expires: UnixTime,
+    /// The first one of the chain: ours.
+    pub(super) certificate: CertificateState,
 }
 
 /// Longer files are refused.
@@ -90,7 +90,7 @@ impl Files {
     ) -> Result<Identity, TlsError> {
         let wrong = |what: String| TlsError::new(CERT_FILE, &settings.cert_file, what);
         let chain = certificates(&self.certificate).map_err(|what| wrong(what.to_owned()))?;
-        let expires = valid_until(&chain, clock.now()).map_err(wrong)?;
+        let certificate = valid_now(&chain, clock.now()).map_err(wrong)?;
         let wrong = |what: String| TlsError::new(KEY_FILE, &settings.key_file, what);
         let key = PrivateKeyDer::from_pem_slice(&self.key)
             .map_err(|_| wrong("no private key in PEM in it".to_owned()))?;
@@ -123,7 +123,7 @@ impl Files {
         config.session_storage = Arc::new(NoServerSessionStorage {});
         config.send_tls13_tickets = 0;
         config.alpn_protocols = protocols.iter().map(|protocol| protocol.to_vec()).collect();
-        Ok(Identity { config: Arc::new(config), expires })
+        Ok(Identity { config: Arc::new(config), certificate })
     }
 }
 
@@ -143,9 +143,10 @@ fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, &'static str
     found.ok().filter(|found| !found.is_empty()).ok_or("no certificates in PEM in it")
 }
 
-/// Until when the first certificate of `chain` is valid.
-fn valid_until(chain: &[CertificateDer<'_>], now: UnixTime) -> Result<UnixTime, String> {
-    let first = chain.first().and_then(|first| Certificate::from_der(first).ok());
+/// The first certificate of `chain`, which must be valid.
+fn valid_now(chain: &[CertificateDer<'_>], now: UnixTime) -> Result<CertificateState, String> {
+    let der = chain.first().map(AsRef::as_ref).unwrap_or_default();
+    let first = Certificate::from_der(der).ok();
     let first = first.ok_or("its first certificate cannot be read")?;
     let validity = first.tbs_certificate().validity();
     let (from, until) = (time(validity.not_before), time(validity.not_after));
@@ -155,7 +156,9 @@ fn valid_until(chain: &[CertificateDer<'_>], now: UnixTime) -> Result<UnixTime, 
     if now < from {
         return Err(format!("its certificate is valid only from {}", rfc3339(from)));
     }
-    Ok(until)
+    let serial = first.tbs_certificate().serial_number().as_bytes();
+    let serial = serial.iter().map(|byte| format!("{byte:02X}")).collect();
+    Ok(CertificateState { serial, names: san::shown(der), expires: until })
 }
 
 fn time(time: Time) -> UnixTime {

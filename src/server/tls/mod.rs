@@ -97,12 +97,46 @@ pub struct Tls {
     /// Of the files.
     turn: Turn,
     current: ArcSwap<Current>,
+    state: ArcSwap<TlsState>,
 }
 
 struct Current {
     config: Arc<ServerConfig>,
     /// Of the files it was made from.
     of: Digest,
+}
+
+/// The certificate in use, and what came of its files later; for people.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TlsState {
+    /// The YAML path of the listener's settings.
+    pub listener: &'static str,
+    /// Where the certificate came from.
+    pub cert_file: PathBuf,
+    /// Which one it is.
+    pub certificate: CertificateState,
+    /// Since when it is in use.
+    pub since: UnixTime,
+    /// Why what is in the files now is not, and when that was tried; `None` when it is.
+    pub refused: Option<(UnixTime, String)>,
+}
+
+/// What tells one certificate from another.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CertificateState {
+    /// Its serial number in hexadecimal, as `openssl x509 -serial` prints it.
+    pub serial: String,
+    /// Whom it is for: DNS names and URIs, escaped and cut.
+    pub names: String,
+    /// Its last second.
+    pub expires: UnixTime,
+}
+
+impl TlsState {
+    /// Whether clients still accept it.
+    pub fn has_expired(&self, now: UnixTime) -> bool {
+        now > self.certificate.expires
+    }
 }
 
 impl Tls {
@@ -120,10 +154,22 @@ impl Tls {
         let turn = Turn::default();
         let files = Files::read(&turn, &settings).await?;
         let identity = files.identity(&settings, protocols, &clock)?;
-        metrics.loaded(identity.expires);
+        metrics.loaded(identity.certificate.expires);
         let current = Current { config: identity.config, of: files.digest() };
         let current = ArcSwap::from_pointee(current);
-        Ok(Self { name, settings, protocols, clock, metrics, turn, current })
+        let state = ArcSwap::from_pointee(TlsState {
+            listener: name,
+            cert_file: settings.cert_file.clone(),
+            certificate: identity.certificate,
+            since: clock.now(),
+            refused: None,
+        });
+        Ok(Self { name, settings, protocols, clock, metrics, turn, current, state })
+    }
+
+    /// The certificate in use, and what came of its files later.
+    pub fn state(&self) -> Arc<TlsState> {
+        self.state.load_full()
     }
 
     /// Its YAML path.
@@ -187,28 +233,47 @@ impl Tls {
         match self.reloaded().await {
             Ok(None) => {
                 if said.take().is_some() {
+                    self.tell(|state| state.refused = None);
                     tracing::info!(
                         listener = self.name,
                         "the certificate in use is back in its files"
                     );
                 }
             }
-            Ok(Some(expires)) => {
+            Ok(Some(certificate)) => {
                 *said = None;
-                let expires = rfc3339(expires);
-                tracing::info!(listener = self.name, expires, "a new certificate is in use");
+                let (expires, serial) = (rfc3339(certificate.expires), &certificate.serial);
+                tracing::info!(
+                    listener = self.name,
+                    expires,
+                    serial,
+                    "a new certificate is in use"
+                );
+                let since = self.clock.now();
+                self.tell(|state| {
+                    *state = TlsState { certificate, since, refused: None, ..state.clone() };
+                });
             }
             Err(error) if said.as_ref() == Some(&error) => {}
             Err(error) => {
                 self.metrics.reload_failed();
                 tracing::error!(listener = self.name, %error, "the old certificate stays in use");
+                let refused = Some((self.clock.now(), error.to_string()));
+                self.tell(|state| state.refused = refused);
                 *said = Some(error);
             }
         }
     }
 
-    /// When the new certificate ends, if there is one.
-    async fn reloaded(&self) -> Result<Option<UnixTime>, TlsError> {
+    /// Only [`Self::run`] changes it.
+    fn tell(&self, change: impl FnOnce(&mut TlsState)) {
+        let mut state = TlsState::clone(&self.state.load());
+        change(&mut state);
+        self.state.store(Arc::new(state));
+    }
+
+    /// The new certificate, if there is one.
+    async fn reloaded(&self) -> Result<Option<CertificateState>, TlsError> {
         let files = Files::read(&self.turn, &self.settings).await?;
         let of = files.digest();
         if of.as_ref() == self.current.load().of.as_ref() {
@@ -216,8 +281,8 @@ impl Tls {
         }
         let identity = files.identity(&self.settings, self.protocols, &self.clock)?;
         self.current.store(Arc::new(Current { config: identity.config, of }));
-        self.metrics.reloaded(identity.expires);
-        Ok(Some(identity.expires))
+        self.metrics.reloaded(identity.certificate.expires);
+        Ok(Some(identity.certificate))
     }
 }
 

@@ -93,13 +93,20 @@ fn is_spiffe_id(text: &str) -> bool {
 /// Its names, for the log, escaped and cut.
 pub(super) fn check(allowed: &[AllowedSan], certificate: &[u8]) -> Result<(), String> {
     let Some(names) = Names::of(certificate) else {
-        return Err("names that cannot be read".to_owned());
+        return Err(UNREADABLE.to_owned());
     };
     match allowed.iter().any(|allowed| allowed.matches(&names)) {
         true => Ok(()),
         false => Err(names.to_string()),
     }
 }
+
+/// The names in `certificate`, in DER, for people: escaped and cut.
+pub(super) fn shown(certificate: &[u8]) -> String {
+    Names::of(certificate).map_or_else(|| UNREADABLE.to_owned(), |names| names.to_string())
+}
+
+const UNREADABLE: &str = "names that cannot be read";
 
 /// The names in a certificate that rules are about.
 #[derive(Debug, Default)]

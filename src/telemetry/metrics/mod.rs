@@ -5,6 +5,7 @@
 //! Each process part that counts is handed a [`Metrics`] or a [`SourceMetrics`]; there is no global recorder,
 //! so several services can live in one process, as they do in tests.
 
+mod connections;
 mod source;
 mod tls;
 
@@ -17,6 +18,8 @@ use metrics_exporter_prometheus::{
     Matcher, PrometheusBuilder, PrometheusHandle, PrometheusRecorder,
 };
 
+pub use self::connections::{ConnectionMetrics, TurnedAway};
+use self::source::Retired;
 pub use self::source::{ORIGINS, RefreshResult, SourceMetrics};
 pub use self::tls::{HandshakeResult, TlsMetrics};
 use crate::util::label::Label;
@@ -40,6 +43,7 @@ pub struct MetricsSettings {
 pub struct Metrics {
     recorder: Arc<PrometheusRecorder>,
     handle: PrometheusHandle,
+    retired: Arc<Retired>,
     settings: MetricsSettings,
     /// Row by rule, column by issuer, both with one more at the end for "none"; then by reason, the last
     /// being "none": allowed. Filled as needed: most combinations never happen.
@@ -101,7 +105,7 @@ impl Metrics {
     pub fn new(settings: MetricsSettings) -> Self {
         let recorder = Arc::new(recorder());
         describe(&recorder);
-        let metrics = Self::counted_by(recorder, settings);
+        let metrics = Self::counted_by(recorder, Arc::default(), settings);
         metrics.configured(1);
         metrics
     }
@@ -109,7 +113,8 @@ impl Metrics {
     /// The same metrics under the names of another configuration, the `generation`-th. All counts go on.
     pub fn renamed(&self, settings: MetricsSettings, generation: u64) -> Self {
         self.build_info(0.0);
-        let metrics = Self::counted_by(Arc::clone(&self.recorder), settings);
+        let (recorder, retired) = (Arc::clone(&self.recorder), Arc::clone(&self.retired));
+        let metrics = Self::counted_by(recorder, retired, settings);
         metrics.configured(generation);
         metrics
     }
@@ -137,7 +142,11 @@ impl Metrics {
         }
     }
 
-    fn counted_by(recorder: Arc<PrometheusRecorder>, settings: MetricsSettings) -> Self {
+    fn counted_by(
+        recorder: Arc<PrometheusRecorder>,
+        retired: Arc<Retired>,
+        settings: MetricsSettings,
+    ) -> Self {
         let duration = |decision| {
             let pairs = vec![Pair::new("decision", decision)];
             recorder.register_histogram(&Key::from_parts(CHECK_DURATION, pairs), &METADATA)
@@ -158,6 +167,7 @@ impl Metrics {
                 .map(|issuer| unknown_kids(&recorder, issuer))
                 .collect(),
             settings,
+            retired,
             recorder,
         }
     }
@@ -207,7 +217,7 @@ impl Metrics {
 
     /// The metrics of one key source.
     pub fn source(&self, issuer: &Label, source: &Label) -> SourceMetrics {
-        SourceMetrics::new(&self.recorder, issuer, source)
+        SourceMetrics::new(&self.recorder, &self.retired, issuer, source)
     }
 
     /// The metrics of TLS on one kind of listener, `grpc` or `admin`.
@@ -215,9 +225,14 @@ impl Metrics {
         TlsMetrics::new(&self.recorder, listener)
     }
 
+    /// The metrics of the connections of one kind of listener, `grpc` or `admin`.
+    pub fn connections(&self, listener: &'static str) -> ConnectionMetrics {
+        ConnectionMetrics::new(&self.recorder, listener)
+    }
+
     /// Everything in Prometheus' text format.
     pub fn render(&self) -> String {
-        self.handle.render()
+        self.retired.taken_out_of(self.handle.render())
     }
 
     /// Histograms collect what was recorded until this is called; to be called every few seconds.
@@ -348,6 +363,8 @@ const FETCH_DURATION: &str = "claimgate_jwks_fetch_duration_seconds";
 const LAST_SUCCESS: &str = "claimgate_jwks_last_success_timestamp_seconds";
 const ORIGIN: &str = "claimgate_jwks_origin";
 const PERSISTED: &str = "claimgate_jwks_persisted";
+const CONNECTIONS: &str = "claimgate_connections";
+const TURNED_AWAY: &str = "claimgate_connections_turned_away_total";
 const TLS_EXPIRY: &str = "claimgate_tls_certificate_expiry_timestamp_seconds";
 const TLS_RELOADS: &str = "claimgate_tls_reloads_total";
 const TLS_HANDSHAKES: &str = "claimgate_tls_handshakes_total";
@@ -378,6 +395,10 @@ fn describe(recorder: &PrometheusRecorder) {
         (RELOADS, "Attempts to read the configuration again by result."),
         (TLS_RELOADS, "Changes of a listener's certificate files, by whether they are in use."),
         (TLS_HANDSHAKES, "TLS handshakes of a listener by result."),
+        (
+            TURNED_AWAY,
+            "Connections that a listener refused or ended to stay within its bounds, by reason.",
+        ),
         (UNKNOWN_KIDS, "Checks whose key was missing, by what came of asking for it."),
     ];
     let histograms = [
@@ -394,6 +415,7 @@ fn describe(recorder: &PrometheusRecorder) {
         (TLS_EXPIRY, "When the certificate of a listener ends."),
         ("claimgate_build_info", "1, with version and profile."),
         ("claimgate_config_generation", "Counts the configurations in force since the start."),
+        (CONNECTIONS, "Connections that are open on a listener."),
         ("claimgate_inflight_checks", "Checks that have begun and not ended."),
     ];
     for (name, help) in counters {

@@ -1,7 +1,8 @@
 //! What is counted of one key source. `keys::report` counts it.
 
+use std::collections::BTreeSet;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use metrics::{Counter, Gauge, Histogram, Key, Label as Pair, Recorder as _};
@@ -16,8 +17,17 @@ use crate::util::label::Label;
 pub struct SourceMetrics(Option<Arc<SourceHandles>>);
 
 impl SourceMetrics {
-    pub(super) fn new(recorder: &Arc<PrometheusRecorder>, issuer: &Label, source: &Label) -> Self {
-        Self(Some(Arc::new(SourceHandles::new(recorder, issuer, source))))
+    /// Of a source that is configured: it is shown, if it was `retired` before.
+    pub(super) fn new(
+        recorder: &Arc<PrometheusRecorder>,
+        retired: &Arc<Retired>,
+        issuer: &Label,
+        source: &Label,
+    ) -> Self {
+        let retired = Arc::clone(retired);
+        let handles = SourceHandles::new(recorder, retired, issuer, source);
+        handles.retired.with(|labels| labels.remove(&handles.labels()));
+        Self(Some(Arc::new(handles)))
     }
 
     /// Counts a refresh: `jwks_refresh_total{issuer,source,result}`.
@@ -57,13 +67,11 @@ impl SourceMetrics {
         });
     }
 
-    /// There is no such source any more: nothing is to be alarmed about.
+    /// There is no such source any more, and nothing is said of it.
     pub fn retire(&self) {
-        self.keys(0, 0);
-        self.stale(false);
-        // Series cannot be taken back, and no comparison with this one is ever true: else it would seem to be older
-        // and older.
-        self.with(|handles| handles.last_success.set(f64::NAN));
+        self.with(|handles| {
+            let _again = handles.retired.with(|labels| !labels.insert(handles.labels()));
+        });
     }
 
     /// Whether the keys in force outlived their freshness: `jwks_stale{issuer,source}`.
@@ -99,8 +107,31 @@ impl SourceMetrics {
     }
 }
 
+/// Sources that are configured no more, by their labels as the text format has them. The exporter takes no series back,
+/// and what a gauge said last would be said for ever.
+#[derive(Debug, Default)]
+pub(super) struct Retired(Mutex<BTreeSet<String>>);
+
+impl Retired {
+    fn with<T>(&self, change: impl FnOnce(&mut BTreeSet<String>) -> T) -> T {
+        change(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// `text` without them.
+    pub(super) fn taken_out_of(&self, text: String) -> String {
+        self.with(|retired| {
+            if retired.is_empty() {
+                return text;
+            }
+            let is_kept = |line: &&str| !retired.iter().any(|labels| line.contains(labels));
+            text.split_inclusive('\n').filter(is_kept).collect()
+        })
+    }
+}
+
 struct SourceHandles {
     recorder: Arc<PrometheusRecorder>,
+    retired: Arc<Retired>,
     pairs: Vec<Pair>,
     refreshes: Vec<(RefreshResult, Counter)>,
     fetch_duration: Histogram,
@@ -111,7 +142,12 @@ struct SourceHandles {
 }
 
 impl SourceHandles {
-    fn new(recorder: &Arc<PrometheusRecorder>, issuer: &Label, source: &Label) -> Self {
+    fn new(
+        recorder: &Arc<PrometheusRecorder>,
+        retired: Arc<Retired>,
+        issuer: &Label,
+        source: &Label,
+    ) -> Self {
         let pairs = vec![
             Pair::new("issuer", issuer.name().to_owned()),
             Pair::new("source", source.name().to_owned()),
@@ -134,8 +170,15 @@ impl SourceHandles {
             skipped_keys: gauge(recorder, "claimgate_jwks_keys", with("state", "skipped")),
             stale: gauge(recorder, "claimgate_jwks_stale", pairs.clone()),
             recorder: Arc::clone(recorder),
+            retired,
             pairs,
         }
+    }
+
+    /// As every one of its series begins in the text format: names need no escapes there.
+    fn labels(&self) -> String {
+        let pairs = self.pairs.iter().map(|pair| format!("{}=\"{}\"", pair.key(), pair.value()));
+        format!("{{{}", pairs.collect::<Vec<_>>().join(","))
     }
 }
 

@@ -76,7 +76,12 @@ fn names(text: &str) -> BTreeSet<&str> {
 #[test]
 fn the_list_for_operators_names_every_metric_and_word_and_no_other() {
     let list = include_str!("../../../deploy/metrics.md");
-    let code = concat!(include_str!("mod.rs"), include_str!("source.rs"), include_str!("tls.rs"));
+    let code = concat!(
+        include_str!("mod.rs"),
+        include_str!("connections.rs"),
+        include_str!("source.rs"),
+        include_str!("tls.rs")
+    );
     assert_eq!(names(list), names(code));
     let words = RefreshResult::ALL.map(RefreshResult::as_str).into_iter();
     let words = words.chain(UnknownKidOutcome::ALL.map(UnknownKidOutcome::as_str));
@@ -118,17 +123,30 @@ fn whether_the_keys_in_force_are_on_disk_is_told_once_it_is_known() {
 }
 
 #[test]
-fn a_source_that_is_gone_gives_no_alarm() {
+fn nothing_is_said_of_a_source_that_is_gone_until_it_is_back() {
     let metrics = metrics();
-    let source = metrics.source(&Label::new(0, "accounts"), &Label::new(0, "0"));
-    source.succeeded(UnixTime::from_millis(1_000));
-    source.stale(true);
-    source.retire();
-    let text = metrics.render();
-    for (name, value) in [("stale", "0"), ("last_success_timestamp_seconds", "NaN")] {
-        let line = format!(r#"claimgate_jwks_{name}{{issuer="accounts",source="0"}} {value}"#);
-        assert!(text.contains(&line), "{line} is not in\n{text}");
+    let source =
+        |issuer: &str, number: &str| metrics.source(&Label::new(0, issuer), &Label::new(0, number));
+    let (gone, kept) = (source("accounts", "0"), [("accounts", "00"), ("x-accounts", "0")]);
+    for source in kept.map(|(issuer, number)| source(issuer, number)).iter().chain([&gone]) {
+        source.succeeded(UnixTime::from_millis(1_000));
+        source.persisted(false);
+        source.origin("disk");
+        source.skipped("weak_key", 1);
+        source.fetched(Duration::from_secs(1));
+        source.refreshed(RefreshResult::Timeout);
     }
+    let series = |issuer: &str, number: &str| {
+        let labels = format!("{{issuer=\"{issuer}\",source=\"{number}\"");
+        metrics.render().lines().filter(|line| line.contains(&labels)).count()
+    };
+    let all = series("accounts", "0");
+    assert!(all > 20, "{all}");
+    gone.retire();
+    assert_eq!(series("accounts", "0"), 0);
+    assert!(kept.iter().all(|(issuer, number)| series(issuer, number) == all));
+    drop(source("accounts", "0"));
+    assert_eq!(series("accounts", "0"), all);
 }
 
 #[test]

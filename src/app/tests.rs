@@ -1,0 +1,96 @@
+//! The service whose parts die one by one: none goes on without the others.
+
+use std::collections::BTreeSet;
+use std::fs;
+
+use rcgen::{CertificateParams, KeyPair, date_time_ymd};
+use serde_json::json;
+use tempfile::TempDir;
+
+use super::tasks::testing::{break_task, names};
+use super::*;
+use crate::server::health::ReadyState;
+use crate::util::clock::ManualClock;
+use crate::util::rfc3339::parse_rfc3339;
+
+/// With everything that has a task of its own.
+fn config(directory: &TempDir) -> Config {
+    let (key, mut params) = (KeyPair::generate().unwrap(), CertificateParams::default());
+    (params.not_before, params.not_after) = (date_time_ymd(2020, 1, 1), date_time_ymd(2031, 1, 1));
+    let [certificate, private] = ["tls.crt", "tls.key"].map(|name| directory.path().join(name));
+    fs::write(&certificate, params.self_signed(&key).unwrap().pem()).unwrap();
+    fs::write(&private, key.serialize_pem()).unwrap();
+    let tls = json!({"cert_file": certificate, "key_file": private});
+    let jwk = json!({
+        "kty": "EC", "crv": "P-256", "kid": "example",
+        "x": "f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU",
+        "y": "x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0",
+    });
+    let config = json!({
+        "profile": "development",
+        "listen": {"grpc": "127.0.0.1:0", "admin": "127.0.0.1:0", "tls": tls, "admin_tls": tls},
+        "issuers": [{
+            "name": "accounts", "issuer": "http://localhost", "algorithms": ["ES256"],
+            "keys": [{"jwks": {"keys": [jwk]}}],
+        }],
+        "rules": [{"name": "open", "allow": "anyone"}],
+    });
+    Config::from_yaml(&config.to_string(), directory.path()).unwrap()
+}
+
+fn options() -> Options {
+    let clock = ManualClock::new(parse_rfc3339("2025-01-01T00:00:00Z").unwrap());
+    Options { clock: Arc::new(clock), ..Options::default() }
+}
+
+const PARTS: [&str; 8] = [
+    "admin",
+    "certificates of listen.admin_tls",
+    "certificates of listen.tls",
+    "configuration",
+    "ext_authz",
+    "keys of accounts, source 0",
+    "metrics upkeep",
+    "readiness",
+];
+
+#[tokio::test]
+async fn a_part_that_dies_takes_the_service_down_and_is_named() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut all = BTreeSet::new();
+    for part in PARTS {
+        let bound = App::bind_with(config(&directory), options()).await.unwrap();
+        let mut ready = bound.service.readiness.subscribe();
+        let broken = async {
+            ready.wait_for(|state| state.ready).await.unwrap();
+            // The refreshers are begun by another task.
+            while !names().iter().any(|name| name == part) {
+                tokio::task::yield_now().await;
+            }
+            all.extend(names());
+            break_task(part);
+        };
+        let (outcome, ()) = tokio::join!(bound.run(CancellationToken::new()), broken);
+        let error = outcome.unwrap_err();
+        assert!(matches!(error, AppError::Task(_)));
+        assert!(error.to_string().contains(&format!("`{part}` panicked")), "{error}");
+        assert!(!ready.borrow().ready, "{part}");
+    }
+    assert_eq!(all, PARTS.map(str::to_owned).into(), "a part that is not tried above");
+}
+
+#[tokio::test]
+async fn a_certificate_that_expires_in_use_is_named_and_the_instance_stays_ready() {
+    let directory = tempfile::tempdir().unwrap();
+    let clock = Arc::new(ManualClock::new(parse_rfc3339("2030-12-31T23:59:59Z").unwrap()));
+    let options = Options { clock: Arc::<ManualClock>::clone(&clock), ..Options::default() };
+    let bound = App::bind_with(config(&directory), options).await.unwrap();
+    let ready = bound.service.readiness.subscribe();
+    assert_eq!(*ready.borrow(), ReadyState { ready: true, pending: Vec::new() });
+    clock.advance(Duration::from_secs(2));
+    bound.service.readiness.look().await;
+    let expired =
+        |listener| format!("{listener}: the certificate in use expired at 2031-01-01T00:00:00Z");
+    let pending = ["listen.tls", "listen.admin_tls"].map(expired).into();
+    assert_eq!(*ready.borrow(), ReadyState { ready: true, pending });
+}

@@ -12,7 +12,7 @@ use super::requirement::Facts;
 use super::rules::{Rule, RuleAction, RuleMode, RuleSet, Selection, SeveralTokens, TokenRule};
 use super::{KnownToken, VerifiedTokenCache};
 use crate::keys::store::{KeySnapshot, KeyStore};
-use crate::token::{RawToken, VerifiedToken, Verifier};
+use crate::token::{CacheStats, RawToken, VerifiedToken, Verifier};
 use crate::util::clock::UnixTime;
 
 /// Everything that decides, as one configuration says it. Built whole, never changed; the keys inside change on
@@ -45,6 +45,11 @@ impl Authorizer {
     /// An authorizer with `policy` in force.
     pub fn new(policy: PolicySnapshot) -> Self {
         Self { policy }
+    }
+
+    /// What its memory of tokens did so far; nothing where it has none.
+    pub fn cache_stats(&self) -> CacheStats {
+        self.policy.cache.as_ref().map(VerifiedTokenCache::stats).unwrap_or_default()
     }
 
     /// Decides. Reads the keys once, so no request sees half of two key sets.

@@ -1,5 +1,7 @@
 //! What configurations ask for, decided on real tokens: the way from YAML to a decision, without a server.
 
+#![allow(clippy::needless_pass_by_value, reason = "`json!` at the call reads best")]
+
 use std::path::Path;
 use std::sync::{Arc, LazyLock};
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use tokio::time;
 
-use crate::check::{Authorizer, DenialReason, PolicySnapshot};
+use crate::check::{Authorizer, DenialReason, PolicySnapshot, VerifiedTokenCache};
 use crate::config::Config;
 use crate::keys::demand::{DemandSettings, KeyDemand};
 use crate::keys::disk::LastKnownGood;
@@ -91,6 +91,7 @@ pub(super) async fn build(
             keys,
             forward: config.forward,
             allows_preflight: config.allows_preflight,
+            cache: (config.cache_bytes > 0).then(|| VerifiedTokenCache::new(config.cache_bytes)),
         }),
         metrics,
     };

@@ -268,7 +268,7 @@ const UPKEEP_INTERVAL: Duration = Duration::from_secs(5);
 
 async fn upkeep(current: Current, stop: CancellationToken) -> Result<(), Infallible> {
     while stop.run_until_cancelled(time::sleep(UPKEEP_INTERVAL)).await.is_some() {
-        current.load().metrics.upkeep();
+        current.load().upkeep();
     }
     Ok(())
 }

@@ -10,8 +10,9 @@ use super::preflight::is_preflight;
 use super::request::CheckRequest;
 use super::requirement::Facts;
 use super::rules::{Rule, RuleAction, RuleMode, RuleSet, Selection, SeveralTokens, TokenRule};
+use super::{KnownToken, VerifiedTokenCache};
 use crate::keys::store::{KeySnapshot, KeyStore};
-use crate::token::{RawToken, VerifiedToken, Verifier};
+use crate::token::{CacheStats, RawToken, VerifiedToken, Verifier};
 use crate::util::clock::UnixTime;
 
 /// Everything that decides, as one configuration says it. Built whole, never changed; the keys inside change on
@@ -26,6 +27,8 @@ pub struct PolicySnapshot {
     pub verifier: Verifier,
     /// The issuers' keys, numbered as in `verifier`.
     pub keys: Arc<KeyStore>,
+    /// Tokens that were verified before; `None`: none is remembered.
+    pub cache: Option<VerifiedTokenCache>,
     /// What the upstream gets to see.
     pub forward: Forward,
     /// Whether a CORS preflight passes without a token.
@@ -42,6 +45,11 @@ impl Authorizer {
     /// An authorizer with `policy` in force.
     pub fn new(policy: PolicySnapshot) -> Self {
         Self { policy }
+    }
+
+    /// What its memory of tokens did so far; nothing where it has none.
+    pub fn cache_stats(&self) -> CacheStats {
+        self.policy.cache.as_ref().map(VerifiedTokenCache::stats).unwrap_or_default()
     }
 
     /// Decides. Reads the keys once, so no request sees half of two key sets.
@@ -63,7 +71,7 @@ impl Authorizer {
 /// Who a request is from.
 enum Proof<'a> {
     Nobody,
-    Somebody { token: Box<VerifiedToken>, raw: Cow<'a, str> },
+    Somebody { token: Arc<KnownToken>, raw: Cow<'a, str> },
 }
 
 impl PolicySnapshot {
@@ -119,7 +127,9 @@ impl PolicySnapshot {
             return deny(DenialReason::MultipleTokens);
         }
         let verify = |raw: &str| {
-            self.verifier.verify(RawToken::new(raw), keys, now).map_err(|refused| Denial {
+            let cache = self.cache.as_ref();
+            let known = self.verifier.verify_known(cache, RawToken::new(raw), keys, now);
+            known.map_err(|refused| Denial {
                 rule: Some(rule.label.clone()),
                 issuer: refused.issuer,
                 reason: refused.refusal.into(),
@@ -132,7 +142,7 @@ impl PolicySnapshot {
             let issuer = Some(token.issuer().clone());
             Denial { rule: Some(rule.label.clone()), issuer, reason, missing_kid: None }
         })?;
-        Ok(Proof::Somebody { token: Box::new(token), raw })
+        Ok(Proof::Somebody { token, raw })
     }
 
     /// Whether the verified tokens do for a rule. Where one of them would do alone, the others have to be from the
@@ -142,12 +152,13 @@ impl PolicySnapshot {
         request: &CheckRequest,
         wanted: &TokenRule,
         first: &VerifiedToken,
-        others: &[VerifiedToken],
+        others: &[Arc<KnownToken>],
     ) -> Result<(), DenialReason> {
         let facts = Facts { request, issuers: self.verifier.issuers() };
+        let others = others.iter().map(|token| &***token);
         let tokens: Vec<&VerifiedToken> = std::iter::once(first).chain(others).collect();
         wanted.requirement.judge(&tokens, facts)?;
-        if others.is_empty() {
+        if tokens.len() == 1 {
             return Ok(());
         }
         let one_will_do =
@@ -157,7 +168,11 @@ impl PolicySnapshot {
                 && first.subject() == other.subject()
                 && (!one_will_do || first.iss() == other.iss())
         };
-        if others.iter().all(is_same) { Ok(()) } else { Err(DenialReason::ClaimMismatch) }
+        if tokens.iter().all(|token| is_same(token)) {
+            Ok(())
+        } else {
+            Err(DenialReason::ClaimMismatch)
+        }
     }
 
     fn finish(
@@ -184,7 +199,7 @@ impl PolicySnapshot {
             rule: Some(rule.label.clone()),
             token: match proof {
                 Proof::Nobody => None,
-                Proof::Somebody { token, .. } => Some(*token),
+                Proof::Somebody { token, .. } => Some(token),
             },
             tells_claims: self.forward.metadata,
             mutations,

@@ -1,7 +1,10 @@
 //! The outcome of a check, as a value. A denial is not an error: `Result` is for faults of ours.
 
+use std::sync::Arc;
+
+use super::KnownToken;
 use super::forward::HeaderMutations;
-use crate::token::{Refusal, VerifiedToken};
+use crate::token::Refusal;
 use crate::util::label::Label;
 
 /// May the request pass?
@@ -21,7 +24,7 @@ pub struct Allowance {
     pub rule: Option<Label>,
     /// The verified token whose claims the upstream gets; `None` where nobody had to prove anything, or where what was
     /// proved did not do and only a shadow rule let it pass.
-    pub token: Option<VerifiedToken>,
+    pub token: Option<Arc<KnownToken>>,
     /// Whether Envoy is told the claims of `token`, as dynamic metadata.
     pub tells_claims: bool,
     /// What the upstream gets to see.

@@ -22,5 +22,11 @@ pub use authorizer::{Authorizer, PolicySnapshot};
 pub use decision::{Allowance, Decision, Denial, DenialReason};
 pub use request::{CheckRequest, Contradiction};
 
+/// A verified token, with the headers that are made of it.
+pub type KnownToken = crate::token::KnownToken<forward::Forwarded>;
+
+/// Tokens that were verified before.
+pub type VerifiedTokenCache = crate::token::VerifiedTokenCache<forward::Forwarded>;
+
 #[cfg(test)]
 mod tests;

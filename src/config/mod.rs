@@ -55,6 +55,8 @@ pub struct Config {
     pub allows_preflight: bool,
     /// What callers get told.
     pub answers: AnswerSettings,
+    /// How much memory verified tokens may take; 0: none is remembered.
+    pub cache_bytes: usize,
     /// What is refused for its size.
     pub limits: Limits,
 }

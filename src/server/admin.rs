@@ -102,7 +102,9 @@ async fn readyz(State(admin): State<Admin>) -> Response {
 
 async fn metrics(State(admin): State<Admin>) -> Response {
     let text = [(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")];
-    (text, admin.current.load().metrics.render()).into_response()
+    let generation = admin.current.load();
+    generation.upkeep();
+    (text, generation.metrics.render()).into_response()
 }
 
 async fn status(State(admin): State<Admin>) -> Response {

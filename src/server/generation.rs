@@ -10,8 +10,8 @@ use crate::check::answer::AnswerSettings;
 use crate::keys::demand::KeyDemand;
 use crate::keys::status::StatusBoard;
 use crate::keys::store::KeyStore;
-use crate::telemetry::metrics::Metrics;
-use crate::token::Issuer;
+use crate::telemetry::metrics::{Metrics, TokenCacheCounts};
+use crate::token::{CacheStats, Issuer};
 use crate::util::clock::UnixTime;
 
 /// What is in force since a configuration was read.
@@ -35,6 +35,15 @@ pub struct Generation {
     pub keys: Arc<KeyStore>,
     /// `production` or `development`.
     pub profile: &'static str,
+}
+
+impl Generation {
+    /// Has the metrics know what was counted elsewhere; to be called every few seconds, and before they are shown.
+    pub fn upkeep(&self) {
+        let CacheStats { hits, misses, evictions, bytes } = self.authorizer.cache_stats();
+        self.metrics.token_cache(TokenCacheCounts { hits, misses, evictions, bytes });
+        self.metrics.upkeep();
+    }
 }
 
 /// How the last attempt to read the configuration again went, for people.

@@ -84,6 +84,13 @@ impl Claims {
         rest.iter().try_fold(self.get(first)?, |value, name| value.member(name))
     }
 
+    /// An estimate of the memory that they hold, in bytes.
+    pub(super) fn bytes(&self) -> usize {
+        let of_member = |(name, value): &(Box<str>, Value)| name.len() + value.bytes();
+        self.members.len() * size_of::<(Box<str>, Value)>()
+            + self.members.iter().map(of_member).sum::<usize>()
+    }
+
     /// `exp`: when the token expires, without tolerance.
     pub fn expires_at(&self) -> Option<UnixTime> {
         self.expires_at

@@ -20,6 +20,11 @@ impl<'a> RawToken<'a> {
         Self(text)
     }
 
+    /// As it was sent.
+    pub(super) fn text(self) -> &'a str {
+        self.0
+    }
+
     /// The second segment, base64url as sent: what `payload_header` forwards. Empty when there is none.
     pub fn payload_segment(self) -> &'a str {
         self.0.split('.').nth(1).unwrap_or_default()

@@ -4,6 +4,7 @@
 //! stranger's word) and [`VerifiedToken`], which only [`Verifier`] makes. No clock, no I/O, no metrics;
 //! `check` calls it with the time and the key snapshot as arguments.
 
+mod cache;
 mod claims;
 mod hs256;
 mod issuer;
@@ -11,6 +12,7 @@ mod jws;
 mod signed_with;
 mod verifier;
 
+pub use cache::{CacheStats, KnownToken, VerifiedTokenCache};
 pub use claims::Claims;
 pub use issuer::{Audiences, Issuer, IssuerName, RequiredClaims, TenantPattern};
 pub use jws::{RawToken, UnverifiedJws};

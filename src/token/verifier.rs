@@ -12,7 +12,7 @@ use super::hs256::{self, HS256};
 use super::issuer::{Issuer, IssuerName};
 use super::jws::{RawToken, UnverifiedJws};
 use super::signed_with::SignedWith;
-use crate::keys::key::Algorithm;
+use crate::keys::key::{Algorithm, VerificationKey};
 use crate::keys::store::{KeyLookup, KeySnapshot};
 use crate::util::clock::UnixTime;
 use crate::util::json::Value;
@@ -92,6 +92,25 @@ impl Verifier {
     }
 }
 
+impl Verifier {
+    /// Whether a token that was verified before still would be: its issuer, the key that it is to be verified with and
+    /// its times, as they are now. Only what cannot change is not looked at again: form, signature, claims.
+    pub(super) fn still_verifies(
+        &self,
+        token: &VerifiedToken,
+        keys: &KeySnapshot,
+        now: UnixTime,
+    ) -> bool {
+        let (Some(issuer), Some(used), SignedWith::Public(algorithm)) =
+            (self.issuers.get(token.issuer.index()), &token.key, token.signed_with)
+        else {
+            return false;
+        };
+        let key = find_key(issuer, token.kid.as_deref(), algorithm, keys, now);
+        key.is_ok_and(|key| key.thumbprint() == used) && token.claims.judge(issuer, now).is_ok()
+    }
+}
+
 fn verify_for(
     issuer: &Issuer,
     jws: &UnverifiedJws<'_>,
@@ -100,14 +119,23 @@ fn verify_for(
     now: UnixTime,
 ) -> Result<VerifiedToken, Refusal> {
     let signed_with = accepted(issuer, &jws.algorithm).ok_or(Refusal::AlgNotAllowed)?;
-    match signed_with {
-        SignedWith::Hs256 => hs256::verify(issuer, jws, keys, now)?,
-        SignedWith::Public(algorithm) => verify_public(issuer, jws, algorithm, keys, now)?,
-    }
+    let key = match signed_with {
+        SignedWith::Hs256 => {
+            hs256::verify(issuer, jws, keys, now)?;
+            None
+        }
+        SignedWith::Public(algorithm) => {
+            let key = find_key(issuer, jws.kid.as_deref(), algorithm, keys, now)?;
+            let is_genuine = key.verify(algorithm, jws.signing_input.as_bytes(), &jws.signature);
+            is_genuine.then_some(()).ok_or(Refusal::BadSignature)?;
+            Some(*key.thumbprint())
+        }
+    };
     let claims = claims.into_claims()?;
     claims.judge(issuer, now)?;
     let (issuer, kid) = (issuer.label.clone(), jws.kid.as_deref().map(Into::into));
-    Ok(VerifiedToken { issuer, signed_with, kid, typ: jws.typ.as_deref().map(Into::into), claims })
+    let typ = jws.typ.as_deref().map(Into::into);
+    Ok(VerifiedToken { issuer, signed_with, key, kid, typ, claims })
 }
 
 /// What the header's `alg` means, if this issuer's tokens may be signed so.
@@ -120,21 +148,19 @@ fn accepted(issuer: &Issuer, name: &str) -> Option<SignedWith> {
 }
 
 /// Knows public keys only: no shared secret can get here, whatever the header says.
-fn verify_public(
+fn find_key<'a>(
     issuer: &Issuer,
-    jws: &UnverifiedJws<'_>,
+    kid: Option<&str>,
     algorithm: Algorithm,
-    keys: &KeySnapshot,
+    keys: &'a KeySnapshot,
     now: UnixTime,
-) -> Result<(), Refusal> {
-    let key = match keys.find(&issuer.label, jws.kid.as_deref(), algorithm, now) {
-        KeyLookup::Found(key) => key,
-        KeyLookup::OtherAlgorithm => return Err(Refusal::AlgNotAllowed),
-        KeyLookup::UnknownKid => return Err(Refusal::UnknownKid),
-        KeyLookup::Unavailable => return Err(Refusal::KeysUnavailable),
-    };
-    let is_genuine = key.verify(algorithm, jws.signing_input.as_bytes(), &jws.signature);
-    is_genuine.then_some(()).ok_or(Refusal::BadSignature)
+) -> Result<&'a VerificationKey, Refusal> {
+    match keys.find(&issuer.label, kid, algorithm, now) {
+        KeyLookup::Found(key) => Ok(key),
+        KeyLookup::OtherAlgorithm => Err(Refusal::AlgNotAllowed),
+        KeyLookup::UnknownKid => Err(Refusal::UnknownKid),
+        KeyLookup::Unavailable => Err(Refusal::KeysUnavailable),
+    }
 }
 
 /// A token whose signature, issuer and times were good. Only [`Verifier`] makes one. Whom it has to be meant for is
@@ -143,6 +169,8 @@ fn verify_public(
 pub struct VerifiedToken {
     issuer: Label,
     signed_with: SignedWith,
+    /// The thumbprint of the public key; `None` where a shared secret signed.
+    key: Option<[u8; 32]>,
     kid: Option<Box<str>>,
     typ: Option<Box<str>>,
     claims: Claims,
@@ -177,6 +205,17 @@ impl VerifiedToken {
     /// `sub`. Only together with `iss` it is somebody (RFC 7519 §4.1.2).
     pub fn subject(&self) -> Option<&str> {
         self.claims.get("sub").and_then(Value::as_str)
+    }
+
+    /// Whether the key that it was verified with can be told again: not where a shared secret signed.
+    pub(super) fn can_be_known(&self) -> bool {
+        self.key.is_some()
+    }
+
+    /// An estimate of the memory that it holds, in bytes.
+    pub(super) fn bytes(&self) -> usize {
+        let text = |text: &Option<Box<str>>| text.as_deref().map_or(0, str::len);
+        size_of::<Self>() + text(&self.kid) + text(&self.typ) + self.claims.bytes()
     }
 
     /// Its claims.

@@ -101,6 +101,23 @@ impl Value {
         }
     }
 
+    /// An estimate of the memory that it holds beyond its own size, in bytes.
+    pub fn bytes(&self) -> usize {
+        match self {
+            Self::Null | Self::Bool(_) => 0,
+            Self::Number(text) | Self::String(text) => text.len(),
+            Self::Array(elements) => {
+                elements.iter().map(|element| size_of::<Self>() + element.bytes()).sum()
+            }
+            Self::Object(members) => {
+                let of = |(name, value): &(Box<str>, Self)| {
+                    size_of::<(Box<str>, Self)>() + name.len() + value.bytes()
+                };
+                members.iter().map(of).sum()
+            }
+        }
+    }
+
     /// Appends the value as JSON in ASCII: everything beyond is written as `\u` escapes, so that
     /// the text can stand in a header field.
     pub fn write_json(&self, out: &mut String) {

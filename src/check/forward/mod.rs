@@ -11,11 +11,13 @@ mod value;
 
 use std::collections::BTreeSet;
 use std::fmt;
+use std::sync::OnceLock;
 
 pub use self::target::{StripPattern, TargetHeader, TargetHeaderError, plain_header_name};
 pub use self::value::ClaimFormat;
 
 use self::target::{folded, is_field_name};
+use super::KnownToken;
 use super::decision::DenialReason;
 use super::locations::TokenTraces;
 use super::request::CheckRequest;
@@ -116,6 +118,19 @@ impl fmt::Debug for HeaderMutations {
     }
 }
 
+/// Headers for the upstream, and for the caller.
+type Written = (Vec<(String, String)>, Vec<(String, String)>);
+
+/// What is made of a token for its headers, once. `Debug` shows none of it.
+#[derive(Default)]
+pub struct Forwarded(OnceLock<Result<Written, DenialReason>>);
+
+impl fmt::Debug for Forwarded {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Forwarded").finish_non_exhaustive()
+    }
+}
+
 impl Forward {
     /// What an allowed request gets, with the claims of `token` or, where there is none, without any. The tokens at
     /// `traces` are taken away.
@@ -127,16 +142,20 @@ impl Forward {
     pub fn mutations(
         &self,
         request: &CheckRequest,
-        token: Option<(&VerifiedToken, RawToken<'_>)>,
+        token: Option<(&KnownToken, RawToken<'_>)>,
         traces: TokenTraces,
     ) -> Result<HeaderMutations, DenialReason> {
         if self.connection_names_ours(request) {
             return Err(DenialReason::Malformed);
         }
         let mut mutations = HeaderMutations::default();
-        if let Some((verified, raw)) = token {
-            mutations.set = self.written(&self.headers, verified, self.payload.as_ref(), raw)?;
-            mutations.response = self.written(&self.response_headers, verified, None, raw)?;
+        if let Some((token, raw)) = token {
+            let made = token.derived.0.get_or_init(|| {
+                let payload = self.payload.as_ref();
+                let set = self.written(&self.headers, token, payload, raw)?;
+                Ok((set, self.written(&self.response_headers, token, None, raw)?))
+            });
+            (mutations.set, mutations.response) = made.clone()?;
         }
         let mut remove = self.names_to_remove(request, &mutations.set)?;
         remove.extend(traces.headers);

@@ -115,7 +115,16 @@ fn authorizer(settings: &Settings) -> Authorizer {
     let verifier = Verifier::new(trusted, 16 * 1024);
     let (tokens, keys) = (TokenLocations::default(), Arc::new(keys));
     let allows_preflight = false;
-    Authorizer::new(PolicySnapshot { rules, tokens, verifier, keys, forward, allows_preflight })
+    let cache = None;
+    Authorizer::new(PolicySnapshot {
+        rules,
+        tokens,
+        verifier,
+        keys,
+        cache,
+        forward,
+        allows_preflight,
+    })
 }
 
 fn claim(path: &[&str], header: &str, join: &str) -> ForwardedHeader {

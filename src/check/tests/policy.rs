@@ -1,5 +1,7 @@
 //! What configurations ask for, decided on real tokens: the way from YAML to a decision, without a server.
 
+#![allow(clippy::needless_pass_by_value, reason = "`json!` at the call reads best")]
+
 use std::path::Path;
 use std::sync::{Arc, LazyLock};
 
@@ -40,6 +42,7 @@ fn policy(over: Value) -> Authorizer {
         tokens: config.tokens,
         verifier: Verifier::new(config.issuers, 16 * 1024),
         keys: Arc::new(keys),
+        cache: Some(VerifiedTokenCache::new(1 << 20)),
         forward: config.forward,
         allows_preflight: config.allows_preflight,
     })

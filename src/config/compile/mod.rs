@@ -18,7 +18,7 @@ use std::ffi::OsString;
 use std::path::{Path as FilePath, PathBuf};
 
 use self::rules::RuleDefaults;
-use super::raw::{RawConfig, RawLimits};
+use super::raw::{RawCache, RawConfig, RawLimits};
 use super::report::{ConfigErrors, Path, Report};
 use super::scalar::{Count, Mapping, Size, Text};
 use super::words::CorsPreflight;
@@ -63,6 +63,7 @@ pub(super) fn compile(
     let rules = compiler.rules(&root.key("rules"), raw.rules, &defaults);
     let allows_preflight =
         raw.cors_preflight.is_some_and(|Text(word)| word == CorsPreflight::Allow);
+    let cache_bytes = compiler.cache_bytes(&root.key("cache"), raw.cache);
     let answers = raw.answers.and_then(|Mapping(answers)| answers.reason_header);
     let answers = answers
         .map_or_else(AnswerSettings::default, |reason_header| AnswerSettings { reason_header });
@@ -80,6 +81,7 @@ pub(super) fn compile(
             rules,
             allows_preflight,
             answers,
+            cache_bytes,
             limits,
         }),
     }
@@ -107,6 +109,17 @@ impl Compiler<'_> {
             self.report.wrong(path, "an empty string", "the path of a directory");
         }
         Some(self.base_dir.join(text))
+    }
+
+    fn cache_bytes(&mut self, path: &Path, raw: Option<Mapping<RawCache>>) -> usize {
+        const DEFAULT: usize = 64 << 20;
+        const LEAST: usize = 1 << 20;
+        let given = raw.and_then(|Mapping(raw)| raw.max_bytes);
+        let bytes = given.map_or(DEFAULT, |Text(Size(bytes))| bytes);
+        if bytes != 0 && bytes < LEAST {
+            self.report.wrong(&path.key("max_bytes"), bytes, "0, or at least 1MiB");
+        }
+        bytes
     }
 
     fn limits(&mut self, path: &Path, raw: Option<Mapping<RawLimits>>) -> Limits {

@@ -43,6 +43,8 @@ pub(in crate::config) struct RawConfig {
     pub(in crate::config) rules: Option<List<Mapping<RawRule>>>,
     /// allow: a browser's CORS preflight passes before any rule. Default check: it is a request like others.
     pub(in crate::config) cors_preflight: Option<Text<CorsPreflight>>,
+    /// Verified tokens, so that one that comes again costs no signature.
+    pub(in crate::config) cache: Option<Mapping<RawCache>>,
     /// What is refused for its size.
     pub(in crate::config) limits: Option<Mapping<RawLimits>>,
     /// What callers are told.
@@ -193,6 +195,14 @@ pub(in crate::config) struct RawRefresh {
     pub(in crate::config) bearer_token_file: Option<String>,
     /// The URL of an HTTP proxy. Default: none, whatever the environment says.
     pub(in crate::config) proxy: Option<String>,
+}
+
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+#[schemars(rename = "Cache")]
+pub(in crate::config) struct RawCache {
+    /// About so much memory; 0: no token is remembered. Default 64MiB.
+    pub(in crate::config) max_bytes: Option<Text<Size>>,
 }
 
 #[derive(Debug, Default, Deserialize, JsonSchema)]

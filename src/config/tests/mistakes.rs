@@ -12,6 +12,8 @@ fn every_mistake_is_reported_at_its_path() {
         ("", "listen: {admin: 127.0.0.1:9191}", "listen.admin"),
         ("", "listen:", "listen"),
         ("", "state_dir: ''", "state_dir"),
+        ("", "cache: {max_bytes: 1KiB}", "cache.max_bytes"),
+        ("", "cache: {max_bytes: 0}", ""),
         ("", "limits: {token_bytes: 1}", "limits.token_bytes"),
         ("", "limits: {token_bytes: 16kb}", "limits.token_bytes"),
         ("", "limits: {jwks_keys: 0}", "limits.jwks_keys"),

@@ -268,6 +268,11 @@ impl VerificationKey {
             .is_some_and(|(_, key)| key.verify_sig(message, signature).is_ok())
     }
 
+    /// A digest of its material: what the key is, whatever it is called.
+    pub fn thumbprint(&self) -> &[u8; 32] {
+        &self.thumbprint
+    }
+
     /// The key ID as published.
     pub fn kid(&self) -> Option<&str> {
         self.kid.as_deref()

@@ -91,6 +91,7 @@ impl Fixture {
                 tokens: config.tokens,
                 verifier: Verifier::new(config.issuers.clone(), config.limits.token_bytes),
                 keys: Arc::clone(&keys),
+                cache: None,
                 forward: config.forward,
                 allows_preflight: config.allows_preflight,
             }),

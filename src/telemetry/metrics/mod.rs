@@ -8,6 +8,7 @@
 mod connections;
 mod source;
 mod tls;
+mod token_cache;
 
 use std::fmt;
 use std::sync::{Arc, OnceLock};
@@ -22,6 +23,8 @@ pub use self::connections::{ConnectionMetrics, TurnedAway};
 use self::source::Retired;
 pub use self::source::{ORIGINS, RefreshResult, SourceMetrics};
 pub use self::tls::{HandshakeResult, TlsMetrics};
+pub use self::token_cache::TokenCacheCounts;
+use self::token_cache::TokenCacheMetrics;
 use crate::util::label::Label;
 
 /// What the label values may be, apart from words fixed in the code.
@@ -39,20 +42,24 @@ pub struct MetricsSettings {
     pub profile: &'static str,
 }
 
+/// First "allow", then a denial for each reason, then what a shadow rule would have denied for each.
+type ByVerdict = Box<[OnceLock<Counter>]>;
+
 /// The metrics of one running service.
 pub struct Metrics {
     recorder: Arc<PrometheusRecorder>,
     handle: PrometheusHandle,
     retired: Arc<Retired>,
     settings: MetricsSettings,
-    /// Row by rule, column by issuer, both with one more at the end for "none"; then by reason, the last
-    /// being "none": allowed. Filled as needed: most combinations never happen.
-    checks: Vec<OnceLock<Box<[OnceLock<Counter>]>>>,
+    /// By rule, then by issuer, both with one more at the end for "none"; then by verdict. Filled as needed: most
+    /// combinations never happen.
+    checks: Vec<OnceLock<Box<[OnceLock<ByVerdict>]>>>,
     /// Row by issuer, column by algorithm. Filled as needed: most issuers use one.
     verified: Box<[OnceLock<Counter>]>,
     allowed_duration: Histogram,
     denied_duration: Histogram,
     inflight: Gauge,
+    token_cache: TokenCacheMetrics,
     /// By issuer.
     unknown_kids: Vec<[Counter; UnknownKidOutcome::ALL.len()]>,
 }
@@ -152,14 +159,15 @@ impl Metrics {
             recorder.register_histogram(&Key::from_parts(CHECK_DURATION, pairs), &METADATA)
         };
         let (allowed_duration, denied_duration) = (duration("allow"), duration("deny"));
-        let cells = (settings.rules.len() + 1) * (settings.issuers.len() + 1);
+        let rules = settings.rules.len() + 1;
         let verified = settings.issuers.len() * settings.algorithms.len();
         Self {
             handle: recorder.handle(),
-            checks: (0..cells).map(|_| OnceLock::new()).collect(),
+            checks: (0..rules).map(|_| OnceLock::new()).collect(),
             verified: (0..verified).map(|_| OnceLock::new()).collect(),
             allowed_duration,
             denied_duration,
+            token_cache: TokenCacheMetrics::new(&recorder),
             inflight: gauge(&recorder, "claimgate_inflight_checks", vec![]),
             unknown_kids: settings
                 .issuers
@@ -230,6 +238,12 @@ impl Metrics {
         ConnectionMetrics::new(&self.recorder, listener)
     }
 
+    /// Takes over what the cache of this configuration has counted: `token_cache_{hits,misses,evictions}_total`,
+    /// `token_cache_bytes`.
+    pub fn token_cache(&self, counts: TokenCacheCounts) {
+        self.token_cache.take_over(counts);
+    }
+
     /// Everything in Prometheus' text format.
     pub fn render(&self) -> String {
         self.retired.taken_out_of(self.handle.render())
@@ -251,9 +265,12 @@ impl Metrics {
             CheckVerdict::Deny(reason) => 1 + reason,
             CheckVerdict::WouldDeny(reason) => 1 + reasons + reason,
         };
-        let row = self
-            .checks
-            .get(rule * (issuers + 1) + issuer)
+        // A rule takes memory from its first check on, so that thousands of rules and issuers cost what is used.
+        let of_rule = self.checks.get(rule).map(|of_rule| {
+            of_rule.get_or_init(|| (0..=issuers).map(|_| OnceLock::new()).collect())
+        });
+        let row = of_rule
+            .and_then(|of_rule| of_rule.get(issuer))
             .map(|row| row.get_or_init(|| (0..=2 * reasons).map(|_| OnceLock::new()).collect()));
         match row.and_then(|row| row.get(cell)) {
             Some(cell) => {
@@ -355,6 +372,10 @@ fn unknown_kids(
 
 const CHECKS: &str = "claimgate_checks_total";
 const VERIFIED: &str = "claimgate_verified_tokens_total";
+const CACHE_HITS: &str = "claimgate_token_cache_hits_total";
+const CACHE_MISSES: &str = "claimgate_token_cache_misses_total";
+const CACHE_EVICTIONS: &str = "claimgate_token_cache_evictions_total";
+const CACHE_BYTES: &str = "claimgate_token_cache_bytes";
 const CHECK_DURATION: &str = "claimgate_check_duration_seconds";
 const UNKNOWN_KIDS: &str = "claimgate_jwks_unknown_kid_total";
 const RELOADS: &str = "claimgate_config_reload_total";
@@ -391,6 +412,9 @@ fn describe(recorder: &PrometheusRecorder) {
     let counters = [
         (CHECKS, "Checks by rule, issuer, decision and reason."),
         (VERIFIED, "Requests allowed with a verified token, by what the token was signed with."),
+        (CACHE_HITS, "Tokens that were verified before and still good."),
+        (CACHE_MISSES, "Tokens that had to be verified."),
+        (CACHE_EVICTIONS, "Verified tokens that were forgotten for others' sake."),
         (REFRESHES, "Refreshes of key sources by result."),
         (RELOADS, "Attempts to read the configuration again by result."),
         (TLS_RELOADS, "Changes of a listener's certificate files, by whether they are in use."),
@@ -415,6 +439,7 @@ fn describe(recorder: &PrometheusRecorder) {
         (TLS_EXPIRY, "When the certificate of a listener ends."),
         ("claimgate_build_info", "1, with version and profile."),
         ("claimgate_config_generation", "Counts the configurations in force since the start."),
+        (CACHE_BYTES, "Memory that verified tokens hold, about."),
         (CONNECTIONS, "Connections that are open on a listener."),
         ("claimgate_inflight_checks", "Checks that have begun and not ended."),
     ];

@@ -1,6 +1,8 @@
 //! The verifier against every class of bad token, each signed as genuinely as the attack allows, so that
 //! the one thing wrong with it is what refuses it. Keys are made for the run.
 
+mod cache;
+
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 

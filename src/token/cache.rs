@@ -1,0 +1,166 @@
+//! Remembers verified tokens, so that a token that comes again costs no signature. [`Verifier::verify_known`] reads and
+//! fills it; nobody else can put anything in.
+//!
+//! What is remembered is never believed longer than it would be verified: a hit looks up the key again, as the snapshot
+//! has it now, and judges the times again. So a withdrawn key, keys that are too old and an expiry take effect at once,
+//! and a cache is made with its configuration and goes with it. Whole tokens are compared, never a part or a digest;
+//! what is not verified never gets in, and HS256 tokens do not either.
+//!
+//! Its size is bounded in bytes. Tokens that come once do not push out those that come again (CLOCK-Pro with a
+//! probation part, as `quick_cache` has it).
+
+use std::fmt;
+use std::ops::Deref;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use quick_cache::sync::Cache;
+use quick_cache::{DefaultHashBuilder, Lifecycle, Weighter};
+
+use super::jws::RawToken;
+use super::verifier::{Refused, VerifiedToken, Verifier};
+use crate::keys::store::KeySnapshot;
+use crate::util::clock::UnixTime;
+
+/// A verified token together with `T`, which whoever asks derives from it once.
+#[derive(Debug)]
+pub struct KnownToken<T> {
+    verified: VerifiedToken,
+    /// Made from the token alone and the configuration that the cache belongs to.
+    pub derived: T,
+}
+
+impl<T> Deref for KnownToken<T> {
+    type Target = VerifiedToken;
+
+    fn deref(&self) -> &VerifiedToken {
+        &self.verified
+    }
+}
+
+/// What is derived follows from the token.
+impl<T> PartialEq for KnownToken<T> {
+    fn eq(&self, other: &Self) -> bool {
+        self.verified == other.verified
+    }
+}
+
+impl<T> Eq for KnownToken<T> {}
+
+/// Verified tokens by their whole text.
+pub struct VerifiedTokenCache<T> {
+    entries: Cache<Box<str>, Arc<KnownToken<T>>, ByBytes, DefaultHashBuilder, Evictions>,
+    hits: AtomicU64,
+    misses: AtomicU64,
+    evictions: Evictions,
+}
+
+/// What a cache did so far, and what it holds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct CacheStats {
+    /// Tokens that were known and still good.
+    pub hits: u64,
+    /// Tokens that had to be verified.
+    pub misses: u64,
+    /// Tokens that were forgotten for others' sake.
+    pub evictions: u64,
+    /// An estimate of the memory that the tokens hold.
+    pub bytes: u64,
+}
+
+/// What an entry holds beyond its token and its claims: the entry itself, its place in the table, what is derived.
+const OVERHEAD: usize = 400;
+
+/// What a token with its claims takes typically, to size the table for.
+const TYPICAL: usize = 2048;
+
+impl<T: Default> VerifiedTokenCache<T> {
+    /// A cache of about `max_bytes`.
+    pub fn new(max_bytes: usize) -> Self {
+        let evictions = Evictions::default();
+        let capacity = u64::try_from(max_bytes).unwrap_or(u64::MAX);
+        let entries = Cache::with(
+            max_bytes / TYPICAL,
+            capacity,
+            ByBytes,
+            DefaultHashBuilder::default(),
+            evictions.clone(),
+        );
+        Self { entries, hits: AtomicU64::new(0), misses: AtomicU64::new(0), evictions }
+    }
+
+    /// What it did so far.
+    pub fn stats(&self) -> CacheStats {
+        CacheStats {
+            hits: self.hits.load(Ordering::Relaxed),
+            misses: self.misses.load(Ordering::Relaxed),
+            evictions: self.evictions.0.load(Ordering::Relaxed),
+            bytes: self.entries.weight(),
+        }
+    }
+}
+
+impl<T> fmt::Debug for VerifiedTokenCache<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("VerifiedTokenCache").field("tokens", &self.entries.len()).finish()
+    }
+}
+
+impl Verifier {
+    /// Verifies `token` as [`Self::verify`] does, with the help of what `cache` knows.
+    ///
+    /// # Errors
+    /// Those of [`Self::verify`].
+    pub fn verify_known<T: Default>(
+        &self,
+        cache: Option<&VerifiedTokenCache<T>>,
+        token: RawToken<'_>,
+        keys: &KeySnapshot,
+        now: UnixTime,
+    ) -> Result<Arc<KnownToken<T>>, Refused> {
+        let verify = || {
+            let verified = self.verify(token, keys, now)?;
+            Ok(Arc::new(KnownToken { verified, derived: T::default() }))
+        };
+        let Some(cache) = cache else { return verify() };
+        let known = cache.entries.get(token.text());
+        let was_known = known.is_some();
+        if let Some(known) = known.filter(|known| self.still_verifies(known, keys, now)) {
+            cache.hits.fetch_add(1, Ordering::Relaxed);
+            return Ok(known);
+        }
+        cache.misses.fetch_add(1, Ordering::Relaxed);
+        let verified = verify().inspect_err(|_| {
+            // What was good once and is no longer only takes room. Tokens that never were take no lock.
+            if was_known {
+                cache.entries.remove(token.text());
+            }
+        })?;
+        if verified.can_be_known() {
+            cache.entries.insert(token.text().into(), Arc::clone(&verified));
+        }
+        Ok(verified)
+    }
+}
+
+/// Counts bytes.
+#[derive(Clone, Debug)]
+struct ByBytes;
+
+impl<T> Weighter<Box<str>, Arc<KnownToken<T>>> for ByBytes {
+    fn weight(&self, token: &Box<str>, known: &Arc<KnownToken<T>>) -> u64 {
+        u64::try_from(OVERHEAD + token.len() + known.verified.bytes()).unwrap_or(u64::MAX)
+    }
+}
+
+/// Counts what is pushed out.
+#[derive(Clone, Debug, Default)]
+struct Evictions(Arc<AtomicU64>);
+
+impl<T> Lifecycle<Box<str>, Arc<KnownToken<T>>> for Evictions {
+    type RequestState = ();
+
+    fn on_evict(&self, _state: &mut (), _token: Box<str>, _known: Arc<KnownToken<T>>) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+}

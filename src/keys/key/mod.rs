@@ -1,6 +1,8 @@
 //! One public key, parsed once. What it is not: a place that reads JSON (see [`super::jwks`]) or that
 //! decides which key a token gets (see [`super::store`]). `token::verifier` calls [`VerificationKey::verify`].
 
+mod roca;
+
 use std::fmt;
 
 use aws_lc_rs::digest;
@@ -159,7 +161,8 @@ impl VerificationKey {
     ///
     /// # Errors
     /// A modulus under 2048 or over 8192 bits or even (RFC 7518 §3.3), an exponent that is even, below
-    /// 65537 or over 32 bits (FIPS 186-5 §5.4; the upper bound keeps verification cheap).
+    /// 65537 or over 32 bits (FIPS 186-5 §5.4; the upper bound keeps verification cheap), a modulus whose factors
+    /// can be computed (CVE-2017-15361).
     pub fn rsa(
         kid: Option<&str>,
         modulus: &[u8],
@@ -182,6 +185,7 @@ impl VerificationKey {
         match value {
             None => return Err(KeyError::InvalidKey),
             Some(value) if value < 65537 || value % 2 == 0 => return Err(KeyError::WeakKey),
+            Some(_) if roca::is_roca(modulus) => return Err(KeyError::WeakKey),
             Some(_) => {}
         }
         let components = signature::RsaPublicKeyComponents { n: modulus, e: exponent };
@@ -317,7 +321,7 @@ pub enum KeyError {
     /// Not a key of its type: off the curve, wrong length, an impossible number.
     #[error("not a valid key")]
     InvalidKey,
-    /// A key that can be forged with: too short, a tiny exponent, a point of small order.
+    /// A key that can be forged with: too short, a tiny exponent, a modulus with a known flaw, a point of small order.
     #[error("too weak to be trusted")]
     WeakKey,
 }

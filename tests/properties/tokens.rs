@@ -209,7 +209,7 @@ fn spellings(token: &str) -> Vec<(&'static str, String)> {
         spaced[place] = serde_json::to_vec_pretty(&value).unwrap();
         spellings.push(("JSON on several lines", encode(&spaced)));
     }
-    let mut trimmed = octets.clone();
+    let mut trimmed = octets;
     trimmed[2].insert(0, 0);
     spellings.push(("a leading zero in the signature", encode(&trimmed)));
     spellings

@@ -225,8 +225,10 @@ fn unusable(world: &World) -> Vec<Attack> {
                 .map(|kid| forged("ES256", kid, &[1; 64]))
                 .into()
         }),
-        unknown("OKP keys of another length or curve", "RFC 8037 §2", {
-            ["short", "long", "x25519"].map(|kid| forged("EdDSA", kid, &[1; 64])).into()
+        unknown("OKP keys of another length or curve, or off it", "RFC 8037 §2", {
+            ["short", "long", "off-edwards", "x25519"]
+                .map(|kid| forged("EdDSA", kid, &[1; 64]))
+                .into()
         }),
         unknown("keys for something else", "RFC 7517 §4.2 to §4.4", {
             ["use-enc", "ops-sign", "alg-other", "alg-hmac"]
@@ -297,6 +299,8 @@ pub(crate) fn never_used(good: &SigningKey) -> Vec<NeverUsed> {
     let ed = good.public_jwk();
     add("short", "invalid_key", with(&ed, json!({"x": encode([9; 31])})));
     add("long", "invalid_key", with(&ed, json!({"x": encode([9; 33])})));
+    let off = [&[2], &[0; 31][..]].concat();
+    add("off-edwards", "invalid_key", with(&ed, json!({"x": encode(off)})));
     add("x25519", "unsupported_type", with(&ed, json!({"crv": "X25519"})));
     add("use-enc", "not_for_verification", with(&ed, json!({"use": "enc"})));
     add("ops-sign", "not_for_verification", with(&ed, json!({"key_ops": ["sign"]})));

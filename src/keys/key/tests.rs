@@ -277,10 +277,12 @@ fn ed25519_points_of_small_order_are_refused_in_every_spelling() {
 }
 
 #[test]
-fn ed25519_keys_of_another_length_or_spelling_are_refused() {
+fn ed25519_keys_of_another_length_or_spelling_or_off_the_curve_are_refused() {
     let mut beyond = [0xff; 32]; // y = p + 2
     beyond[0] = 0xef;
-    for x in [&[9; 31][..], &[9; 33], &[], &beyond, &[0xff; 32]] {
+    let mut off = [0; 32];
+    off[0] = 2;
+    for x in [&[9; 31][..], &[9; 33], &[], &beyond, &[0xff; 32], &off] {
         let error = VerificationKey::ed25519(None, x, ALL).err();
         assert_eq!(error, Some(KeyError::InvalidKey), "{x:02x?}");
     }

@@ -172,24 +172,9 @@ fn unusable(world: &World) -> Vec<Attack> {
     let unknown = |name, reference, vectors: Vec<String>| {
         Attack::denied(name, reference, "unknown_kid", vectors)
     };
-    let mut deceived = 0;
     vec![
         unknown("Ed25519 points of small order, S = 0", "RFC 8725 §3.4, RFC 8032 §5.1.7", {
-            let points = small_order_points();
-            let mut tokens = Vec::new();
-            for (nth, key) in points.iter().enumerate() {
-                let kid = format!("small-{nth}");
-                let signatures = points.iter().map(|r| [r.as_slice(), &[0; 32]].concat());
-                let signatures: Vec<_> = signatures.collect();
-                // With the right one for R, the signature is good for whoever only verifies.
-                let input = input("EdDSA", &kid);
-                let plain = UnparsedPublicKey::new(&ED25519, key);
-                let deceives = |sig: &&Vec<u8>| plain.verify(input.as_bytes(), sig).is_ok();
-                deceived += signatures.iter().filter(deceives).count();
-                tokens.extend(signatures.iter().map(|sig| forged("EdDSA", &kid, sig)));
-            }
-            assert!(deceived >= 8, "{deceived} signatures are forgeries");
-            tokens
+            small_order_forgeries(world)
         }),
         unknown("RSA with e = 1", "CVE-2006-4339, RFC 8725 §3.5", {
             let block = pkcs1_block(input("RS256", "e-1").as_bytes(), 256);
@@ -245,6 +230,32 @@ fn unusable(world: &World) -> Vec<Attack> {
             ["bad-base64", "no-x", "number-x"].map(|kid| signed(&world.ed, kid)).into()
         }),
     ]
+}
+
+/// For each point of small order as the key, in each spelling, a signature that is good for whoever only verifies: with
+/// the right one of these points for R, and S = 0. Which one is right depends on the message, so several are tried.
+fn small_order_forgeries(world: &World) -> Vec<String> {
+    let points = small_order_points();
+    let forge = |nth: usize, key: &[u8; 32]| {
+        let header = encode(json!({"alg": "EdDSA", "kid": format!("small-{nth}")}).to_string());
+        let tries = (0..100).flat_map(|attempt| {
+            let claims = world.claims_with(&json!({"sub": "mallory", "attempt": attempt}));
+            let input = format!("{header}.{}", encode(claims.to_string()));
+            points.iter().map(move |r| (input.clone(), [r.as_slice(), &[0; 32]].concat()))
+        });
+        let plain = UnparsedPublicKey::new(&ED25519, key);
+        let mut tries = tries.peekable();
+        let any = tries.peek().cloned();
+        let found =
+            tries.find(|(input, signature)| plain.verify(input.as_bytes(), signature).is_ok());
+        let token = |(input, signature)| format!("{input}.{}", encode(signature));
+        (found.is_some(), found.or(any).map(token).unwrap())
+    };
+    let forged: Vec<_> = points.iter().enumerate().map(|(nth, key)| forge(nth, key)).collect();
+    // The library takes all canonical spellings, and perhaps others.
+    let deceived = forged.iter().filter(|(deceives, _)| *deceives).count();
+    assert!(deceived >= 8, "{deceived} of the signatures are forgeries");
+    forged.into_iter().map(|(_, token)| token).collect()
 }
 
 /// An entry of the document, and why it is not used.

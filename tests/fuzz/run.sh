@@ -26,7 +26,11 @@ main() {
     printf 'missing: a C++ compiler (c++), for libFuzzer\n         Debian, Ubuntu: apt-get install g++\n' >&2
     exit 1
   fi
-  RUSTFLAGS=$COVERAGE cargo build --quiet --locked --release --target "$host" --target-dir "$target_dir" \
+  # The versions that the service is built with; cargo adds the few that it does not have.
+  if [ "$root/Cargo.lock" -nt "$fuzz/Cargo.lock" ]; then
+    cp "$root/Cargo.lock" "$fuzz/Cargo.lock"
+  fi
+  RUSTFLAGS=$COVERAGE cargo build --quiet --release --target "$host" --target-dir "$target_dir" \
     --manifest-path "$fuzz/Cargo.toml"
   if [ "${1:-}" = --seeds ]; then
     exec "$target_dir/$host/release/seeds"

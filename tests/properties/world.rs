@@ -1,15 +1,15 @@
 //! An issuer with a key for every algorithm, who is trusted by the verifier under test.
 
+use std::path::Path;
 use std::sync::LazyLock;
-use std::time::Duration;
 
+use claimgate::config::Config;
 use claimgate::issuer::SigningKey;
 use claimgate::issuer::mint::mint;
 use claimgate::keys::jwks::Jwks;
 use claimgate::keys::key::{Algorithm, AlgorithmSet};
 use claimgate::keys::store::{KeyStore, SourceId, SourceKeys};
-use claimgate::token::{Audiences, Issuer, RawToken, Refusal, RequiredClaims};
-use claimgate::token::{VerifiedToken, Verifier};
+use claimgate::token::{RawToken, Refusal, VerifiedToken, Verifier};
 use claimgate::util::clock::UnixTime;
 use claimgate::util::label::Label;
 use serde_json::{Value, json};
@@ -35,20 +35,30 @@ impl World {
         let jwks: Vec<Value> = keys.iter().map(SigningKey::public_jwk).collect();
         let document = json!({"keys": jwks}).to_string();
         let jwks = Jwks::parse(document.as_bytes(), AlgorithmSet::ALL, 16).unwrap();
-        let label = Label::new(0, "accounts");
+        let config = Self::config();
         let store = KeyStore::new(&[1]);
-        let source = SourceId { issuer: label.clone(), source: Label::new(0, "0") };
+        let issuer = config.issuers[0].label.clone();
+        let source = SourceId { issuer, source: Label::new(0, "0") };
         store.publish(&source, SourceKeys::new(jwks, None));
-        let issuer = Issuer {
-            label,
-            issuer: "https://accounts.example.com".to_owned(),
-            audiences: Audiences::AnyOf(vec!["orders".to_owned()]),
-            algorithms: AlgorithmSet::ALL,
-            danger_accept_hs256: false,
-            clock_skew: Duration::from_secs(30),
-            require: RequiredClaims::default(),
-        };
-        Self { keys, verifier: Verifier::new(vec![issuer], MAX_TOKEN_BYTES), store }
+        assert_eq!(config.limits.token_bytes, MAX_TOKEN_BYTES);
+        Self { keys, verifier: Verifier::new(config.issuers, MAX_TOKEN_BYTES), store }
+    }
+
+    /// One issuer, who may sign with anything.
+    fn config() -> Config {
+        let algorithms: Vec<&str> = Algorithm::ALL.into_iter().map(Algorithm::name).collect();
+        let config = json!({
+            "profile": "development",
+            "issuers": [{
+                "name": "accounts", "issuer": "https://accounts.example.com",
+                "audiences": ["orders"], "algorithms": algorithms,
+                "keys": [{"jwks_url": "http://127.0.0.1:9/never-fetched"}],
+            }],
+            "rules": [
+                {"name": "all", "match": {"path_prefix": "/"}, "require": {"issuer": "accounts"}},
+            ],
+        });
+        Config::from_yaml(&config.to_string(), Path::new(".")).unwrap()
     }
 
     pub(crate) fn verify(&self, token: &str) -> Result<VerifiedToken, Refusal> {

@@ -13,7 +13,7 @@ use claimgate::keys::jwks::Jwks;
 use claimgate::keys::key::{Algorithm, AlgorithmSet};
 use claimgate::keys::store::{KeyStore, SourceId, SourceKeys};
 use claimgate::server::ext_authz::ExtAuthz;
-use claimgate::token::{Audiences, Issuer, RequiredClaims, Verifier};
+use claimgate::token::Verifier;
 use claimgate::util::clock::{ManualClock, UnixTime};
 use claimgate::util::label::Label;
 use serde_json::{Value, json};
@@ -65,24 +65,14 @@ pub fn now() -> UnixTime {
 /// A verifier that trusts the issuer, and the issuer's keys.
 #[must_use]
 pub fn verifier() -> (Verifier, KeyStore) {
-    let label = Label::new(0, "accounts");
-    let issuer = Issuer {
-        label: label.clone(),
-        issuer: ISSUER.to_owned(),
-        audiences: Audiences::AnyOf(vec![AUDIENCE.to_owned()]),
-        algorithms: AlgorithmSet::ALL,
-        danger_accept_hs256: false,
-        clock_skew: std::time::Duration::from_secs(30),
-        require: RequiredClaims::default(),
-    };
-    let keys = KeyStore::new(&[1]);
+    let config = configuration();
     let document = json!({"keys": [key().public_jwk()]}).to_string();
     let jwks = Jwks::parse(document.as_bytes(), AlgorithmSet::ALL, 8).expect("a JWK Set");
-    keys.publish(
-        &SourceId { issuer: label, source: Label::new(0, "0") },
-        SourceKeys::new(jwks, None),
-    );
-    (Verifier::new(vec![issuer], 16 * 1024), keys)
+    let keys = KeyStore::new(&[1]);
+    let issuer = config.issuers[0].label.clone();
+    let source = SourceId { issuer, source: Label::new(0, "0") };
+    keys.publish(&source, SourceKeys::new(jwks, None));
+    (Verifier::new(config.issuers, config.limits.token_bytes), keys)
 }
 
 /// The header that carries a claim to the upstream; what folds to `x-jwt-…` is reserved.
@@ -94,6 +84,12 @@ pub const OPEN_PATH: &str = "/healthz";
 /// The service, whole but for its ports.
 #[must_use]
 pub fn service(runtime: &tokio::runtime::Runtime) -> ExtAuthz {
+    let clock = Arc::new(ManualClock::new(now()));
+    let options = Options { clock, log_sample: 0, ..Options::default() };
+    runtime.block_on(App::ext_authz(configuration(), &options))
+}
+
+fn configuration() -> Config {
     let configuration = json!({
         "profile": "development",
         "issuers": [{
@@ -110,7 +106,5 @@ pub fn service(runtime: &tokio::runtime::Runtime) -> ExtAuthz {
         ],
     });
     let config = Config::from_yaml(&configuration.to_string(), Path::new("/nowhere"));
-    let clock = Arc::new(ManualClock::new(now()));
-    let options = Options { clock, log_sample: 0, ..Options::default() };
-    runtime.block_on(App::ext_authz(config.expect("a good configuration"), &options))
+    config.expect("a good configuration")
 }

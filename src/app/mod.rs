@@ -148,7 +148,9 @@ impl App {
     /// What answers Envoy, alone: no port is taken and nothing runs in the background, so only keys that are part of
     /// `config` are in force. For whoever brings the requests himself, as the fuzzing of `tests/fuzz` does.
     pub async fn ext_authz(config: Config, options: &Options) -> ExtAuthz {
-        Service::build(config, options, Health::new().await).await.ext_authz
+        let metrics = Metrics::new(generation::names(&config));
+        let health = Health::new().await;
+        Service::build(config, options, metrics, Vec::new(), health).await.ext_authz
     }
 }
 

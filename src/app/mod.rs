@@ -144,6 +144,14 @@ impl App {
             options,
         })
     }
+
+    /// What answers Envoy, alone: no port is taken and nothing runs in the background, so only keys that are part of
+    /// `config` are in force. For whoever brings the requests himself, as the fuzzing of `tests/fuzz` does.
+    pub async fn ext_authz(config: Config, options: &Options) -> ExtAuthz {
+        let metrics = Metrics::new(generation::names(&config));
+        let health = Health::new().await;
+        Service::build(config, options, metrics, Vec::new(), health).await.ext_authz
+    }
 }
 
 /// A service with its ports taken, not running yet.

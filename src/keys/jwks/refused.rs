@@ -40,7 +40,8 @@ pub enum SkipReason {
     SymmetricKey,
     /// A `kty` or `crv` that claimgate does not verify with.
     UnsupportedType,
-    /// RSA under 2048 bits or with a tiny exponent, or an Ed25519 point of small order.
+    /// RSA under 2048 bits, with a tiny exponent or of a library that made guessable primes, or an Ed25519 point of
+    /// small order.
     WeakKey,
 }
 

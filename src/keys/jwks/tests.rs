@@ -27,6 +27,9 @@ fn with(mut jwk: Value, member: &str, value: Value) -> Value {
 fn every_bad_entry_is_skipped_for_its_reason_and_the_good_ones_stay() {
     let (ed, ec, rsa) = (ed25519_jwk("odd"), p256_jwk("odd"), rsa_jwk("odd"));
     let weak = base64url(&modulus(2047));
+    let even = base64url(&[&modulus(2048)[..255], &[2]].concat());
+    let compressed = base64url(&[&[2], &[9; 32][..]].concat());
+    let infinity = with(ec.clone(), "x", json!(base64url(&[0; 32])));
     for (entry, reason) in [
         (json!({"kty": "oct", "kid": "odd", "k": "c2VjcmV0"}), SkipReason::SymmetricKey),
         (json!({"kty": "AKP", "kid": "odd", "alg": "ML-DSA-65"}), SkipReason::UnsupportedType),
@@ -65,8 +68,18 @@ fn every_bad_entry_is_skipped_for_its_reason_and_the_good_ones_stay() {
         (with(ec.clone(), "y", ec["x"].clone()), SkipReason::InvalidKey),
         (with(rsa.clone(), "e", json!("AQAAAAE")), SkipReason::InvalidKey),
         (with(rsa.clone(), "e", json!("Aw")), SkipReason::WeakKey),
-        (with(rsa, "n", json!(weak)), SkipReason::WeakKey),
+        (with(rsa.clone(), "e", json!("AQ")), SkipReason::WeakKey),
+        (with(rsa.clone(), "e", json!("AQAC")), SkipReason::WeakKey),
+        (with(rsa.clone(), "e", json!("AA")), SkipReason::WeakKey),
+        (with(rsa.clone(), "e", json!("")), SkipReason::WeakKey),
+        (with(rsa.clone(), "n", json!(weak)), SkipReason::WeakKey),
+        (with(rsa.clone(), "n", json!(even)), SkipReason::InvalidKey),
+        (with(rsa, "n", json!(base64url(&modulus(8200)))), SkipReason::InvalidKey),
+        (with(ec.clone(), "x", json!(compressed)), SkipReason::InvalidKey),
+        (with(infinity, "y", json!(base64url(&[0; 32]))), SkipReason::InvalidKey),
         (with(ed.clone(), "x", json!(base64url(&[0; 32]))), SkipReason::WeakKey),
+        (with(ed.clone(), "x", json!(base64url(&[9; 31]))), SkipReason::InvalidKey),
+        (with(ed, "x", json!(base64url(&[0xff; 32]))), SkipReason::InvalidKey),
         (json!("a string"), SkipReason::Malformed),
         (json!(null), SkipReason::Malformed),
         (json!([]), SkipReason::Malformed),

@@ -1,6 +1,9 @@
 //! One public key, parsed once. What it is not: a place that reads JSON (see [`super::jwks`]) or that
 //! decides which key a token gets (see [`super::store`]). `token::verifier` calls [`VerificationKey::verify`].
 
+mod edwards25519;
+mod roca;
+
 use std::fmt;
 
 use aws_lc_rs::digest;
@@ -159,7 +162,8 @@ impl VerificationKey {
     ///
     /// # Errors
     /// A modulus under 2048 or over 8192 bits or even (RFC 7518 §3.3), an exponent that is even, below
-    /// 65537 or over 32 bits (FIPS 186-5 §5.4; the upper bound keeps verification cheap).
+    /// 65537 or over 32 bits (FIPS 186-5 §5.4; the upper bound keeps verification cheap), a modulus whose factors
+    /// can be computed (CVE-2017-15361).
     pub fn rsa(
         kid: Option<&str>,
         modulus: &[u8],
@@ -182,6 +186,7 @@ impl VerificationKey {
         match value {
             None => return Err(KeyError::InvalidKey),
             Some(value) if value < 65537 || value % 2 == 0 => return Err(KeyError::WeakKey),
+            Some(_) if roca::is_roca(modulus) => return Err(KeyError::WeakKey),
             Some(_) => {}
         }
         let components = signature::RsaPublicKeyComponents { n: modulus, e: exponent };
@@ -223,18 +228,18 @@ impl VerificationKey {
     /// An Ed25519 key from its 32 octets (RFC 8037 §2).
     ///
     /// # Errors
-    /// Wrong length, not canonical, one of the points of small order (for which signatures can be made
-    /// without a private key), or EdDSA not in `algorithms`.
+    /// Wrong length, not canonical, not on the curve, one of the points of small order (for which signatures
+    /// can be made without a private key), or EdDSA not in `algorithms`.
     pub fn ed25519(
         kid: Option<&str>,
         x: &[u8],
         algorithms: AlgorithmSet,
     ) -> Result<Self, KeyError> {
         let point: &[u8; 32] = x.try_into().map_err(|_| KeyError::InvalidKey)?;
-        if is_small_order(point) {
+        if edwards25519::is_small_order(point) {
             return Err(KeyError::WeakKey);
         }
-        if !is_canonical(point) {
+        if !edwards25519::is_canonical(point) || !edwards25519::is_on_curve(point) {
             return Err(KeyError::InvalidKey);
         }
         let key = ParsedPublicKey::new(&signature::ED25519, x).map_err(|_| KeyError::InvalidKey)?;
@@ -322,7 +327,7 @@ pub enum KeyError {
     /// Not a key of its type: off the curve, wrong length, an impossible number.
     #[error("not a valid key")]
     InvalidKey,
-    /// A key that can be forged with: too short, a tiny exponent, a point of small order.
+    /// A key that can be forged with: too short, a tiny exponent, a modulus with a known flaw, a point of small order.
     #[error("too weak to be trusted")]
     WeakKey,
 }
@@ -358,51 +363,6 @@ fn without_leading_zeros(bytes: &[u8]) -> &[u8] {
 /// Bits of a big-endian number without leading zero octets.
 fn bit_length(bytes: &[u8]) -> usize {
     bytes.first().map_or(0, |first| bytes.len() * 8 - first.leading_zeros() as usize)
-}
-
-/// 2²⁵⁵ − 19, little-endian: y-coordinates are below it (RFC 8032 §5.1.3).
-const FIELD: [u8; 32] = {
-    let mut field = [0xff; 32];
-    field[0] = 0xed;
-    field[31] = 0x7f;
-    field
-};
-
-fn is_canonical(point: &[u8; 32]) -> bool {
-    let mut y = *point;
-    y[31] &= 0x7f;
-    y.iter().rev().lt(FIELD.iter().rev())
-}
-
-/// The y-coordinates of the eight points of order 1, 2, 4 and 8, with the non-canonical spellings of
-/// 0 and 1, sign bit cleared. For such a key `R = S·B` with `S = 0` verifies many messages.
-fn is_small_order(point: &[u8; 32]) -> bool {
-    const ORDER_8_A: [u8; 32] = [
-        0x26, 0xe8, 0x95, 0x8f, 0xc2, 0xb2, 0x27, 0xb0, 0x45, 0xc3, 0xf4, 0x89, 0xf2, 0xef, 0x98,
-        0xf0, 0xd5, 0xdf, 0xac, 0x05, 0xd3, 0xc6, 0x33, 0x39, 0xb1, 0x38, 0x02, 0x88, 0x6d, 0x53,
-        0xfc, 0x05,
-    ];
-    const ORDER_8_B: [u8; 32] = [
-        0xc7, 0x17, 0x6a, 0x70, 0x3d, 0x4d, 0xd8, 0x4f, 0xba, 0x3c, 0x0b, 0x76, 0x0d, 0x10, 0x67,
-        0x0f, 0x2a, 0x20, 0x53, 0xfa, 0x2c, 0x39, 0xcc, 0xc6, 0x4e, 0xc7, 0xfd, 0x77, 0x92, 0xac,
-        0x03, 0x7a,
-    ];
-    let with_first = |mut bytes: [u8; 32], first: u8| {
-        bytes[0] = first;
-        bytes
-    };
-    let mut y = *point;
-    y[31] &= 0x7f;
-    [
-        [0; 32],                 // order 4
-        with_first([0; 32], 1),  // order 1
-        with_first(FIELD, 0xec), // p − 1, order 2
-        FIELD,                   // p, that is 0
-        with_first(FIELD, 0xee), // p + 1, that is 1
-        ORDER_8_A,
-        ORDER_8_B,
-    ]
-    .contains(&y)
 }
 
 #[cfg(test)]

@@ -119,6 +119,33 @@ fn rsa_keys_that_are_weak_or_costly_are_refused() {
     }
 }
 
+#[test]
+fn an_rsa_key_whose_primes_can_be_guessed_is_refused() {
+    let flawed = hex(FLAWED_MODULUS);
+    for family in [Family::RsaPkcs1, Family::RsaPss] {
+        let error = VerificationKey::rsa(None, &flawed, E, family, ALL).err();
+        assert_eq!(error, Some(KeyError::WeakKey));
+        let mut other = flawed.clone();
+        other[255] ^= 2;
+        assert!(VerificationKey::rsa(None, &other, E, family, ALL).is_ok());
+    }
+}
+
+/// Of two primes `k·M + (65537^a mod M)`, with `M` the product of the first 126 primes: CVE-2017-15361.
+const FLAWED_MODULUS: &str = "\
+    eb68728afddda28a6017eb06c33142c97461d30789083806112c49bef08edac224c6eb38dbae8b88c51d\
+    1a2b9cf9cb5683d25131a21040bd75e4368e0aac13aca72feef1724b036ade5b30c3fb4c4ae260c25845\
+    f8122edb7bdf996e88ffda792ad2cb58530c48435a50b2c3aa0ccd0268abed61518975ecd939cf6196ba\
+    577435d78ec4a6cecba912619801169047aca41bfd61409c8c095986011b44551b6a5cd860287e64a4f3\
+    b76ed6847c84d4711a6122bc421d709b142007ecfa731281612aec87a3be1105655bbb5cc7f249cf2361\
+    c3ccc59f0653b2d8d8fb47759d653578ca984dca212a8bcae7cd66976dcdcd71f530f0693c55b7e1e9c1\
+    d9ae21d3";
+
+fn hex(text: &str) -> Vec<u8> {
+    let octets = text.as_bytes().chunks(2).map(|pair| std::str::from_utf8(pair).unwrap());
+    octets.map(|pair| u8::from_str_radix(pair, 16).unwrap()).collect()
+}
+
 fn ec(family: Family, x: &[u8], y: &[u8], accepted: AlgorithmSet) -> Option<KeyError> {
     VerificationKey::ec(None, family, x, y, accepted).err()
 }
@@ -148,6 +175,84 @@ fn points_that_are_not_on_the_curve_are_refused() {
 }
 
 #[test]
+fn a_coordinate_has_one_spelling_and_that_is_below_the_field() {
+    let p256 = "ffffffff00000001000000000000000000000000ffffffffffffffffffffffff".to_owned();
+    let p384 = format!("{}{}", "f".repeat(63), "effffffff0000000000000000ffffffff");
+    let p521 = format!("01{}", "ff".repeat(65));
+    // On each curve a point with x = 0, and one whose y is so small that it fits beside the field's modulus.
+    for (family, prime, y_of_zero, x_of_small, small) in [
+        (
+            Family::P256,
+            p256,
+            "66485c780e2f83d72433bd5d84a06bb6541c2af31dae871728bf856a174f93f4",
+            "d7325d7646cd60d80a92738ceb345f844cffaf35841022cab176f692de8de1d7",
+            5,
+        ),
+        (
+            Family::P384,
+            p384,
+            "c306610fb0ae5a159cf45c06069f22a6c5eb3641c602d42dea2c4b4f75550793\
+             406d80d2b91ad54f9048bd487af1ade1",
+            "2261b2bf605c22f2f3aef6338719b2c486388ad5240719a5257315969ef01ba2\
+             7f0a104c89704773a81fdabee6ab5c78",
+            1,
+        ),
+        (
+            Family::P521,
+            p521,
+            "012df13601594a883ef2d935e44bb90bf4d6619b74e52af7552f97769011c0719eb4\
+             39cfab2a88d40fe59a2bed1f43557169a2d0a2ccd280c607b92bbf51ffe0b078",
+            "00d9cb7a32dab342f863edb340f3ea61ddf833e755ce66bb1a918a42714ba05bcdf4\
+             ff10994f616a9d80cd0b48b326e3a8a2a8f5634d824875b6e71fb7cddd7b5018",
+            1,
+        ),
+    ] {
+        let (prime, y_of_zero, x_of_small) = (hex(&prime), hex(y_of_zero), hex(x_of_small));
+        let zero = vec![0; prime.len()];
+        let mut y = zero.clone();
+        *y.last_mut().unwrap() = small;
+        assert_eq!(ec(family, &zero, &y_of_zero, ALL), None, "x = 0");
+        assert_eq!(ec(family, &x_of_small, &y, ALL), None, "y = {small}");
+        let refused = Some(KeyError::InvalidKey);
+        assert_eq!(ec(family, &prime, &y_of_zero, ALL), refused, "x = p");
+        let beyond = sum(&prime, small);
+        assert_eq!(ec(family, &x_of_small, &beyond, ALL), refused, "y = p + {small}");
+    }
+}
+
+/// Big-endian.
+fn sum(number: &[u8], small: u8) -> Vec<u8> {
+    let mut sum = number.to_vec();
+    let mut carry = small;
+    for octet in sum.iter_mut().rev() {
+        let (added, overflows) = octet.overflowing_add(carry);
+        (*octet, carry) = (added, u8::from(overflows));
+    }
+    sum
+}
+
+#[test]
+fn a_compressed_point_is_no_coordinate() {
+    for (family, signing, sizes) in [
+        (Family::P256, &ECDSA_P256_SHA256_FIXED_SIGNING, 32),
+        (Family::P384, &ECDSA_P384_SHA384_FIXED_SIGNING, 48),
+        (Family::P521, &ECDSA_P521_SHA512_FIXED_SIGNING, 66),
+    ] {
+        let (_, x, y) = ec_pair(signing);
+        let refused = Some(KeyError::InvalidKey);
+        for sign in [2, 3] {
+            let compressed = [&[sign], x.as_slice()].concat();
+            assert_eq!(ec(family, &compressed, &[], ALL), refused);
+            assert_eq!(ec(family, &compressed, &y, ALL), refused);
+            assert_eq!(ec(family, &compressed[..sizes], &y, ALL), refused);
+        }
+        let whole = [&[4], x.as_slice(), y.as_slice()].concat();
+        assert_eq!(ec(family, &whole, &[], ALL), refused);
+        assert_eq!(ec(family, &[0], &[], ALL), refused, "infinity, SEC 1 §2.3.3");
+    }
+}
+
+#[test]
 fn ed25519_points_of_small_order_are_refused_in_every_spelling() {
     let mut small: Vec<[u8; 32]> = Vec::new();
     for first in [0, 1, 0xec, 0xed, 0xee] {
@@ -160,9 +265,7 @@ fn ed25519_points_of_small_order_are_refused_in_every_spelling() {
         "26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05",
         "c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a",
     ] {
-        let octets = text.as_bytes().chunks(2).map(|pair| std::str::from_utf8(pair).unwrap());
-        let octets: Vec<u8> = octets.map(|pair| u8::from_str_radix(pair, 16).unwrap()).collect();
-        small.push(octets.try_into().unwrap());
+        small.push(hex(text).try_into().unwrap());
     }
     for mut point in small {
         for sign in [0, 0x80] {
@@ -174,10 +277,12 @@ fn ed25519_points_of_small_order_are_refused_in_every_spelling() {
 }
 
 #[test]
-fn ed25519_keys_of_another_length_or_spelling_are_refused() {
+fn ed25519_keys_of_another_length_or_spelling_or_off_the_curve_are_refused() {
     let mut beyond = [0xff; 32]; // y = p + 2
     beyond[0] = 0xef;
-    for x in [&[9; 31][..], &[9; 33], &[], &beyond, &[0xff; 32]] {
+    let mut off = [0; 32];
+    off[0] = 2;
+    for x in [&[9; 31][..], &[9; 33], &[], &beyond, &[0xff; 32], &off] {
         let error = VerificationKey::ed25519(None, x, ALL).err();
         assert_eq!(error, Some(KeyError::InvalidKey), "{x:02x?}");
     }

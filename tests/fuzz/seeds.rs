@@ -1,0 +1,172 @@
+//! Writes the corpora that the targets begin with: `tests/fuzz/run.sh --seeds`. Small and readable; what fuzzing finds
+//! on the way stays out of the repository, crashes become tests.
+
+// For the symbols that instrumented code asks for; its main function is not used.
+use libfuzzer_sys as _;
+
+use std::path::{Path, PathBuf};
+use std::{fs, io};
+
+use claimgate::issuer::SigningKey;
+use claimgate::keys::key::Algorithm;
+use claimgate::proto::envoy::config::core::v3::{HeaderMap, HeaderValue};
+use claimgate::proto::envoy::service::auth::v3::attribute_context::{HttpRequest, Request};
+use claimgate::proto::envoy::service::auth::v3::{AttributeContext, CheckRequest};
+use claimgate_fuzz::{OPEN_PATH, claims, good_token, key};
+use prost::Message as _;
+use serde_json::{Value, json};
+
+fn main() -> io::Result<()> {
+    write("token", tokens())?;
+    write("jwks", documents())?;
+    write("check_request", requests())?;
+    write("configuration", configurations())
+}
+
+type Seed = (&'static str, Vec<u8>);
+
+fn write(target: &str, seeds: Vec<Seed>) -> io::Result<()> {
+    let folder: PathBuf = Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus").join(target);
+    if folder.exists() {
+        fs::remove_dir_all(&folder)?;
+    }
+    fs::create_dir_all(&folder)?;
+    seeds.into_iter().try_for_each(|(name, bytes)| fs::write(folder.join(name), bytes))
+}
+
+/// The first byte says what is done with the parts: see targets/token.rs.
+fn tokens() -> Vec<Seed> {
+    let header = br#"{"alg":"EdDSA","typ":"JWT","kid":"one"}"#;
+    let with = |over: Value| {
+        let mut claims = claims();
+        for (name, value) in over.as_object().into_iter().flatten() {
+            claims[name] = value.clone();
+        }
+        claims.to_string().into_bytes()
+    };
+    let parts = |how: u8, parts: &[&[u8]]| {
+        let mut bytes = vec![how];
+        bytes.extend(parts.join(&0xff));
+        bytes
+    };
+    vec![
+        ("whole", [b"\0", good_token().as_bytes()].concat()),
+        ("two-dots", b"\0..".to_vec()),
+        ("other-signature", parts(1, &[header, &with(json!({})), &[0; 64]])),
+        ("signed", parts(2, &[header, &with(json!({}))])),
+        ("audiences", parts(2, &[header, &with(json!({"aud": ["x", "orders"]}))])),
+        ("dates", parts(2, &[header, &with(json!({"exp": 1.8000003e9, "nbf": -1, "iat": 0}))])),
+        ("nested", parts(2, &[header, &with(json!({"a": {"b": [[{"c": null}], true, 1e300]}}))])),
+        (
+            "escapes",
+            parts(
+                2,
+                &[header, br#"{"\u0069ss":"https:\/\/accounts.example.com","a":"\ud83d\ude00"}"#],
+            ),
+        ),
+        ("twice", parts(2, &[header, br#"{"exp":1,"\u0065xp":2}"#])),
+        ("crit", parts(2, &[br#"{"alg":"EdDSA","kid":"one","crit":["b64"],"b64":false}"#, b"{}"])),
+        ("none", parts(1, &[br#"{"alg":"none"}"#, &with(json!({})), b""])),
+    ]
+}
+
+fn documents() -> Vec<Seed> {
+    let of = |algorithm, kid: &str| {
+        SigningKey::generate(algorithm).expect("a key").with_kid(kid).public_jwk()
+    };
+    let set = |keys: &[Value]| json!({"keys": keys}).to_string().into_bytes();
+    let (rsa, p256) = (of(Algorithm::Rs256, "r"), of(Algorithm::Es256, "e"));
+    let mut any_padding = rsa.clone();
+    any_padding.as_object_mut().expect("an object").shift_remove("alg");
+    let mut private = key().public_jwk();
+    private["d"] = json!("AQ");
+    let mut other = p256.clone();
+    other["kid"] = json!("r");
+    let pem = key().public_pem().expect("a key");
+    let keyset = json!({"active_kid": "a", "keys": {"a": pem.clone(), "b": p256.clone()}});
+    vec![
+        ("ed25519.json", set(&[key().public_jwk()])),
+        ("rsa.json", set(&[rsa.clone(), any_padding])),
+        ("p256.json", set(&[p256])),
+        ("p384-p521.json", set(&[of(Algorithm::Es384, "a"), of(Algorithm::Es512, "b")])),
+        ("same-kid.json", set(&[rsa.clone(), other, rsa])),
+        ("private.json", set(&[private, key().public_jwk()])),
+        ("odd.json", set(&[json!({"kty": "oct", "k": "AQ"}), json!(null), json!({"kty": "AKP"})])),
+        ("empty.json", set(&[])),
+        ("keyset.json", keyset.to_string().into_bytes()),
+        ("key.pem", pem.into_bytes()),
+    ]
+}
+
+fn requests() -> Vec<Seed> {
+    let bearer = format!("Bearer {}", good_token());
+    let request = |method: &str, path: &str, headers: &[(&str, &str)]| {
+        let header = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
+        HttpRequest {
+            method: method.to_owned(),
+            host: "orders.example.com".to_owned(),
+            path: path.to_owned(),
+            headers: headers.iter().map(header).collect(),
+            ..HttpRequest::default()
+        }
+    };
+    let message = |http: HttpRequest| {
+        let request = Some(Request { http: Some(http), ..Request::default() });
+        let attributes = Some(AttributeContext { request, ..AttributeContext::default() });
+        CheckRequest { attributes }.encode_to_vec()
+    };
+    let spoofed = [
+        ("authorization", bearer.as_str()),
+        ("x-jwt-sub", "mallory"),
+        ("x_jwt_sub", "mallory"),
+        ("X-Jwt.Roles", "admin"),
+    ];
+    let raw = |name: &str, value: &[u8]| HeaderValue {
+        key: name.to_owned(),
+        raw_value: value.to_vec(),
+        ..HeaderValue::default()
+    };
+    let raw_headers = HeaderMap {
+        headers: vec![raw("authorization", bearer.as_bytes()), raw("x-jwt-sub", b"\xff")],
+    };
+    vec![
+        ("empty", Vec::new()),
+        ("no-token", message(request("GET", "/orders?a=b", &[]))),
+        ("good", message(request("GET", "/orders", &[("authorization", &bearer)]))),
+        ("two", message(request("GET", "/", &[("authorization", &format!("{bearer},{bearer}"))]))),
+        ("spoofed", message(request("POST", "/orders", &spoofed))),
+        ("spoofed-open", message(request("GET", OPEN_PATH, spoofed.get(1..).unwrap_or_default()))),
+        (
+            "raw",
+            message(HttpRequest {
+                header_map: Some(raw_headers),
+                ..request("GET", "/orders", &[])
+            }),
+        ),
+        ("open", message(request("GET", &format!("{OPEN_PATH}?x"), &[]))),
+        ("odd-path", message(request("GET", "/healthz/..;/%2e%2e//admin%00\\", &[]))),
+        ("connect", message(request("CONNECT", "", &[]))),
+        ("grpc", message(request("POST", "/a.B/C", &[("content-type", "application/grpc")]))),
+    ]
+}
+
+fn configurations() -> Vec<Seed> {
+    let small = json!({
+        "profile": "development",
+        "issuers": [{
+            "name": "a", "issuer": "https://a.example", "audiences": ["b"], "clock_skew": "30s",
+            "algorithms": ["EdDSA"], "keys": [{"jwks": {"keys": [key().public_jwk()]}}],
+        }],
+        "rules": [{"name": "all", "match": {"path_prefix": "/"}, "require": {"issuer": "a"}}],
+    });
+    vec![
+        ("example.yaml", include_bytes!("../../deploy/claimgate.example.yaml").to_vec()),
+        ("small.json", small.to_string().into_bytes()),
+        ("aliases.yaml", b"a: &a [1, 2]\nb: *a\nlimits: {token_bytes: 16KiB, x: 1}\n".to_vec()),
+        (
+            "mistakes.yaml",
+            b"listen: {grpc: 1}\nissuers: {}\nrules: [{allow: anyone}]\nx: ~\n".to_vec(),
+        ),
+        ("not.yaml", b"\t%\n- {".to_vec()),
+    ]
+}

@@ -1,0 +1,155 @@
+//! What reading costs: however a token or a document is made, the memory that is held while it is read is a small
+//! multiple of its length. The binary's allocator counts, for each thread by itself.
+
+use std::cell::Cell;
+
+use allocation_counter::measure;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use claimgate::issuer::mint::mint_bytes;
+use claimgate::keys::jwks::{Examined, Jwks};
+use claimgate::keys::key::AlgorithmSet;
+use proptest::collection::vec;
+use proptest::prelude::*;
+use proptest::test_runner::{Config, TestRunner};
+
+use crate::report;
+use crate::world::{MAX_TOKEN_BYTES, WORLD};
+
+/// Bytes held for each byte read, at the most: a claim of six octets takes a name, a value and a place in a set; an
+/// element of two octets a reference and a value.
+const MULTIPLE: u64 = 64;
+
+/// What even the shortest input may cost.
+const BASE: u64 = 4096;
+
+#[test]
+fn a_token_is_read_within_a_multiple_of_its_length() {
+    let (cases, worst) = (Cell::new(0), Cell::new(0));
+    let key = WORLD.keys.last().unwrap();
+    let hold = |token: &str| {
+        cases.set(cases.get() + 1);
+        holds(&worst, token.len(), || drop(WORLD.verify(token)));
+    };
+    for content in shapes(10_000) {
+        let encoded = URL_SAFE_NO_PAD.encode(&content);
+        let lossy = String::from_utf8_lossy(&content);
+        hold(&lossy);
+        hold(&format!("{encoded}.{encoded}.{encoded}"));
+        hold(&format!("e30.{encoded}.AA"));
+        hold(&format!("{encoded}.e30.AA"));
+        // Signed, which is when every claim is looked into.
+        hold(&mint_bytes(key, &header(), &content).unwrap());
+        let claims = usual(&content);
+        hold(&mint_bytes(key, &header(), &claims).unwrap());
+    }
+    for dots in [0, 1, 2, 100_000] {
+        hold(&".".repeat(dots));
+    }
+    hold(&"A".repeat(MAX_TOKEN_BYTES + 1));
+    runner(500)
+        .run(&(vec(any::<u8>(), 0..600), vec(any::<u8>(), 0..600)), |(header, payload)| {
+            hold(&mint_bytes(key, &header, &payload).unwrap());
+            Ok(())
+        })
+        .unwrap();
+    report(&format!("memory for a token (at most {} times its length)", worst.get()), cases.get());
+}
+
+#[test]
+fn a_document_of_keys_is_read_within_a_multiple_of_its_length() {
+    let (cases, worst) = (Cell::new(0), Cell::new(0));
+    let hold = |document: &[u8]| {
+        cases.set(cases.get() + 1);
+        holds(&worst, document.len(), || {
+            drop(Examined::parse(document, AlgorithmSet::ALL, 256));
+            drop(Jwks::parse_local(document, AlgorithmSet::ALL, 256));
+            drop(Jwks::parse_pem(document, None, AlgorithmSet::ALL, 256));
+        });
+    };
+    let keys: Vec<_> = WORLD.keys.iter().map(|key| key.public_jwk()).collect();
+    for content in shapes(500_000) {
+        hold(&content);
+        hold(&[b"{\"keys\":", content.as_slice(), b"}"].concat());
+        hold(&[b"{\"keys\":[", content.as_slice(), b"]}"].concat());
+        hold(&[b"{\"active_kid\":\"a\",\"keys\":", content.as_slice(), b"}"].concat());
+        hold(&[b"-----BEGIN PUBLIC KEY-----\n", content.as_slice(), b"\n"].concat());
+        hold(
+            &[b"-----BEGIN PUBLIC KEY-----\n", &content[..], b"\n-----END PUBLIC KEY-----\n"]
+                .concat(),
+        );
+    }
+    hold(&"-----BEGIN PUBLIC KEY-----\n-----END PUBLIC KEY-----\n".repeat(10_000).into_bytes());
+    for count in 0..=keys.len() {
+        hold(serde_json::json!({"keys": keys[..count]}).to_string().as_bytes());
+    }
+    runner(500)
+        .run(&vec(any::<u8>(), 0..600), |document| {
+            hold(&document);
+            Ok(())
+        })
+        .unwrap();
+    report(
+        &format!("memory for a document (at most {} times its length)", worst.get()),
+        cases.get(),
+    );
+}
+
+fn holds(worst: &Cell<u64>, length: usize, read: impl FnOnce()) {
+    let length = u64::try_from(length).unwrap();
+    let held = measure(read).bytes_max;
+    assert!(held <= BASE + MULTIPLE * length, "{held} bytes held for {length}");
+    worst.set(worst.get().max(held.saturating_sub(BASE).div_ceil(length.max(1))));
+}
+
+/// Content of about so many octets, of forms that are dear to read.
+fn shapes(octets: usize) -> Vec<Vec<u8>> {
+    let members = |member: &dyn Fn(usize) -> String, each: usize| {
+        let members: Vec<String> = (0..octets / each).map(member).collect();
+        format!("{{{}}}", members.join(","))
+    };
+    let nested = |open: &str, close: &str| {
+        let levels = octets / (open.len() + close.len());
+        format!("{{\"a\":{}1{}}}", open.repeat(levels), close.repeat(levels))
+    };
+    let texts = [
+        "[0".to_owned() + &",0".repeat(octets / 2) + "]",
+        "[[]".to_owned() + &",[]".repeat(octets / 3) + "]",
+        "[{}".to_owned() + &",{}".repeat(octets / 3) + "]",
+        "[\"\"".to_owned() + &",\"\"".repeat(octets / 3) + "]",
+        "[1".to_owned() + &"0".repeat(octets) + "]",
+        format!("{{\"a\":[0{}]}}", ",0".repeat(octets / 2)),
+        format!("{{\"a\":[[]{}]}}", ",[]".repeat(octets / 3)),
+        members(&|nth| format!("\"{nth}\":0"), 8),
+        members(&|nth| format!("\"\\u0061{nth}\":\"\\u0061\""), 20),
+        members(&|_| "\"a\":0".to_owned(), 6),
+        nested("[", "]"),
+        nested("{\"a\":", "}"),
+        format!("{{\"a\":\"{}\"}}", "\\u0061".repeat(octets / 6)),
+        format!("{{\"a\":\"{}\"}}", "x".repeat(octets)),
+        format!("{{{}}}", " ".repeat(octets)),
+        "{\"a\":1}".repeat(octets / 7),
+        String::new(),
+    ];
+    let mut shapes: Vec<Vec<u8>> = texts.into_iter().map(String::into_bytes).collect();
+    shapes.push(vec![0xff; octets]);
+    shapes.push(vec![0; octets]);
+    shapes
+}
+
+/// `content`, an object, with the claims that a token must have.
+fn usual(content: &[u8]) -> Vec<u8> {
+    let rest = content.strip_prefix(b"{").unwrap_or_default();
+    let needed = br#"{"iss":"https://accounts.example.com","aud":"orders","exp":1800000300"#;
+    let comma: &[u8] = if rest.starts_with(b"}") || rest.is_empty() { b"" } else { b"," };
+    [needed, comma, rest].concat()
+}
+
+fn header() -> Vec<u8> {
+    let key = WORLD.keys.last().unwrap();
+    serde_json::json!({"alg": key.algorithm().name(), "kid": key.kid()}).to_string().into_bytes()
+}
+
+fn runner(cases: u32) -> TestRunner {
+    TestRunner::new(Config { cases, failure_persistence: None, ..Config::default() })
+}

@@ -1,12 +1,14 @@
 //! Turns bytes into a `CheckRequest` and a `CheckResponse` into bytes, for the server end of Envoy's API.
 //!
-//! It differs from tonic's own codec in one point. Bytes that are not a `CheckRequest` (a header map cut short, a path
-//! that is not UTF-8, nesting without end) would make tonic answer with a gRPC error, and under `failure_mode_allow`
+//! It differs from tonic's own codec in this: bytes that are not a `CheckRequest` (a header map cut short, a path
+//! that is not UTF-8, nesting without end, more headers than anybody sends) would make tonic answer with a gRPC error, and under `failure_mode_allow`
 //! Envoy lets a request pass on a gRPC error. Here they become the empty request, which has no HTTP part and which
 //! `check::Authorizer` therefore denies as malformed.
 //!
 //! Only the generated server stub uses it (`build.rs` names it). A client must not: there, rubbish would become the
 //! empty `CheckResponse`, and that one means "allow".
+
+mod bounds;
 
 use bytes::Buf as _;
 use prost::Message as _;
@@ -43,10 +45,10 @@ impl Decoder for RequestDecoder {
     type Error = Status;
 
     fn decode(&mut self, buf: &mut DecodeBuf<'_>) -> Result<Option<CheckRequest>, Status> {
-        let request = CheckRequest::decode(&mut *buf).unwrap_or_default();
-        // What a failed decode left would be taken for the header of a next message.
-        buf.advance(buf.remaining());
-        Ok(Some(request))
+        // All of it: what a failed decode left would be taken for the header of a next message.
+        let message = buf.copy_to_bytes(buf.remaining());
+        let decoded = bounds::is_within(&message).then(|| CheckRequest::decode(message));
+        Ok(Some(decoded.and_then(Result::ok).unwrap_or_default()))
     }
 
     fn buffer_settings(&self) -> BufferSettings {

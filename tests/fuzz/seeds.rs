@@ -20,7 +20,9 @@ fn main() -> io::Result<()> {
     write("token", tokens())?;
     write("jwks", documents())?;
     write("check_request", requests())?;
-    write("configuration", configurations())
+    write("configuration", configurations())?;
+    write("path", paths())?;
+    write("locations", locations())
 }
 
 type Seed = (&'static str, Vec<u8>);
@@ -32,6 +34,35 @@ fn write(target: &str, seeds: Vec<Seed>) -> io::Result<()> {
     }
     fs::create_dir_all(&folder)?;
     seeds.into_iter().try_for_each(|(name, bytes)| fs::write(folder.join(name), bytes))
+}
+
+fn paths() -> Vec<Seed> {
+    [
+        ("plain", "/public/a"),
+        ("dots", "/public/../admin"),
+        ("escaped-dots", "/public/%2e%2e/admin"),
+        ("twice", "/public/..%252fadmin"),
+        ("backslash", "/public\\..\\admin"),
+        ("parameter", "/public/..;x=1/admin"),
+        ("harmless", "/public/a%20b/caf%C3%A9?x=/"),
+        ("authority", "//host/admin"),
+        ("template", "/orders/7"),
+        ("fragment", "/one#/../admin"),
+    ]
+    .map(|(name, target)| (name, target.into()))
+    .into()
+}
+
+/// `arbitrary` takes the parts from the two ends of the bytes; fuzzing finds its way from the words in them.
+fn locations() -> Vec<Seed> {
+    [
+        ("cookie", "a=1; jwt=a.b.c; b=2"),
+        ("joined", "a=1,jwt=\"a.b.c\",b=2"),
+        ("query", "x=1&access_token=a.b.c&access%5Ftoken=d"),
+        ("semicolon", "x=1;access_token=a"),
+    ]
+    .map(|(name, text)| (name, text.into()))
+    .into()
 }
 
 /// The first byte says what is done with the parts: see targets/token.rs.

@@ -90,7 +90,18 @@ pub fn service(runtime: &tokio::runtime::Runtime) -> ExtAuthz {
 }
 
 fn configuration() -> Config {
-    let configuration = json!({
+    let rules = json!([
+        {"name": "open", "match": {"path": OPEN_PATH, "methods": ["GET"]}, "allow": "anyone"},
+        {"name": "rest", "match": {"path_prefix": "/"}, "require": {"issuer": "accounts"}},
+    ]);
+    let config = Config::from_yaml(&policy(&rules).to_string(), Path::new("/nowhere"));
+    config.expect("a good configuration")
+}
+
+/// A configuration with these rules.
+#[must_use]
+pub fn policy(rules: &Value) -> Value {
+    json!({
         "profile": "development",
         "issuers": [{
             "name": "accounts", "issuer": ISSUER, "audiences": [AUDIENCE],
@@ -100,11 +111,6 @@ fn configuration() -> Config {
             "headers": [{"claim": "sub", "header": CLAIM_HEADER}],
             "strip": ["x-jwt-*"],
         },
-        "rules": [
-            {"name": "open", "match": {"path": OPEN_PATH, "methods": ["GET"]}, "allow": "anyone"},
-            {"name": "rest", "match": {"path_prefix": "/"}, "require": {"issuer": "accounts"}},
-        ],
-    });
-    let config = Config::from_yaml(&configuration.to_string(), Path::new("/nowhere"));
-    config.expect("a good configuration")
+        "rules": rules,
+    })
 }

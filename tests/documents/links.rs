@@ -1,6 +1,21 @@
 //! Where the links of a document lead that stay in the repository.
 
 use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+
+use crate::ROOT;
+
+/// Every document for people, by its path in the repository.
+pub(crate) fn documents() -> Vec<String> {
+    let folders = ["", "deploy", "deploy/runbooks", "helm/claimgate"];
+    let files = folders.into_iter().flat_map(|folder| {
+        let entries = fs::read_dir(Path::new(ROOT).join(folder)).unwrap();
+        entries.map(move |entry| Path::new(folder).join(entry.unwrap().file_name()))
+    });
+    let files = files.filter(|file| file.extension().is_some_and(|extension| extension == "md"));
+    files.map(|file| file.to_str().unwrap().to_owned()).collect()
+}
 
 pub(crate) fn links(document: &str) -> Vec<&str> {
     let ends = document.split("](").skip(1).filter_map(|rest| Some(rest.split_once(')')?.0));

@@ -8,6 +8,7 @@ use cel::common::ast::{
 use super::error::ExpressionError;
 use super::functions::{self, Type};
 use super::pattern::Pattern;
+use super::uses::{Uses, Variable, is_request, literal_text};
 
 /// How deep values, operators and calls may nest, macros written out. The interpreter is recursive.
 pub(super) const MAX_DEPTH: usize = 48;
@@ -23,51 +24,6 @@ pub(super) struct Checked {
     pub(super) uses: Uses,
     /// Its regular expressions; each stands as the variable of its place in here.
     pub(super) patterns: Vec<Pattern>,
-}
-
-/// What a condition asks for.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Uses {
-    pub(super) claims: Keys,
-    pub(super) issuer: bool,
-    pub(super) method: bool,
-    pub(super) host: bool,
-    pub(super) path: bool,
-    pub(super) headers: Keys,
-    pub(super) context: Keys,
-}
-
-/// Which members of a map.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) enum Keys {
-    /// Names are computed, or it is looked through.
-    All,
-    Named(Vec<String>),
-}
-
-impl Default for Keys {
-    fn default() -> Self {
-        Self::Named(Vec::new())
-    }
-}
-
-impl Keys {
-    pub(super) fn have(&self, name: &str) -> bool {
-        match self {
-            Self::All => true,
-            Self::Named(names) => names.iter().any(|one| one == name),
-        }
-    }
-
-    fn add(&mut self, name: Option<&str>) {
-        match (&mut *self, name) {
-            (Self::Named(names), Some(name)) if !names.iter().any(|one| one == name) => {
-                names.push(name.to_owned());
-            }
-            (Self::Named(_) | Self::All, Some(_)) => {}
-            (_, None) => *self = Self::All,
-        }
-    }
 }
 
 /// Reads `root` through, and puts variables in place of its regular expressions.
@@ -93,48 +49,6 @@ struct Checker {
     loops: usize,
 }
 
-/// A map whose members are asked for one by one.
-#[derive(Clone, Copy)]
-enum Source {
-    Claims,
-    Headers,
-    Context,
-}
-
-impl Source {
-    fn of(expression: &IdedExpr) -> Option<Self> {
-        match &expression.expr {
-            Expr::Ident(name) if name == "claims" => Some(Self::Claims),
-            Expr::Select(select) if !select.test && is_request(&select.operand) => {
-                match select.field.as_str() {
-                    "headers" => Some(Self::Headers),
-                    "context" => Some(Self::Context),
-                    _ => None,
-                }
-            }
-            _ => None,
-        }
-    }
-
-    const fn member(self) -> Type {
-        match self {
-            Self::Claims => Type::Any,
-            Self::Headers | Self::Context => Type::Text,
-        }
-    }
-}
-
-fn is_request(expression: &IdedExpr) -> bool {
-    matches!(&expression.expr, Expr::Ident(name) if name == "request")
-}
-
-fn literal_text(expression: &IdedExpr) -> Option<&str> {
-    match &expression.expr {
-        Expr::Literal(LiteralValue::String(text)) => Some(text.inner()),
-        _ => None,
-    }
-}
-
 impl Checker {
     fn value(&mut self, expression: &mut IdedExpr) -> Result<Type, ExpressionError> {
         self.parts += 1;
@@ -151,8 +65,9 @@ impl Checker {
     }
 
     fn kind(&mut self, expression: &mut IdedExpr) -> Result<Type, ExpressionError> {
-        if let Some(source) = Source::of(expression) {
-            return self.member(source, None).map(|_| Type::Map);
+        if let Some(variable) = Variable::of(expression) {
+            self.uses.note(variable, None)?;
+            return Ok(if variable.is_map() { Type::Map } else { Type::Text });
         }
         match &mut expression.expr {
             Expr::Literal(literal) => literal_type(literal),
@@ -190,81 +105,65 @@ impl Checker {
         }
     }
 
+    /// A name that is no variable of every condition.
     fn variable(&mut self, name: &str) -> Result<Type, ExpressionError> {
         if let Some((_, found)) = self.local.iter().rev().find(|(local, _)| local == name) {
             return Ok(*found);
         }
-        match name {
-            "issuer" => {
-                self.uses.issuer = true;
-                Ok(Type::Text)
-            }
-            "request" => Err(ExpressionError::WholeRequest),
-            _ => Err(ExpressionError::UnknownVariable(name.to_owned())),
-        }
+        Err(match name {
+            "request" => ExpressionError::WholeRequest,
+            _ => ExpressionError::UnknownVariable(name.to_owned()),
+        })
     }
 
+    /// A field of something that is no variable itself, or whether there is one.
     fn select(&mut self, select: &mut SelectExpr) -> Result<Type, ExpressionError> {
         let field = select.field.as_str();
-        let found = if is_request(&select.operand) {
-            self.parts += 1;
-            let used = match field {
-                "method" => &mut self.uses.method,
-                "host" => &mut self.uses.host,
-                "path" => &mut self.uses.path,
-                // Without a test these are maps, and a source each.
-                "headers" | "context" => &mut false,
-                _ => return Err(ExpressionError::UnknownField(field.to_owned())),
-            };
-            *used = true;
-            if select.test {
+        if is_request(&select.operand) {
+            return Err(if select.test && Variable::of_request(field).is_some() {
                 // It would be true of whatever is sent.
-                return Err(ExpressionError::Unsupported("no has() of what every request has"));
+                ExpressionError::Unsupported("no has() of what every request has")
+            } else {
+                ExpressionError::UnknownField(field.to_owned())
+            });
+        }
+        let found = match Variable::of(&select.operand).filter(|variable| variable.is_map()) {
+            Some(variable) => {
+                self.parts += 1;
+                self.uses.note(variable, Some(field))?;
+                member(variable)
             }
-            Type::Text
-        } else if let Some(source) = Source::of(&select.operand) {
-            self.parts += 1;
-            self.member(source, Some(field))?
-        } else {
-            let operand = self.value(&mut select.operand)?;
-            if !operand.may_be(&[Type::Map]) {
-                let what = format!(".{field}");
-                let (expected, found) = ("a map", operand.name());
-                return Err(ExpressionError::WrongType { what, expected, found });
+            None => {
+                let operand = self.value(&mut select.operand)?;
+                if !operand.may_be(&[Type::Map]) {
+                    let what = format!(".{field}");
+                    let (expected, found) = ("a map", operand.name());
+                    return Err(ExpressionError::WrongType { what, expected, found });
+                }
+                Type::Any
             }
-            Type::Any
         };
         Ok(if select.test { Type::Bool } else { found })
-    }
-
-    /// Notes that a member is asked for, or that any may be.
-    fn member(&mut self, source: Source, name: Option<&str>) -> Result<Type, ExpressionError> {
-        let keys = match source {
-            Source::Claims => &mut self.uses.claims,
-            Source::Headers => &mut self.uses.headers,
-            Source::Context => &mut self.uses.context,
-        };
-        if let (Source::Headers, Some(name)) = (source, name)
-            && (name.starts_with(':') || name.chars().any(char::is_uppercase))
-        {
-            return Err(ExpressionError::HeaderName(name.to_owned()));
-        }
-        keys.add(name);
-        Ok(source.member())
     }
 
     fn call(&mut self, call: &mut CallExpr) -> Result<Type, ExpressionError> {
         match (call.func_name.as_str(), call.args.as_mut_slice()) {
             (operators::INDEX, [map, name]) => {
-                if let (Some(source), Some(name)) = (Source::of(map), literal_text(name)) {
+                if let (Some(variable), Some(name)) = (Variable::of(map), literal_text(name))
+                    && variable.is_map()
+                {
                     self.parts += 2;
-                    return self.member(source, Some(name));
+                    self.uses.note(variable, Some(name))?;
+                    return Ok(member(variable));
                 }
             }
             (operators::IN, [name, map]) => {
-                if let (Some(source), Some(name)) = (Source::of(map), literal_text(name)) {
+                if let (Some(variable), Some(name)) = (Variable::of(map), literal_text(name))
+                    && variable.is_map()
+                {
                     self.parts += 2;
-                    return self.member(source, Some(name)).map(|_| Type::Bool);
+                    self.uses.note(variable, Some(name))?;
+                    return Ok(Type::Bool);
                 }
             }
             ("matches", _) => return self.matches(call),
@@ -281,11 +180,11 @@ impl Checker {
             operands.push(self.value(argument)?);
         }
         let found = functions::result(&call.func_name, target.is_some(), &operands)?;
-        let source = match (call.func_name.as_str(), call.args.first()) {
-            (operators::INDEX, Some(map)) => Source::of(map),
+        let variable = match (call.func_name.as_str(), call.args.first()) {
+            (operators::INDEX, Some(map)) => Variable::of(map),
             _ => None,
         };
-        Ok(source.map_or(found, Source::member))
+        Ok(variable.map_or(found, member))
     }
 
     /// `text.matches('…')`, and the same as a function of two.
@@ -341,6 +240,11 @@ impl Checker {
         self.loops -= 1;
         Ok(result)
     }
+}
+
+/// What is in a map that is a variable.
+fn member(variable: Variable) -> Type {
+    if variable == Variable::Claims { Type::Any } else { Type::Text }
 }
 
 fn literal_type(literal: &LiteralValue) -> Result<Type, ExpressionError> {

@@ -1,6 +1,7 @@
 //! What an evaluation costs at most, known from the expression and the size of what it is about before it begins: the
 //! interpreter itself cannot be stopped. Roughly nanoseconds.
 
+use super::uses::Variable;
 use cel::common::ast::{
     CallExpr, ComprehensionExpr, EntryExpr, Expr, IdedExpr, LiteralValue, operators,
 };
@@ -18,15 +19,18 @@ pub(super) struct Sizes {
     bytes: u64,
     /// How many elements or members the largest list or map in it has.
     longest: u64,
-    /// The largest thing that a loop over anything in it comes by, in bytes: a list's element, a map's name.
+    /// The largest thing that a loop over anything in it comes by, in bytes: a list's element, a map's name. Of a map
+    /// that the condition itself writes down also a member.
     element: u64,
+    /// As `longest`, of what is in a list's elements.
+    inner: u64,
 }
 
 impl Sizes {
     /// What a token and a request usually hold. A condition that is too costly for that is none.
-    pub(super) const ORDINARY: Self = Self { bytes: 2048, longest: 32, element: 64 };
+    pub(super) const ORDINARY: Self = Self { bytes: 2048, longest: 32, element: 64, inner: 0 };
 
-    const SMALL: Self = Self { bytes: 8, longest: 0, element: 0 };
+    const SMALL: Self = Self { bytes: 8, longest: 0, element: 0, inner: 0 };
 
     pub(super) fn text(&mut self, text: &str) {
         self.bytes += text.len() as u64 + 8;
@@ -43,9 +47,11 @@ impl Sizes {
     }
 
     pub(super) fn element<T>(&mut self, measure: impl FnOnce(&mut Self) -> T) -> T {
-        let before = self.bytes;
+        let (before, longest) = (self.bytes, std::mem::take(&mut self.longest));
         let measured = measure(self);
         self.element = self.element.max(self.bytes - before + 8);
+        self.inner = self.inner.max(self.longest);
+        self.longest = self.longest.max(longest);
         measured
     }
 
@@ -55,6 +61,7 @@ impl Sizes {
             bytes: self.bytes.max(other.bytes),
             longest: self.longest.max(other.longest),
             element: self.element.max(other.element),
+            inner: self.inner.max(other.inner),
         }
     }
 
@@ -64,29 +71,42 @@ impl Sizes {
             bytes: self.bytes.saturating_add(other.bytes),
             longest: self.longest.saturating_add(other.longest),
             element: self.element.max(other.element),
+            inner: self.inner.max(other.inner),
         }
+    }
+
+    /// One beside the other.
+    pub(super) fn with(self, other: Self) -> Self {
+        Self { longest: self.longest.max(other.longest), ..self.and(other) }
     }
 
     fn list(length: u64, element: Self) -> Self {
         let bytes = element.bytes.max(8).saturating_mul(length).saturating_add(8);
         let longest = element.longest.max(length);
-        Self { bytes, longest, element: element.element.max(element.bytes) }
+        let inner = element.longest.max(element.inner);
+        Self { bytes, longest, element: element.element.max(element.bytes), inner }
     }
 
     fn in_a_loop(self) -> Self {
-        Self { bytes: self.element, ..self }
+        Self { bytes: self.element, longest: self.inner, ..self }
+    }
+
+    /// What an operator that fails because of a type may make of an operand: its error holds a copy in another form.
+    fn failure(self) -> u64 {
+        if self.longest == 0 { self.bytes } else { self.bytes.saturating_mul(FAILURE) }
     }
 }
 
-/// What evaluating `root` costs at most over variables that are together of `sizes`. At most `u64::MAX`.
-pub(super) fn of(root: &IdedExpr, sizes: Sizes) -> u64 {
+/// What evaluating `root` costs at most over variables of these sizes. At most `u64::MAX`.
+pub(super) fn of(root: &IdedExpr, sizes: &dyn Fn(Variable, Option<&str>) -> Sizes) -> u64 {
     let mut estimate = Estimate { variables: sizes, local: Vec::new(), times: 1, cost: 0 };
     estimate.value(root);
     estimate.cost
 }
 
 struct Estimate<'e> {
-    variables: Sizes,
+    /// Of a variable, or of one member of it.
+    variables: &'e dyn Fn(Variable, Option<&str>) -> Sizes,
     local: Vec<(&'e str, Sizes)>,
     /// How often what is looked at is evaluated.
     times: u64,
@@ -99,6 +119,14 @@ impl<'e> Estimate<'e> {
     }
 
     fn value(&mut self, expression: &'e IdedExpr) -> Sizes {
+        if let Some(variable) = Variable::of(expression) {
+            self.add(0);
+            return (self.variables)(variable, None);
+        }
+        if let Some((variable, name)) = Variable::member(expression) {
+            self.add(name.len() as u64);
+            return (self.variables)(variable, Some(name));
+        }
         match &expression.expr {
             Expr::Unspecified | Expr::Struct(_) => Sizes::default(),
             Expr::Literal(literal) => {
@@ -113,11 +141,13 @@ impl<'e> Estimate<'e> {
             Expr::Ident(name) => {
                 self.add(0);
                 let local = self.local.iter().rev().find(|(local, _)| local == name);
-                local.map_or(self.variables, |(_, sizes)| *sizes)
+                // What is no variable of a loop is a pattern.
+                local.map(|(_, sizes)| *sizes).unwrap_or_default()
             }
             Expr::Select(select) => {
-                self.add(select.field.len() as u64);
-                self.value(&select.operand)
+                let from = self.value(&select.operand);
+                self.add(from.failure());
+                from
             }
             Expr::List(list) => {
                 let elements = list.elements.iter().map(|element| self.value(element));
@@ -126,8 +156,9 @@ impl<'e> Estimate<'e> {
                     bytes: all.bytes.saturating_add(one.bytes),
                     longest: all.longest.max(one.longest),
                     element: all.element.max(one.bytes).max(one.element),
+                    inner: all.inner.max(one.longest).max(one.inner),
                 });
-                self.add(all.bytes.saturating_mul(COPIES));
+                self.add(all.bytes.saturating_mul(COPY));
                 all
             }
             Expr::Map(map) => {
@@ -135,12 +166,11 @@ impl<'e> Estimate<'e> {
                 for entry in &map.entries {
                     let EntryExpr::MapEntry(entry) = &entry.expr else { continue };
                     let (key, value) = (self.value(&entry.key), self.value(&entry.value));
-                    let length = all.longest;
-                    all = all.and(key).and(value);
-                    all.longest = length.max(key.longest).max(value.longest);
-                    all.element = all.element.max(key.bytes);
+                    all = all.with(key).with(value);
+                    all.element = all.element.max(key.bytes).max(value.bytes);
+                    all.inner = all.inner.max(value.longest);
                 }
-                self.add(all.bytes.saturating_mul(COPIES));
+                self.add(all.bytes.saturating_mul(FAILURE));
                 all
             }
             Expr::Call(call) => self.call(call),
@@ -153,33 +183,36 @@ impl<'e> Estimate<'e> {
         let arguments = call.args.iter().map(|argument| self.value(argument));
         let operands: Vec<Sizes> = target.into_iter().chain(arguments).collect();
         let at = |index: usize| operands.get(index).copied().unwrap_or_default();
-        let all = operands.iter().fold(0_u64, |sum, one| sum.saturating_add(one.bytes));
+        let sum = |of: fn(Sizes) -> u64| {
+            operands.iter().fold(0_u64, |sum, one| sum.saturating_add(of(*one)))
+        };
+        let (all, failure) = (sum(|one| one.bytes), sum(Sizes::failure));
         let (cost, made) = match call.func_name.as_str() {
             operators::CONDITIONAL => (0, at(1).or(at(2))),
-            // A failing comparison copies both sides to say so.
-            operators::LESS
-            | operators::LESS_EQUALS
-            | operators::GREATER
-            | operators::GREATER_EQUALS => (all.saturating_mul(COPIES), Sizes::SMALL),
-            operators::EQUALS | operators::NOT_EQUALS => {
-                (at(0).bytes.min(at(1).bytes), Sizes::SMALL)
-            }
             operators::IN => {
                 // Each element of a list is compared; a map's name is looked up.
-                let compared = at(0).bytes.min(at(1).element).saturating_add(16);
-                (at(1).longest.saturating_mul(compared), Sizes::SMALL)
+                let compared = at(0).failure().saturating_add(at(1).in_a_loop().failure());
+                (at(1).longest.saturating_mul(compared.saturating_add(16)), Sizes::SMALL)
             }
-            operators::INDEX => (at(1).bytes.saturating_mul(COPIES), at(0)),
-            operators::ADD => (all.saturating_mul(COPIES), at(0).and(at(1))),
+            // Of a list the element of that place; no map of a token has a number for a name.
+            operators::INDEX if matches!(call.args.get(1), Some(place) if is_place(place)) => {
+                (0, at(0).in_a_loop())
+            }
+            operators::INDEX => (failure, at(0)),
+            operators::ADD => (failure, at(0).and(at(1))),
             "split" => {
-                let parts = Sizes { bytes: 8, ..Sizes::SMALL };
+                let parts = Sizes { bytes: 32, ..Sizes::SMALL };
                 let list = Sizes::list(at(0).bytes.saturating_add(1), parts);
-                (at(0).bytes.saturating_mul(10 * COPIES), Sizes { element: at(0).bytes, ..list })
+                (at(0).bytes.saturating_mul(10 * COPY), Sizes { element: at(0).bytes, ..list })
             }
-            "matches" => (at(0).bytes.saturating_mul(20), Sizes::SMALL),
+            "startsWith" | "endsWith" => (at(0).bytes.min(at(1).bytes), Sizes::SMALL),
+            "contains" | "size" => (all, Sizes::SMALL),
+            "matches" => (at(0).bytes.saturating_mul(20).saturating_add(4 * STEP), Sizes::SMALL),
             "lowerAscii" | "upperAscii" | "string" => (all.saturating_mul(2), at(0)),
-            // What fails over arithmetic copies its operands, too.
-            _ => (all.saturating_mul(COPIES), Sizes::SMALL),
+            operators::LOGICAL_AND | operators::LOGICAL_OR | operators::LOGICAL_NOT => {
+                (0, Sizes::SMALL)
+            }
+            _ => (failure, Sizes::SMALL),
         };
         self.add(cost);
         made
@@ -189,13 +222,14 @@ impl<'e> Estimate<'e> {
     fn comprehension(&mut self, comprehension: &'e ComprehensionExpr) -> Sizes {
         let range = self.value(&comprehension.iter_range);
         let start = self.value(&comprehension.accu_init);
+        self.add(5 * STEP);
         let outside = self.times;
         self.times = outside.saturating_mul(range.longest);
         self.local.push((&comprehension.iter_var, range.in_a_loop()));
         self.local.push((&comprehension.accu_var, start));
         self.value(&comprehension.loop_cond);
-        // Each element is copied to be a variable.
-        self.add(range.element.saturating_mul(COPIES));
+        // Each element is copied to be a variable, and given a place.
+        self.add(range.element.saturating_mul(COPY).saturating_add(3 * STEP));
         let step = self.value(&comprehension.loop_step);
         self.times = outside;
         self.local.truncate(self.local.len().saturating_sub(2));
@@ -210,5 +244,12 @@ impl<'e> Estimate<'e> {
     }
 }
 
+fn is_place(index: &IdedExpr) -> bool {
+    matches!(&index.expr, Expr::Literal(LiteralValue::Int(_)))
+}
+
 /// Copying a byte of a value made of parts, with what its parts cost.
-const COPIES: u64 = 4;
+const COPY: u64 = 4;
+
+/// The same of the copy that an error holds.
+const FAILURE: u64 = 12;

@@ -9,6 +9,7 @@ mod cost;
 mod error;
 mod functions;
 mod pattern;
+mod uses;
 mod values;
 
 pub use self::error::ExpressionError;
@@ -22,6 +23,7 @@ use cel::common::types::CelBool;
 use cel::{Env, Value};
 
 use self::checker::Checked;
+use self::uses::Variable;
 use self::values::{Facts, Variables};
 use super::path::RequestPath;
 use super::request::CheckRequest;
@@ -73,7 +75,7 @@ impl Expression {
 
     fn holds_for(&self, issuer: &str, claims: &Claims, request: &CheckRequest) -> bool {
         let evaluate = |path: &str| self.evaluate(&Facts { issuer, claims, request, path });
-        if !self.0.checked.uses.path {
+        if !self.0.checked.uses.has(Variable::Path) {
             return evaluate("");
         }
         match RequestPath::parse(&request.path) {
@@ -86,7 +88,7 @@ impl Expression {
     fn evaluate(&self, facts: &Facts<'_>) -> bool {
         let Compiled { root, checked, .. } = &*self.0;
         let Some(variables) = Variables::gather(&checked.uses, facts) else { return false };
-        if cost::of(root, variables.sizes()) > cost::MAX {
+        if cost::of(root, &|variable, member| variables.sizes(variable, member)) > cost::MAX {
             return false;
         }
         let context = variables.into_context(&ENVIRONMENT, &checked.patterns);
@@ -99,7 +101,7 @@ fn compile(source: &str) -> Result<Expression, ExpressionError> {
     let parser = ENVIRONMENT.parser().max_recursion_depth(MAX_PARSER_DEPTH);
     let mut root = parser.parse(source).map_err(|errors| ExpressionError::syntax(&errors))?;
     let checked = checker::check(&mut root)?;
-    if cost::of(&root, cost::Sizes::ORDINARY) > cost::MAX {
+    if cost::of(&root, &|_, _| cost::Sizes::ORDINARY) > cost::MAX {
         return Err(ExpressionError::TooCostly);
     }
     Ok(Expression(Arc::new(Compiled { source: source.into(), root, checked })))

@@ -1,6 +1,8 @@
 //! The variables of an evaluation: of the token and the request only what the condition asks for. Texts are borrowed.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
 use cel::common::types::{
@@ -9,9 +11,9 @@ use cel::common::types::{
 use cel::common::value::Val;
 use cel::{Context, Env};
 
-use super::checker::{Keys, Uses};
 use super::cost::Sizes;
 use super::pattern::Pattern;
+use super::uses::{Keys, Uses, Variable};
 use crate::check::request::CheckRequest;
 use crate::check::rules::Host;
 use crate::token::Claims;
@@ -26,10 +28,11 @@ pub(super) struct Facts<'a> {
     pub(super) path: &'a str,
 }
 
-/// Variables by the qualified names under which the interpreter looks for them first, and how large they are together.
+/// The variables that a condition asks for, and how large each is.
 pub(super) struct Variables<'a> {
-    values: Vec<(&'static str, Box<dyn Val + 'a>)>,
-    sizes: Sizes,
+    values: Vec<(Variable, Box<dyn Val + 'a>, Sizes)>,
+    /// Of each claim on its own: among them is the one long list that most others do not come near.
+    claims: Vec<(&'a str, Sizes)>,
 }
 
 type Members<'a> = HashMap<CelMapKey<'a>, Box<dyn Val + 'a>>;
@@ -37,40 +40,24 @@ type Members<'a> = HashMap<CelMapKey<'a>, Box<dyn Val + 'a>>;
 impl<'a> Variables<'a> {
     /// `None` when something is asked for that has several readings.
     pub(super) fn gather(uses: &Uses, facts: &Facts<'a>) -> Option<Self> {
-        let mut variables = Self { values: Vec::with_capacity(6), sizes: Sizes::default() };
-        let Facts { issuer, claims, request, path } = *facts;
-        if uses.claims != Keys::Named(Vec::new()) {
-            let members = variables.claims(&uses.claims, claims);
-            variables.map("claims", members);
-        }
-        if uses.issuer {
-            variables.text("issuer", issuer);
-        }
-        if uses.method {
-            variables.text("request.method", &request.method);
-        }
-        if uses.host {
-            // In any case, but a variable has one.
-            let host = Host::parse(&request.host).ok()?.0.to_ascii_lowercase();
-            variables.sizes.text(&host);
-            variables.values.push(("request.host", Box::new(CelString::from(host))));
-        }
-        if uses.path {
-            variables.text("request.path", path);
-        }
-        if uses.headers != Keys::Named(Vec::new()) {
-            let members = variables.headers(&uses.headers, request);
-            variables.map("request.headers", members);
-        }
-        if uses.context != Keys::Named(Vec::new()) {
-            let members = variables.context(&uses.context, request)?;
-            variables.map("request.context", members);
-        }
-        Some(variables)
+        let mut claims = Vec::new();
+        let each = uses.iter().map(|(variable, keys)| {
+            let mut sizes = Sizes::default();
+            let value = facts.variable(variable, keys, &mut sizes, &mut claims)?;
+            Some((variable, value, sizes))
+        });
+        let values = each.collect::<Option<Vec<_>>>()?;
+        Some(Self { values, claims })
     }
 
-    pub(super) fn sizes(&self) -> Sizes {
-        self.sizes
+    /// Of a variable, or of one member of it.
+    pub(super) fn sizes(&self, variable: Variable, member: Option<&str>) -> Sizes {
+        if let (Variable::Claims, Some(name)) = (variable, member) {
+            let claim = self.claims.iter().find(|(one, _)| *one == name);
+            return claim.map(|(_, sizes)| *sizes).unwrap_or_default();
+        }
+        let found = self.values.iter().find(|(one, ..)| *one == variable);
+        found.map(|(.., sizes)| *sizes).unwrap_or_default()
     }
 
     pub(super) fn into_context<'p>(
@@ -79,71 +66,102 @@ impl<'a> Variables<'a> {
         patterns: &[Pattern],
     ) -> Context<'p, 'a> {
         let mut context = Context::with_env(Arc::clone(environment));
-        for (name, value) in self.values {
-            context.add_variable_as_val(name, value);
+        for (variable, value, _) in self.values {
+            context.add_variable_as_val(variable.name(), value);
         }
         for (index, pattern) in patterns.iter().enumerate() {
             context.add_variable_as_val(Pattern::variable(index), Box::new(pattern.clone()));
         }
         context
     }
+}
 
-    fn text(&mut self, name: &'static str, text: &'a str) {
-        self.sizes.text(text);
-        self.values.push((name, Box::new(CelString::from(text))));
-    }
-
-    fn map(&mut self, name: &'static str, members: Members<'a>) {
-        self.sizes.container(members.len());
-        self.values.push((name, Box::new(CelMap::from(members))));
-    }
-
-    fn claims(&mut self, keys: &Keys, claims: &'a Claims) -> Members<'a> {
-        let mut members = Members::new();
-        for (name, claim) in claims.iter().filter(|(name, _)| keys.have(name)) {
-            self.sizes.key(name);
-            members.insert(key(name), value(claim, &mut self.sizes));
-        }
-        members
-    }
-
-    /// One that was sent several times is all of them, joined as Envoy joins them: no reader may take one for the one.
-    fn headers(&mut self, keys: &Keys, request: &'a CheckRequest) -> Members<'a> {
-        let mut joined: HashMap<String, String> = HashMap::new();
-        for (name, value) in &request.headers {
-            let name = name.to_ascii_lowercase();
-            // The pseudo headers would be a way around what is said of path and host.
-            if name.starts_with(':') || !keys.have(&name) {
-                continue;
+impl<'a> Facts<'a> {
+    fn variable(
+        &self,
+        variable: Variable,
+        keys: &Keys,
+        sizes: &mut Sizes,
+        of_claims: &mut Vec<(&'a str, Sizes)>,
+    ) -> Option<Box<dyn Val + 'a>> {
+        let members = match variable {
+            Variable::Issuer => return Some(text(self.issuer, sizes)),
+            Variable::Method => return Some(text(&self.request.method, sizes)),
+            Variable::Path => return Some(text(self.path, sizes)),
+            Variable::Host => {
+                // Rules compare it without case.
+                let host = Host::parse(&self.request.host).ok()?.0.to_ascii_lowercase();
+                sizes.text(&host);
+                return Some(Box::new(CelString::from(host)));
             }
-            let values = joined.entry(name);
-            values
-                .and_modify(|all| {
-                    all.push(',');
-                    all.push_str(value);
-                })
-                .or_insert_with(|| value.clone());
-        }
-        let mut members = Members::new();
-        for (name, value) in joined {
-            self.sizes.key(&name);
-            self.sizes.text(&value);
-            members.insert(CelMapKey::String(name.into()), Box::new(CelString::from(value)));
-        }
-        members
+            Variable::Claims => claims(keys, self.claims, sizes, of_claims),
+            Variable::Headers => headers(keys, self.request, sizes),
+            Variable::Context => context(keys, self.request, sizes)?,
+        };
+        sizes.container(members.len());
+        Some(Box::new(CelMap::from(members)))
     }
+}
 
-    fn context(&mut self, keys: &Keys, request: &'a CheckRequest) -> Option<Members<'a>> {
-        let mut members = Members::new();
-        for (name, value) in request.context.iter().filter(|(name, _)| keys.have(name)) {
-            self.sizes.key(name);
-            self.sizes.text(value);
-            if members.insert(key(name), Box::new(CelString::from(value.as_str()))).is_some() {
-                return None;
+fn claims<'a>(
+    keys: &Keys,
+    claims: &'a Claims,
+    sizes: &mut Sizes,
+    of_claims: &mut Vec<(&'a str, Sizes)>,
+) -> Members<'a> {
+    let named = claims.iter().filter(|(name, _)| keys.have(name));
+    let members = named.map(|(name, claim)| {
+        let mut of_claim = Sizes::default();
+        let value = value(claim, &mut of_claim);
+        sizes.key(name);
+        *sizes = sizes.with(of_claim);
+        of_claims.push((name, of_claim));
+        (key(name), value)
+    });
+    members.collect()
+}
+
+/// One that was sent several times is all of them, joined as Envoy joins them: no reader may take one for the one.
+fn headers<'a>(keys: &Keys, request: &'a CheckRequest, sizes: &mut Sizes) -> Members<'a> {
+    let mut joined: HashMap<String, Cow<'a, str>> = HashMap::new();
+    // The pseudo headers would be a way around what is said of path and host.
+    let wanted = |name: &str| !name.starts_with(':') && keys.have_lowered(name);
+    for (name, value) in request.headers.iter().filter(|(name, _)| wanted(name)) {
+        match joined.entry(name.to_ascii_lowercase()) {
+            Entry::Vacant(first) => {
+                first.insert(Cow::Borrowed(value));
+            }
+            Entry::Occupied(mut former) => {
+                let all = former.get_mut().to_mut();
+                all.push(',');
+                all.push_str(value);
             }
         }
-        Some(members)
     }
+    let members = joined.into_iter().map(|(name, value)| {
+        sizes.key(&name);
+        sizes.text(&value);
+        let value: Box<dyn Val + 'a> = Box::new(CelString::from(value));
+        (CelMapKey::String(name.into()), value)
+    });
+    members.collect()
+}
+
+/// `None` when one key has two values.
+fn context<'a>(keys: &Keys, request: &'a CheckRequest, sizes: &mut Sizes) -> Option<Members<'a>> {
+    let mut members = Members::new();
+    for (name, value) in request.context.iter().filter(|(name, _)| keys.have(name)) {
+        sizes.key(name);
+        if members.insert(key(name), text(value, sizes)).is_some() {
+            return None;
+        }
+    }
+    Some(members)
+}
+
+fn text<'a>(text: &'a str, sizes: &mut Sizes) -> Box<dyn Val + 'a> {
+    sizes.text(text);
+    Box::new(CelString::from(text))
 }
 
 fn key(name: &str) -> CelMapKey<'_> {
@@ -156,10 +174,7 @@ fn value<'a>(claim: &'a Value, sizes: &mut Sizes) -> Box<dyn Val + 'a> {
         Value::Null => Box::new(CelNull),
         Value::Bool(flag) => Box::new(CelBool::from(*flag)),
         Value::Number(text) => number(text, sizes),
-        Value::String(text) => {
-            sizes.text(text);
-            Box::new(CelString::from(&**text))
-        }
+        Value::String(string) => text(string, sizes),
         Value::Array(elements) => {
             sizes.container(elements.len());
             let elements: Vec<_> = elements

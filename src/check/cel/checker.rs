@@ -32,10 +32,11 @@ pub(super) struct Checked {
 /// The first mistake.
 pub(super) fn check(root: &mut IdedExpr) -> Result<Checked, ExpressionError> {
     let mut checker = Checker::default();
-    match checker.value(root)? {
-        Type::Bool | Type::Any => Ok(Checked { uses: checker.uses, patterns: checker.patterns }),
-        other => Err(ExpressionError::NotBoolean(other.name())),
+    let found = checker.value(root)?;
+    if !found.may_be(&[Type::Bool]) {
+        return Err(ExpressionError::NotBoolean(found.name()));
     }
+    Ok(Checked { uses: checker.uses, patterns: checker.patterns })
 }
 
 #[derive(Default)]

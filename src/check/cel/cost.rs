@@ -1,7 +1,7 @@
 //! What an evaluation costs at most, known from the expression and the size of what it is about before it begins: the
 //! interpreter itself cannot be stopped. Roughly nanoseconds.
 
-use super::uses::Variable;
+use super::uses::{Variable, literal_text};
 use cel::common::ast::{
     CallExpr, ComprehensionExpr, EntryExpr, Expr, IdedExpr, LiteralValue, operators,
 };
@@ -129,14 +129,12 @@ impl<'e> Estimate<'e> {
         }
         match &expression.expr {
             Expr::Unspecified | Expr::Struct(_) => Sizes::default(),
-            Expr::Literal(literal) => {
+            Expr::Literal(_) => {
                 self.add(0);
-                match literal {
-                    LiteralValue::String(text) => {
-                        Sizes { bytes: text.inner().len() as u64 + 8, ..Sizes::SMALL }
-                    }
-                    _ => Sizes::SMALL,
-                }
+                literal_text(expression).map_or(Sizes::SMALL, |text| Sizes {
+                    bytes: text.len() as u64 + 8,
+                    ..Sizes::SMALL
+                })
             }
             Expr::Ident(name) => {
                 self.add(0);

@@ -20,25 +20,28 @@ pub(super) enum Variable {
 impl Variable {
     /// The variable that `expression` is. The checker sees to it that no loop has one of such a name.
     pub(super) fn of(expression: &IdedExpr) -> Option<Self> {
-        match &expression.expr {
-            Expr::Ident(name) if name == "claims" => Some(Self::Claims),
-            Expr::Ident(name) if name == "issuer" => Some(Self::Issuer),
-            Expr::Select(select) if !select.test && is_request(&select.operand) => {
-                Self::of_request(&select.field)
-            }
-            _ => None,
+        if let Expr::Ident(name) = &expression.expr {
+            return match name.as_str() {
+                "claims" => Some(Self::Claims),
+                "issuer" => Some(Self::Issuer),
+                _ => None,
+            };
         }
+        let Expr::Select(select) = &expression.expr else { return None };
+        let is_field = !select.test && is_request(&select.operand);
+        is_field.then(|| Self::of_request(&select.field)).flatten()
     }
 
     /// The variable and the name in quotes, or the field, that `expression` takes of it.
     pub(super) fn member(expression: &IdedExpr) -> Option<(Self, &str)> {
-        let (map, name) = match &expression.expr {
-            Expr::Select(select) if !select.test => (&*select.operand, select.field.as_str()),
-            Expr::Call(call) if call.func_name == operators::INDEX => match call.args.as_slice() {
-                [map, name] => (map, literal_text(name)?),
-                _ => return None,
-            },
-            _ => return None,
+        let (map, name) = if let Expr::Select(select) = &expression.expr {
+            (&*select.operand, (!select.test).then_some(select.field.as_str())?)
+        } else if let Expr::Call(call) = &expression.expr
+            && let (operators::INDEX, [map, name]) = (call.func_name.as_str(), &*call.args)
+        {
+            (map, literal_text(name)?)
+        } else {
+            return None;
         };
         let variable = Self::of(map).filter(|variable| variable.is_map())?;
         Some((variable, name))
@@ -78,9 +81,10 @@ pub(super) fn is_request(expression: &IdedExpr) -> bool {
 }
 
 pub(super) fn literal_text(expression: &IdedExpr) -> Option<&str> {
-    match &expression.expr {
-        Expr::Literal(LiteralValue::String(text)) => Some(text.inner()),
-        _ => None,
+    if let Expr::Literal(LiteralValue::String(text)) = &expression.expr {
+        Some(text.inner())
+    } else {
+        None
     }
 }
 

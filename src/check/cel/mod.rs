@@ -16,7 +16,6 @@ pub use self::error::ExpressionError;
 
 use std::fmt;
 use std::sync::{Arc, LazyLock};
-use std::thread;
 
 use cel::common::ast::IdedExpr;
 use cel::common::types::CelBool;
@@ -28,6 +27,7 @@ use self::values::{Facts, Variables};
 use super::path::RequestPath;
 use super::request::CheckRequest;
 use crate::token::{Claims, VerifiedToken};
+use crate::util::stack::with_stack;
 
 /// How long a condition may be.
 pub(crate) const MAX_SOURCE_BYTES: usize = 4096;
@@ -58,13 +58,9 @@ impl Expression {
         if source.len() > MAX_SOURCE_BYTES {
             return Err(ExpressionError::TooLong);
         }
-        thread::scope(|scope| {
-            let builder = thread::Builder::new().stack_size(COMPILER_STACK_BYTES);
-            let compiler = builder.spawn_scoped(scope, || compile(source));
-            // A parser that panics has found nothing that it could name either.
-            let compiled = compiler.map_err(|_| ExpressionError::Unreadable)?.join();
-            compiled.unwrap_or(Err(ExpressionError::Unreadable))
-        })
+        // A parser that panics has found nothing that it could name either.
+        with_stack(COMPILER_STACK_BYTES, || compile(source))
+            .unwrap_or(Err(ExpressionError::Unreadable))
     }
 
     /// Whether the condition holds. What cannot be evaluated does not, nor what is neither true nor false, nor what

@@ -14,7 +14,7 @@ use std::sync::Arc;
 pub use self::host::HostPattern;
 pub use self::matching::{HeaderMatch, PathMatch, PathTemplate, RuleMatch};
 
-use self::host::Host;
+pub(super) use self::host::Host;
 use self::index::RuleIndex;
 use self::matching::Target;
 use super::locations::TokenLocations;

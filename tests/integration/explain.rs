@@ -9,6 +9,7 @@ use claimgate::check::DenialReason;
 use claimgate::issuer::mint::{mint, mint_with_header};
 use claimgate::issuer::{SigningKey, forgery};
 use claimgate::keys::key::Algorithm;
+use claimgate::keys::source::remote::HttpClient;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::io::AsyncWriteExt as _;
@@ -17,7 +18,7 @@ use tokio::time::timeout;
 
 use crate::answers::{claims, key};
 use crate::provider::{Provider, inline};
-use crate::service::{Answer, PATIENCE, TestService};
+use crate::service::{PATIENCE, TestService};
 
 /// A configuration that can lead to every reason that a request or its keys can have.
 fn everything(key: &SigningKey) -> Value {
@@ -180,14 +181,14 @@ async fn a_token_goes_where_the_rule_looks_and_cookies_and_payloads_are_not_show
     let key = key();
     let mut config = everything(&key);
     config["tokens"] = json!([{"cookie": "session"}]);
-    config["forward"]["payload_header"] = json!({"header": "x-jwt-payload"});
+    config["forward"]["payload_header"] = json!("x-jwt-payload");
     let files = Files::new(&config);
     let token = mint(&key, &claims(&json!({}))).unwrap();
     let other = "cookie: a=s3cret";
+    let config = files.config();
     let arguments = ["--path", "/orders", "--header", other, "--token", "-"];
     let told =
-        files.run(&[&["explain", "--config", &files.config()], &arguments[..]].concat(), &token);
-    let told = told.await;
+        files.run(&[&["explain", "--config", &config], &arguments[..]].concat(), &token).await;
     assert_eq!(told.code, 0, "{}{}", told.output, told.errors);
     assert!(told.output.contains("--token is in cookie session"), "{}", told.output);
     assert!(told.output.contains("set x-jwt-payload: ("), "{}", told.output);
@@ -318,8 +319,8 @@ fn contents(directory: &Path) -> Vec<(PathBuf, Vec<u8>)> {
 }
 
 async fn jwks_of(provider: &Provider) -> String {
-    let service = claimgate::keys::source::remote::HttpClient::new();
+    let mut client = HttpClient::new();
     let url = format!("http://{}/jwks.json", provider.address).parse().unwrap();
-    let fetched = service.fetch(&url, None, 1 << 20, PATIENCE).await.unwrap();
+    let fetched = client.fetch(&url, None, 1 << 20, PATIENCE).await.unwrap();
     String::from_utf8(fetched.document.unwrap()).unwrap()
 }

@@ -85,10 +85,10 @@ fn wanted(condition: &Condition<'_>) -> String {
         }
         Condition::Claim(claim) => claim_wanted(claim),
         Condition::When(expression) => format!("when: {expression:?}"),
-        Condition::Scopes { all, any } if any.is_empty() => {
+        Condition::Scopes { all, any: [] } => {
             format!("scopes: all of {}", all.join(", "))
         }
-        Condition::Scopes { all, any } if all.is_empty() => {
+        Condition::Scopes { all: [], any } => {
             format!("any_scope: one of {}", any.join(", "))
         }
         Condition::Scopes { all, any } => {

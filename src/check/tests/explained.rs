@@ -184,9 +184,9 @@ fn a_requirement_is_shown_whole_although_its_first_way_would_do() {
         authorizer.explain(&request, UnixTime::from_secs(NOW).unwrap()).1
     };
     let parts = |steps: &[Step]| {
-        let node = steps.iter().find_map(|step| match &step.looked_at {
-            Fact::Requirement(node) => Some(node.clone()),
-            _ => None,
+        let node = steps.iter().find_map(|step| {
+            let Fact::Requirement(node) = &step.looked_at else { return None };
+            Some(node.clone())
         });
         node.unwrap().parts
     };

@@ -157,7 +157,7 @@ fn explained(args: &Args) -> Result<Report, ExplainError> {
         }
     };
     let is_online = args.online;
-    Ok(Report::new(&generation, asked, decision, steps, now, is_online, payload_header))
+    Ok(Report::new(&generation, asked, decision, &steps, now, is_online, payload_header))
 }
 
 fn keys(args: &Args, config: &Config) -> Result<Keys, ExplainError> {

@@ -134,7 +134,7 @@ impl Verifier {
         now: UnixTime,
         observer: &mut O,
     ) -> Result<Arc<KnownToken<T>>, Refused> {
-        let verify = || {
+        let mut verify = || {
             let verified = self.verify_observed(token, keys, now, observer)?;
             Ok(Arc::new(KnownToken { verified, derived: T::default() }))
         };

@@ -140,7 +140,8 @@ impl Verifier {
             return false;
         };
         let key = find_key(issuer, token.kid.as_deref(), algorithm, keys, now);
-        key.is_ok_and(|key| key.thumbprint() == used) && token.claims.judge(issuer, now, &mut Unobserved).is_ok()
+        key.is_ok_and(|key| key.thumbprint() == used)
+            && token.claims.judge(issuer, now, &mut Unobserved).is_ok()
     }
 }
 
@@ -160,13 +161,12 @@ fn verify_for(
     let signed_with = signed_with?;
     let signature = match signed_with {
         SignedWith::Hs256 => hs256::verify(issuer, jws, keys, now).map(|()| None),
-        SignedWith::Public(algorithm) => {
-            find_key(issuer, jws.kid.as_deref(), algorithm, keys, now).and_then(|key| {
+        SignedWith::Public(algorithm) => find_key(issuer, jws.kid.as_deref(), algorithm, keys, now)
+            .and_then(|key| {
                 let input = jws.signing_input.as_bytes();
                 let is_genuine = key.verify(algorithm, input, &jws.signature);
                 is_genuine.then(|| Some(*key.thumbprint())).ok_or(Refusal::BadSignature)
-            })
-        }
+            }),
     };
     observer.note(|| looked_up(issuer, jws, signature.err()));
     if matches!(signature, Ok(_) | Err(Refusal::BadSignature)) {

@@ -6,6 +6,7 @@
 
 mod configured;
 mod generation;
+pub mod inquiry;
 mod open_files;
 pub mod readiness;
 pub mod signals;

@@ -10,6 +10,7 @@
 
 mod answers;
 mod bounds;
+mod explain;
 mod explained;
 mod hs256;
 mod jwks_fetch;

@@ -56,7 +56,7 @@ pub(super) fn translate(request: WireRequest) -> Option<CheckRequest> {
 }
 
 /// Bytes that are no UTF-8 become `!`, as Envoy itself writes them into `headers`.
-fn text(bytes: Vec<u8>) -> String {
+pub fn text(bytes: Vec<u8>) -> String {
     String::from_utf8(bytes).unwrap_or_else(|error| {
         let mut text = String::new();
         for chunk in error.as_bytes().utf8_chunks() {

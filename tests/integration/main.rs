@@ -11,6 +11,7 @@
 mod answers;
 mod bounds;
 mod explained;
+mod forward_auth;
 mod hs256;
 mod jwks_fetch;
 mod key_life;

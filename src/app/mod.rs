@@ -225,8 +225,7 @@ impl Bound {
         let (mut front, mut background, mut last) =
             (Tasks::default(), Tasks::default(), Tasks::default());
         let counted = |listener| service.control.current.load().metrics.connections(listener);
-        let [admin_connections, grpc_connections, http_connections] =
-            ["admin", "grpc", "http"].map(counted);
+        let (admin_connections, grpc_connections) = (counted("admin"), counted("grpc"));
         let (until, pages, most) = (stop_admin.clone(), service.admin, options.max_connections);
         last.spawn("admin", async move {
             admin::serve(admin, pages, most.admin, admin_connections, until).await;
@@ -260,7 +259,7 @@ impl Bound {
         });
 
         if let Some(http) = http {
-            let (until, connections) = (stop_front.clone(), http_connections);
+            let (until, connections) = (stop_front.clone(), counted("http"));
             let settings = ForwardAuthSettings { max_connection_age, max_connections: most.http };
             front.spawn("forward_auth", async move {
                 service.forward_auth.serve(http, settings, connections, until).await;

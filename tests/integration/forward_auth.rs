@@ -9,6 +9,7 @@ use claimgate::config::Config;
 use claimgate::issuer::SigningKey;
 use claimgate::issuer::mint::mint;
 use claimgate::proto::envoy::service::auth::v3::CheckRequest;
+use claimgate::proto::envoy::service::auth::v3::check_response::HttpResponse;
 use serde_json::{Value, json};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpStream, UnixStream};
@@ -215,7 +216,8 @@ async fn headers_are_believed_of_trusted_forwarders_alone_and_of_nobody_by_defau
         let service = start(config).await;
         for (door, names) in DOORS {
             for path in ["/orders", "/healthz"] {
-                let answer = ask(service.http, door, names, "GET", "api.example.com", path, &sent).await;
+                let answer =
+                    ask(service.http, door, names, "GET", "api.example.com", path, &sent).await;
                 let is_allowed = is_trusted || names.is_none();
                 assert_eq!(answer.status == 200, is_allowed, "{trusted} {door} {answer:?}");
                 if !is_allowed {
@@ -282,6 +284,28 @@ async fn a_forgotten_or_a_second_header_opens_nothing() {
     }
     for path in ["/", "/auth", "/auth/", "/auth/envoy", "/auth/nginx/", "/auth/../auth/nginx"] {
         assert_eq!(raw(service.http, path, &[]).await.status, 404, "{path}");
+    }
+    service.stop().await.unwrap();
+}
+
+/// The one difference between gRPC and HTTP that an upstream sees, unless a proxy takes it away by itself.
+#[tokio::test]
+async fn a_token_in_the_query_does_and_can_only_be_taken_away_over_grpc() {
+    let key = key();
+    let mut config = config(&key);
+    config["tokens"] = json!([{"query": "access_token"}]);
+    let service = start(config).await;
+    let path = format!("/orders?access_token={}", mint(&key, &claims(&json!({}))).unwrap());
+    let asked = envoy_asks("GET", "api.example.com", &path, &[]);
+    match service.check(asked).await.http_response {
+        Some(HttpResponse::OkResponse(ok)) => {
+            assert_eq!(ok.query_parameters_to_remove, ["access_token"]);
+        }
+        other => panic!("{other:?}"),
+    }
+    for (door, names) in DOORS {
+        let answer = ask(service.http, door, names, "GET", "api.example.com", &path, &[]).await;
+        assert_eq!((answer.status, answer.header("x-jwt-sub")), (200, Some("alice")), "{door}");
     }
     service.stop().await.unwrap();
 }

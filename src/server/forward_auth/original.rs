@@ -123,15 +123,12 @@ fn said(headers: &HeaderMap, names: [&'static str; 3]) -> Result<(String, String
 /// Of HTTP/2 and of a whole URL it stands in the request line, and what else there is must not say otherwise.
 fn host(asked: &Parts) -> Result<String, Fault> {
     match asked.uri.authority() {
-        None => the_one(&asked.headers, HOST.as_str()).map_err(|fault| match fault {
-            Fault::Missing(_) => Fault::Missing("Host"),
-            _ => Fault::Repeated("Host"),
-        }),
+        None => the_one(&asked.headers, "host"),
         Some(host) => {
             let others = asked.headers.get_all(HOST);
             let is_said_once =
                 others.iter().all(|other| other.as_bytes() == host.as_str().as_bytes());
-            is_said_once.then(|| host.as_str().to_owned()).ok_or(Fault::Repeated("Host"))
+            is_said_once.then(|| host.as_str().to_owned()).ok_or(Fault::Repeated("host"))
         }
     }
 }

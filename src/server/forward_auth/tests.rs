@@ -99,11 +99,11 @@ fn what_is_missing_or_there_twice_is_never_taken_from_elsewhere() {
         let odd = [(names[0], "GET, PUT"), (names[1], "/a"), (names[2], "b")];
         assert_eq!(original(uri, &odd).unwrap_err(), Fault::Invalid(names[0]));
     }
-    assert_eq!(original("/auth/envoy/", &[]).unwrap_err(), Fault::Missing("Host"));
+    assert_eq!(original("/auth/envoy/", &[]).unwrap_err(), Fault::Missing("host"));
     let two = [("host", "a"), ("host", "a")];
-    assert_eq!(original("/auth/envoy/", &two).unwrap_err(), Fault::Repeated("Host"));
+    assert_eq!(original("/auth/envoy/", &two).unwrap_err(), Fault::Repeated("host"));
     let other = original("http://a/auth/envoy/", &[("host", "b")]);
-    assert_eq!(other.unwrap_err(), Fault::Repeated("Host"));
+    assert_eq!(other.unwrap_err(), Fault::Repeated("host"));
     assert_eq!(original("http://a/auth/envoy/", &[("host", "a")]).unwrap().host, "a");
     assert_eq!(original("http://a/auth/envoy/", &[]).unwrap().host, "a");
 }

@@ -16,7 +16,6 @@ use std::time::Duration;
 use futures_util::FutureExt as _;
 use tonic::{Request, Response, Status};
 
-pub use self::wire::text as header_text;
 use self::wire::{deadline, respond, translate};
 use crate::check::{Decision, DenialReason};
 use crate::proto::envoy::service::auth::v3::authorization_server::{

@@ -14,7 +14,7 @@ use crate::check::CheckRequest;
 use crate::check::locations::{HeaderLocation, TokenLocation, TokenLocations};
 use crate::check::rules::Selection;
 use crate::config::Config;
-use crate::server::ext_authz::header_text;
+use crate::server::checks::header_text;
 use crate::util::json::{Malformed, RawMembers, Value};
 
 /// What is asked about.

@@ -9,7 +9,7 @@
 //! | 6 | [`cli`] | one file a subcommand: its arguments and its `run()` |
 //! | 5 | [`app`] | the composition root: tasks, readiness, signals, the order of a drain |
 //! | 4 | [`config`] | YAML → [`config::Config`], every mistake at once, each with its path |
-//! | 4 | [`server`] | the adapters: Envoy's gRPC API and the admin port. They translate and record; they decide nothing |
+//! | 4 | [`server`] | the adapters: Envoy's gRPC API, HTTP forward-auth and the admin port. They translate and record; they decide nothing |
 //! | 4 | [`issuer`] | minting, and the development identity provider |
 //! | 3 | [`check`] | pure: which rule applies, is the token good enough for it, which headers go on |
 //! | 2 | [`token`] | pure: raw text → unverified JWS → verified token |

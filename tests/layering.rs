@@ -34,7 +34,7 @@ const LAYERS: [(&str, u8); 13] = [
 /// What may be imported from beside: tokens are verified with keys, the configuration makes the listeners' settings.
 const SIDEWAYS: [(&str, &[&str]); 2] = [
     ("token", &["keys::key", "keys::store"]),
-    ("config", &["server::listener::address", "server::tls"]),
+    ("config", &["server::forward_auth::trusted", "server::listener::address", "server::tls"]),
 ];
 
 /// What a module may import at most, where that is less than every layer below.

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The one command: everything that is held true of claimgate, on this machine, now. Needs Rust, Python 3.10 or newer,
-# Node.js 20 or newer with npm, and compilers for C and C++; puts cargo-deny, Envoy, Helm, the schemas of Kubernetes and
-# an OpenID provider into .tools/ when they are not there yet. Honours CARGO_TARGET_DIR.
+# Node.js 20 or newer with npm, and compilers for C and C++; puts cargo-deny, Envoy, nginx, Caddy, Helm, the schemas of
+# Kubernetes and an OpenID provider into .tools/ when they are not there yet. Honours CARGO_TARGET_DIR.
 #
 # Every step runs, also after one that failed; the last line counts what passed and what failed: each test of the
 # steps that run tests, and each other step as one.
@@ -22,6 +22,7 @@ main() {
   step "dependencies: bans, licences, sources" deny
   step "documentation" env "RUSTDOCFLAGS=-D warnings" cargo doc --locked --no-deps
   step "the Envoy that the tests run" deploy/install-envoy.sh
+  step "the nginx and the Caddy that the tests run" tests/e2e/proxies/install.sh
   step "the OpenID provider that the tests run" tests/e2e/oidc_provider/install.sh
   counted step "unit, integration and end-to-end tests" cargo test --locked --no-fail-fast
   counted step "fuzzing, 20 s for each target" tests/fuzz/run.sh 20

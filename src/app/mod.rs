@@ -6,6 +6,7 @@
 
 mod configured;
 mod generation;
+pub mod inquiry;
 mod open_files;
 pub mod readiness;
 pub mod signals;
@@ -32,6 +33,7 @@ use crate::config::{Config, Profile};
 use crate::server::admin::{self, Admin};
 use crate::server::checks::Checks;
 use crate::server::ext_authz::ExtAuthz;
+use crate::server::forward_auth::{ForwardAuth, ForwardAuthSettings};
 use crate::server::generation::{Current, ReloadState};
 use crate::server::grpc::{self, GrpcSettings};
 use crate::server::health::Health;
@@ -125,19 +127,23 @@ impl App {
     pub async fn bind_with(config: Config, options: Options) -> Result<Bound, AppError> {
         let listen = config.listen.clone();
         let grpc = Sockets::bind("listen.grpc", &listen.grpc, listen.unix).await?;
+        let http = Sockets::bind("listen.http", &listen.http, listen.unix).await?;
         let admin = Sockets::bind("listen.admin", &listen.admin, listen.unix).await?;
         let metrics = Metrics::new(generation::names(&config));
         let with_tls = |name, settings| with_tls(name, settings, &metrics, &options.clock);
         let grpc_tls = with_tls(&GRPC_TLS, listen.tls).await?;
+        let http_tls = with_tls(&HTTP_TLS, listen.http_tls).await?;
         let admin_tls = with_tls(&ADMIN_TLS, listen.admin_tls).await?;
-        let tls: Vec<_> = [&grpc_tls, &admin_tls].into_iter().flatten().map(Arc::clone).collect();
+        let tls = [&grpc_tls, &http_tls, &admin_tls];
+        let tls: Vec<_> = tls.into_iter().flatten().map(Arc::clone).collect();
         let health = Health::new().await;
         let service = Service::build(config, &options, metrics, tls.clone(), health).await;
         service.readiness.look().await;
         Ok(Bound {
-            places: [&grpc, &admin].map(|sockets| sockets.addresses().cloned().collect()),
+            places: [&grpc, &http, &admin].map(|sockets| sockets.addresses().cloned().collect()),
             tls,
             grpc: grpc.accept_with(grpc_tls),
+            http: (!listen.http.is_empty()).then(|| http.accept_with(http_tls)),
             admin: admin.accept_with(admin_tls),
             max_connection_age: listen.max_connection_age,
             service,
@@ -158,9 +164,11 @@ impl App {
 #[derive(Debug)]
 pub struct Bound {
     grpc: Acceptor,
+    /// Where it is configured.
+    http: Option<Acceptor>,
     admin: Acceptor,
-    /// Where these two listen.
-    places: [Vec<Address>; 2],
+    /// Where these listen.
+    places: [Vec<Address>; 3],
     /// What they have certificates from.
     tls: Vec<Arc<Tls>>,
     max_connection_age: Option<Duration>,
@@ -179,6 +187,16 @@ impl Bound {
         &self.places[0]
     }
 
+    /// Where other proxies ask over HTTP: the first address of TCP, `0.0.0.0:0` when there is none.
+    pub fn http_addr(&self) -> SocketAddr {
+        first_tcp(&self.places[1])
+    }
+
+    /// Everywhere that other proxies may ask.
+    pub fn http_addresses(&self) -> &[Address] {
+        &self.places[1]
+    }
+
     /// For who wants something of it while it runs.
     pub fn control(&self) -> Control {
         self.service.control.clone()
@@ -186,12 +204,12 @@ impl Bound {
 
     /// Where probes, metrics and status are: the first address of TCP, `0.0.0.0:0` when there is none.
     pub fn admin_addr(&self) -> SocketAddr {
-        first_tcp(&self.places[1])
+        first_tcp(&self.places[2])
     }
 
     /// Everywhere that probes, metrics and status are.
     pub fn admin_addresses(&self) -> &[Address] {
-        &self.places[1]
+        &self.places[2]
     }
 
     /// Runs until `shutdown`, then drains: un-ready → pause → GOAWAY, finish in flight → hard deadline → stop
@@ -200,8 +218,8 @@ impl Bound {
     /// # Errors
     /// A part of the service that ended by itself, after the same drain.
     pub async fn run(self, shutdown: CancellationToken) -> Result<(), AppError> {
-        let Self { grpc, admin, tls, max_connection_age, service, options, .. } = self;
-        let (draining, stop_grpc) = (CancellationToken::new(), CancellationToken::new());
+        let Self { grpc, http, admin, tls, max_connection_age, service, options, .. } = self;
+        let (draining, stop_front) = (CancellationToken::new(), CancellationToken::new());
         let (stop_background, stop_admin) = (CancellationToken::new(), CancellationToken::new());
         let (health, current) = (service.health.clone(), Arc::clone(&service.control.current));
 
@@ -229,7 +247,7 @@ impl Bound {
             until.cancelled_owned().await;
             Ok::<(), Infallible>(())
         });
-        let (until, watched) = (stop_grpc.clone(), health.clone());
+        let (until, watched) = (stop_front.clone(), health.clone());
         let settings = GrpcSettings {
             reflection: options.reflection,
             max_connection_age,
@@ -240,6 +258,15 @@ impl Bound {
             grpc::serve(grpc, ext_authz, &watched, settings, grpc_connections, until).await;
             Ok::<(), Infallible>(())
         });
+
+        if let Some(http) = http {
+            let (until, connections) = (stop_front.clone(), counted("http"));
+            let settings = ForwardAuthSettings { max_connection_age, max_connections: most.http };
+            front.spawn("forward_auth", async move {
+                service.forward_auth.serve(http, settings, connections, until).await;
+                Ok::<(), Infallible>(())
+            });
+        }
 
         let ended = tokio::select! {
             () = shutdown.cancelled() => Ok(()),
@@ -255,7 +282,7 @@ impl Bound {
         health.set_serving(false).await;
         time::sleep(options.drain_delay).await;
         health.end_watches().await;
-        stop_grpc.cancel();
+        stop_front.cancel();
         let finished = front.finish(options.drain_deadline).await;
         stop_background.cancel();
         let stopped = background.finish(BACKGROUND_DEADLINE).await;
@@ -285,6 +312,7 @@ async fn upkeep(current: Current, stop: CancellationToken) -> Result<(), Infalli
 #[derive(Debug)]
 struct Service {
     ext_authz: ExtAuthz,
+    forward_auth: ForwardAuth,
     admin: Admin,
     readiness: Readiness,
     configured: Configured,
@@ -320,14 +348,17 @@ impl Service {
             clock: clock(),
         };
         let log = DecisionLog::new(options.log_sample);
-        let ext_authz = ExtAuthz::new(Arc::new(Checks::new(Arc::clone(&current), log, clock())));
+        let checks = Arc::new(Checks::new(Arc::clone(&current), log, clock()));
+        let trusted = listen.trusted_forwarders.clone();
+        let forward_auth = ForwardAuth::new(Arc::clone(&checks), trusted, clock());
+        let ext_authz = ExtAuthz::new(checks);
         let reread = Arc::new(Notify::new());
         let control =
             Control { current: Arc::clone(&current), reread: Arc::clone(&reread), clock: clock() };
         let follow = options.follow.clone();
         let file = follow.map(|file| Followed::new(file.path, reread, file.fingerprint));
         let configured = Configured { current, refreshers, file, listen, state, clock: clock() };
-        Self { ext_authz, admin, readiness, configured, control, health }
+        Self { ext_authz, forward_auth, admin, readiness, configured, control, health }
     }
 }
 
@@ -376,6 +407,8 @@ struct TlsListener {
 
 const GRPC_TLS: TlsListener =
     TlsListener { name: "listen.tls", label: "grpc", protocols: tls::GRPC_PROTOCOLS };
+const HTTP_TLS: TlsListener =
+    TlsListener { name: "listen.http_tls", label: "http", protocols: tls::HTTP_PROTOCOLS };
 const ADMIN_TLS: TlsListener =
     TlsListener { name: "listen.admin_tls", label: "admin", protocols: tls::HTTP_PROTOCOLS };
 

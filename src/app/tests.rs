@@ -28,7 +28,10 @@ fn config(directory: &TempDir) -> Config {
     });
     let config = json!({
         "profile": "development",
-        "listen": {"grpc": "127.0.0.1:0", "admin": "127.0.0.1:0", "tls": tls, "admin_tls": tls},
+        "listen": {
+            "grpc": "127.0.0.1:0", "http": "127.0.0.1:0", "admin": "127.0.0.1:0",
+            "tls": tls, "http_tls": tls, "admin_tls": tls,
+        },
         "issuers": [{
             "name": "accounts", "issuer": "http://localhost", "algorithms": ["ES256"],
             "keys": [{"jwks": {"keys": [jwk]}}],
@@ -43,12 +46,14 @@ fn options() -> Options {
     Options { clock: Arc::new(clock), ..Options::default() }
 }
 
-const PARTS: [&str; 8] = [
+const PARTS: [&str; 10] = [
     "admin",
     "certificates of listen.admin_tls",
+    "certificates of listen.http_tls",
     "certificates of listen.tls",
     "configuration",
     "ext_authz",
+    "forward_auth",
     "keys of accounts, source 0",
     "metrics upkeep",
     "readiness",
@@ -91,6 +96,6 @@ async fn a_certificate_that_expires_in_use_is_named_and_the_instance_stays_ready
     bound.service.readiness.look().await;
     let expired =
         |listener| format!("{listener}: the certificate in use expired at 2031-01-01T00:00:00Z");
-    let pending = ["listen.tls", "listen.admin_tls"].map(expired).into();
+    let pending = ["listen.tls", "listen.http_tls", "listen.admin_tls"].map(expired).into();
     assert_eq!(*ready.borrow(), ReadyState { ready: true, pending });
 }

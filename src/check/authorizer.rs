@@ -4,14 +4,16 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use super::decision::{Allowance, Decision, Denial, DenialReason};
-use super::forward::Forward;
+use super::forward::{Forward, HeaderMutations, Unforwardable};
 use super::locations::{Extracted, TokenLocations, TokenTraces};
 use super::preflight::is_preflight;
 use super::request::CheckRequest;
 use super::requirement::Facts;
 use super::rules::{Rule, RuleAction, RuleMode, RuleSet, Selection, SeveralTokens, TokenRule};
+use super::trace::{Fact, Recorder, Step, Watch};
 use super::{KnownToken, VerifiedTokenCache};
 use crate::keys::store::{KeySnapshot, KeyStore};
+use crate::token::observe::Unobserved;
 use crate::token::{CacheStats, RawToken, VerifiedToken, Verifier};
 use crate::util::clock::UnixTime;
 
@@ -54,15 +56,37 @@ impl Authorizer {
 
     /// Decides. Reads the keys once, so no request sees half of two key sets.
     pub fn check(&self, request: &CheckRequest, now: UnixTime) -> Decision {
+        self.decide(request, now, &mut Unobserved)
+    }
+
+    /// Decides, and says what was looked at on the way. For people who ask, not for requests.
+    pub fn explain(&self, request: &CheckRequest, now: UnixTime) -> (Decision, Vec<Step>) {
+        let mut recorder = Recorder::default();
+        let decision = self.decide(request, now, &mut recorder);
+        (decision, recorder.steps)
+    }
+
+    /// The rules in force.
+    pub fn rules(&self) -> &RuleSet {
+        &self.policy.rules
+    }
+
+    fn decide(&self, request: &CheckRequest, now: UnixTime, watch: &mut impl Watch) -> Decision {
         let policy = &self.policy;
         if policy.allows_preflight && is_preflight(request) {
-            return policy.pass_preflight(request);
+            watch.note(|| Step { looked_at: Fact::Preflight, reason: None });
+            return policy.pass_preflight(request, watch);
         }
-        match policy.rules.select(request) {
-            Selection::None => Decision::Deny(Denial::before_any_rule(DenialReason::NoRule)),
-            Selection::Open(rule) => policy.finish(request, rule, Proof::Nobody, None),
+        let selection = policy.rules.select(request);
+        watch.note(|| Step::selection(request, &selection));
+        match selection {
+            Selection::None(_) => Decision::Deny(Denial::before_any_rule(DenialReason::NoRule)),
+            Selection::Open(rule) => {
+                watch.note(|| Step::rule(rule));
+                policy.finish(request, rule, Proof::Nobody, None, watch)
+            }
             Selection::Closed { first, others, is_ambiguous } => {
-                policy.check_tokens(request, first, &others, is_ambiguous, now)
+                policy.check_tokens(request, first, &others, is_ambiguous, now, watch)
             }
         }
     }
@@ -83,16 +107,20 @@ impl PolicySnapshot {
         others: &[&Rule],
         is_ambiguous: bool,
         now: UnixTime,
+        watch: &mut impl Watch,
     ) -> Decision {
         let keys = self.keys.load();
         let mut proof = None;
         let mut would_deny = None;
         for rule in std::iter::once(first).chain(others.iter().copied()) {
-            match (self.prove(request, rule, is_ambiguous, &keys, now), rule.mode) {
+            watch.note(|| Step::rule(rule));
+            match (self.prove(request, rule, is_ambiguous, &keys, now, watch), rule.mode) {
                 (Ok(proved), _) => match (&proof, proved) {
                     (None, proved) => proof = Some(proved),
                     (Some(known), proved) if known.is_same(&proved) => {}
                     (Some(_), _) => {
+                        let reason = Some(DenialReason::MultipleTokens);
+                        watch.note(|| Step { looked_at: Fact::SameToken, reason });
                         return Decision::Deny(denial(rule, DenialReason::MultipleTokens));
                     }
                 },
@@ -102,7 +130,7 @@ impl PolicySnapshot {
         }
         // What did not do for one rule is not forwarded for another's sake.
         let proof = proof.filter(|_| would_deny.is_none()).unwrap_or(Proof::Nobody);
-        self.finish(request, first, proof, would_deny)
+        self.finish(request, first, proof, would_deny, watch)
     }
 
     /// What the request proves to `rule`.
@@ -113,22 +141,20 @@ impl PolicySnapshot {
         is_ambiguous: bool,
         keys: &KeySnapshot,
         now: UnixTime,
+        watch: &mut impl Watch,
     ) -> Result<Proof<'a>, Denial> {
         let RuleAction::Require(wanted) = &rule.action else { return Ok(Proof::Nobody) };
-        let deny = |reason| Err(denial(rule, reason));
-        let (raw, others) = match rule.tokens.extract(request) {
-            Extracted::Tokens { first, others } => (first, others),
-            Extracted::Missing if wanted.optional && !is_ambiguous => return Ok(Proof::Nobody),
-            Extracted::Missing => return deny(DenialReason::MissingToken),
-            Extracted::Several => return deny(DenialReason::MultipleTokens),
-            Extracted::Malformed => return deny(DenialReason::Malformed),
-        };
-        if !others.is_empty() && wanted.several == SeveralTokens::Refuse {
-            return deny(DenialReason::MultipleTokens);
-        }
-        let verify = |raw: &str| {
-            let cache = self.cache.as_ref();
-            let known = self.verifier.verify_known(cache, RawToken::new(raw), keys, now);
+        let extracted = extracted(rule.tokens.extract(request), wanted, is_ambiguous);
+        watch.note(|| {
+            let found = rule.tokens.found(request).into_iter();
+            let found = found.map(|(location, found)| (location.to_string(), found)).collect();
+            Step { looked_at: Fact::Locations(found), reason: extracted.as_ref().err().copied() }
+        });
+        let extracted = extracted.map_err(|reason| denial(rule, reason))?;
+        let Some((raw, others)) = extracted else { return Ok(Proof::Nobody) };
+        let mut verify = |raw: &str| {
+            let (cache, raw) = (self.cache.as_ref(), RawToken::new(raw));
+            let known = self.verifier.verify_known_observed(cache, raw, keys, now, watch);
             known.map_err(|refused| Denial {
                 rule: Some(rule.label.clone()),
                 issuer: refused.issuer,
@@ -138,7 +164,7 @@ impl PolicySnapshot {
         };
         let token = verify(&raw)?;
         let others = others.iter().map(|raw| verify(raw)).collect::<Result<Vec<_>, _>>()?;
-        self.judge(request, wanted, &token, &others).map_err(|reason| {
+        self.judge(request, wanted, &token, &others, watch).map_err(|reason| {
             let issuer = Some(token.issuer().clone());
             Denial { rule: Some(rule.label.clone()), issuer, reason, missing_kid: None }
         })?;
@@ -153,11 +179,12 @@ impl PolicySnapshot {
         wanted: &TokenRule,
         first: &VerifiedToken,
         others: &[Arc<KnownToken>],
+        watch: &mut impl Watch,
     ) -> Result<(), DenialReason> {
         let facts = Facts { request, issuers: self.verifier.issuers() };
         let others = others.iter().map(|token| &***token);
         let tokens: Vec<&VerifiedToken> = std::iter::once(first).chain(others).collect();
-        wanted.requirement.judge(&tokens, facts)?;
+        wanted.requirement.judge_observed(&tokens, facts, watch)?;
         if tokens.len() == 1 {
             return Ok(());
         }
@@ -168,11 +195,10 @@ impl PolicySnapshot {
                 && first.subject() == other.subject()
                 && (!one_will_do || first.iss() == other.iss())
         };
-        if tokens.iter().all(|token| is_same(token)) {
-            Ok(())
-        } else {
-            Err(DenialReason::ClaimMismatch)
-        }
+        let is_same = tokens.iter().all(|token| is_same(token));
+        let same = is_same.then_some(()).ok_or(DenialReason::ClaimMismatch);
+        watch.note(|| Step { looked_at: Fact::SameSubject, reason: same.err() });
+        same
     }
 
     fn finish(
@@ -181,6 +207,7 @@ impl PolicySnapshot {
         rule: &Rule,
         proof: Proof<'_>,
         would_deny: Option<Denial>,
+        watch: &mut impl Watch,
     ) -> Decision {
         let traces =
             if rule.keep_token { TokenTraces::default() } else { rule.tokens.traces(request) };
@@ -188,9 +215,11 @@ impl PolicySnapshot {
             Proof::Nobody => None,
             Proof::Somebody { token, raw } => Some((&**token, RawToken::new(raw))),
         };
-        let mutations = match self.forward.mutations(request, proved, traces) {
+        let mutations = self.forward.mutations(request, proved, traces);
+        watch.note(|| forwarded(&mutations));
+        let mutations = match mutations {
             Ok(mutations) => mutations,
-            Err(reason) => {
+            Err(Unforwardable { reason, .. }) => {
                 let issuer = proved.map(|(token, _)| token.issuer().clone());
                 return Decision::Deny(Denial { issuer, ..denial(rule, reason) });
             }
@@ -208,8 +237,10 @@ impl PolicySnapshot {
     }
 
     /// A browser's question whether it may ask. It carries no token by design, and gets nothing but an answer to that.
-    fn pass_preflight(&self, request: &CheckRequest) -> Decision {
-        match self.forward.mutations(request, None, self.tokens.traces(request)) {
+    fn pass_preflight(&self, request: &CheckRequest, watch: &mut impl Watch) -> Decision {
+        let mutations = self.forward.mutations(request, None, self.tokens.traces(request));
+        watch.note(|| forwarded(&mutations));
+        match mutations {
             Ok(mutations) => Decision::Allow(Allowance {
                 rule: None,
                 token: None,
@@ -217,7 +248,7 @@ impl PolicySnapshot {
                 mutations,
                 would_deny: None,
             }),
-            Err(reason) => Decision::Deny(Denial::before_any_rule(reason)),
+            Err(Unforwardable { reason, .. }) => Decision::Deny(Denial::before_any_rule(reason)),
         }
     }
 }
@@ -234,4 +265,32 @@ impl Proof<'_> {
 
 fn denial(rule: &Rule, reason: DenialReason) -> Denial {
     Denial { rule: Some(rule.label.clone()), ..Denial::before_any_rule(reason) }
+}
+
+fn forwarded(outcome: &Result<HeaderMutations, Unforwardable>) -> Step {
+    let failure = outcome.as_ref().err();
+    let reason = failure.map(|failure| failure.reason);
+    Step { looked_at: Fact::Forward(failure.cloned()), reason }
+}
+
+/// The token and the others with it. `None` where there is none and none is needed.
+type Credentials<'a> = Option<(Cow<'a, str>, Vec<Cow<'a, str>>)>;
+
+fn extracted<'a>(
+    extracted: Extracted<'a>,
+    wanted: &TokenRule,
+    is_ambiguous: bool,
+) -> Result<Credentials<'a>, DenialReason> {
+    match extracted {
+        Extracted::Tokens { others, .. }
+            if !others.is_empty() && wanted.several == SeveralTokens::Refuse =>
+        {
+            Err(DenialReason::MultipleTokens)
+        }
+        Extracted::Tokens { first, others } => Ok(Some((first, others))),
+        Extracted::Missing if wanted.optional && !is_ambiguous => Ok(None),
+        Extracted::Missing => Err(DenialReason::MissingToken),
+        Extracted::Several => Err(DenialReason::MultipleTokens),
+        Extracted::Malformed => Err(DenialReason::Malformed),
+    }
 }

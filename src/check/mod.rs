@@ -17,6 +17,7 @@ mod preflight;
 mod request;
 pub mod requirement;
 pub mod rules;
+pub mod trace;
 
 pub use authorizer::{Authorizer, PolicySnapshot};
 pub use decision::{Allowance, Decision, Denial, DenialReason};

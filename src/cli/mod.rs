@@ -1,14 +1,19 @@
 //! Layer 6: the command line, one file a subcommand: its `Args` and its `run`. The exit code is 0 for yes, 1 for no,
 //! and 2 for a command line or a configuration that is wrong.
 
+mod at;
 pub mod check;
 pub mod completions;
 pub mod demo;
+pub mod explain;
+pub mod inspect;
 pub mod jwks;
 pub mod keys;
 pub mod probe;
 pub mod schema;
 pub mod serve;
+mod shown;
+mod token_text;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -33,6 +38,10 @@ enum Command {
     /// Check a configuration: print every mistake, or what was read.
     Check(check::Args),
     Demo(demo::Args),
+    /// Say why a request is allowed or denied: every step of the decision, the reason and the headers.
+    Explain(Box<explain::Args>),
+    /// Decode a token, without verifying anything.
+    Inspect(inspect::Args),
     /// Look into a JWK Set.
     Jwks(jwks::Args),
     Keys(keys::Args),
@@ -59,6 +68,8 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
             Command::Serve(args) => serve::run(&args),
             Command::Check(args) => check::run(&args),
             Command::Demo(args) => demo::run(args),
+            Command::Explain(args) => explain::run(&args),
+            Command::Inspect(args) => inspect::run(&args),
             Command::Jwks(args) => jwks::run(&args),
             Command::Keys(args) => keys::run(&args),
             Command::Probe(args) => probe::run(&args),

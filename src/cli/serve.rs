@@ -141,6 +141,7 @@ async fn until_signal(config: Config, options: Options) -> Result<(), ServeError
     tracing::info!(
         version = env!("CARGO_PKG_VERSION"),
         grpc = shown(bound.grpc_addresses()),
+        http = (!bound.http_addresses().is_empty()).then(|| shown(bound.http_addresses())),
         admin = shown(bound.admin_addresses()),
         "listening"
     );

@@ -27,6 +27,7 @@ use crate::check::forward::Forward;
 use crate::check::locations::TokenLocations;
 use crate::check::rules::RuleSet;
 use crate::keys::source::SourceSettings;
+use crate::server::forward_auth::trusted::TrustedForwarders;
 use crate::server::listener::address::{Address, UnixAccess};
 use crate::server::tls::TlsSettings;
 use crate::token::Issuer;
@@ -141,20 +142,26 @@ fn text_of(file: &Path) -> Result<String, ConfigErrors> {
     Ok(text)
 }
 
-/// Where to listen, and how. Of each kind there is at least one address; port 0 lets the system choose.
+/// Where to listen, and how. Of `grpc` and `admin` there is at least one address; port 0 lets the system choose.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Listen {
     /// Envoy's gRPC API and `grpc.health.v1`. Default `127.0.0.1:9191`.
     pub grpc: Vec<Address>,
     /// Probes, metrics and status. Default `127.0.0.1:9193`.
     pub admin: Vec<Address>,
+    /// HTTP forward-auth. Default: none, and there is no such listener.
+    pub http: Vec<Address>,
+    /// Who is believed on `http` what another request was. Default: nobody.
+    pub trusted_forwarders: TrustedForwarders,
     /// Who may connect to the Unix sockets among them.
     pub unix: UnixAccess,
     /// For `grpc` over TCP; `None`: no TLS.
     pub tls: Option<TlsSettings>,
     /// For `admin` over TCP; `None`: no TLS.
     pub admin_tls: Option<TlsSettings>,
-    /// How long a gRPC client may stay on one connection, give or take a tenth. Default 30 minutes; `None`: as long
+    /// For `http` over TCP; `None`: no TLS.
+    pub http_tls: Option<TlsSettings>,
+    /// How long a client of `grpc` or `http` may stay on one connection, give or take a tenth. Default 30 minutes; `None`: as long
     /// as it likes.
     pub max_connection_age: Option<Duration>,
 }
@@ -165,9 +172,12 @@ impl Listen {
         let pairs = [
             ("listen.grpc", self.grpc == other.grpc),
             ("listen.admin", self.admin == other.admin),
+            ("listen.http", self.http == other.http),
+            ("listen.trusted_forwarders", self.trusted_forwarders == other.trusted_forwarders),
             ("listen.unix", self.unix == other.unix),
             ("listen.tls", self.tls == other.tls),
             ("listen.admin_tls", self.admin_tls == other.admin_tls),
+            ("listen.http_tls", self.http_tls == other.http_tls),
             ("listen.max_connection_age", self.max_connection_age == other.max_connection_age),
         ];
         pairs.into_iter().filter(|(_, same)| !same).map(|(path, _)| path).collect()

@@ -53,6 +53,7 @@ const CONCURRENT_REQUESTS: usize = 32;
 const CONNECTION_AGE: Duration = Duration::from_secs(10 * 60);
 const STREAMS_PER_CONNECTION: u32 = 32;
 const MAX_HEADER_BYTES: u32 = 16 * 1024;
+const MAX_HEADERS: usize = 64;
 
 /// Told to who asks for anything else.
 const PAGES: &str =
@@ -73,6 +74,7 @@ pub async fn serve(
         age: Some(CONNECTION_AGE),
         streams: STREAMS_PER_CONNECTION,
         header_bytes: MAX_HEADER_BYTES,
+        http1_headers: MAX_HEADERS,
         protocol: Protocol::Http1AndHttp2,
     };
     connections::serve(acceptor, router(admin), bounds, metrics, shutdown).await;

@@ -1,6 +1,6 @@
 //! One check from the moment an adapter has a request until it has a decision: the bound on checks at once, the one
-//! wait that a request may have, the guard against a panic, and the recording. [`super::ext_authz`] calls it. What is
-//! decided, `check` decides.
+//! wait that a request may have, the guard against a panic, and the recording. [`super::ext_authz`] and
+//! [`super::forward_auth`] call it. What is decided, `check` decides.
 
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -219,4 +219,27 @@ pub(super) fn guarded(check: impl FnOnce() -> Decision) -> Decision {
 /// A denial that no rule had a part in.
 pub(super) fn before_any_rule(reason: DenialReason) -> Decision {
     Decision::Deny(Denial::before_any_rule(reason))
+}
+
+/// Bytes that are no UTF-8 become `!`, as Envoy itself writes them into the `headers` of a check.
+pub fn header_text(bytes: Vec<u8>) -> String {
+    String::from_utf8(bytes).unwrap_or_else(|error| {
+        let mut text = String::new();
+        for chunk in error.as_bytes().utf8_chunks() {
+            text.push_str(chunk.valid());
+            text.extend(chunk.invalid().iter().map(|_| '!'));
+        }
+        text
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_that_are_no_utf8_become_exclamation_marks() {
+        assert_eq!(header_text(b"a\xff\xfeb".to_vec()), "a!!b");
+        assert_eq!(header_text("\u{e9}".into()), "\u{e9}");
+    }
 }

@@ -44,6 +44,8 @@ pub async fn serve(
         age: settings.max_connection_age,
         streams: STREAMS_PER_CONNECTION,
         header_bytes: MAX_HEADER_LIST_BYTES,
+        // There is no HTTP/1.1.
+        http1_headers: 0,
         protocol: Protocol::Http2,
     };
     connections::serve(acceptor, routes.into_axum_router(), bounds, metrics, shutdown).await;

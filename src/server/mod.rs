@@ -1,15 +1,16 @@
 //! Layer 4: the adapters. They translate requests in and answers out, and record what was decided; they
 //! decide nothing themselves.
 //!
-//! [`ext_authz`] speaks Envoy's API and asks [`checks`]; it is served by [`grpc`] beside [`health`]; [`admin`] is for
-//! probes, Prometheus and people. Connections come from [`listener`], through [`tls`] where it is configured, and are
-//! served by [`connections`] within bounds.
+//! [`ext_authz`] speaks Envoy's API and [`forward_auth`] plain HTTP; both ask [`checks`]. The former is served by [`grpc`]
+//! beside [`health`]; [`admin`] is for probes, Prometheus and people. Connections come from [`listener`], through [`tls`]
+//! where it is configured, and are served by [`connections`] within bounds.
 
 pub mod admin;
 pub mod checks;
 pub mod codec;
 pub mod connections;
 pub mod ext_authz;
+pub mod forward_auth;
 pub mod generation;
 pub mod grpc;
 pub mod health;

@@ -18,6 +18,7 @@ use quick_cache::sync::Cache;
 use quick_cache::{DefaultHashBuilder, Lifecycle, Weighter};
 
 use super::jws::RawToken;
+use super::observe::{Observe, TokenStep, Unobserved};
 use super::verifier::{Refused, VerifiedToken, Verifier};
 use crate::keys::store::KeySnapshot;
 use crate::util::clock::UnixTime;
@@ -118,11 +119,26 @@ impl Verifier {
         keys: &KeySnapshot,
         now: UnixTime,
     ) -> Result<Arc<KnownToken<T>>, Refused> {
-        let verify = || {
-            let verified = self.verify(token, keys, now)?;
+        self.verify_known_observed(cache, token, keys, now, &mut Unobserved)
+    }
+
+    /// The same, watched by `observer`. For one who wants to see every step, each is taken, and nothing is remembered.
+    ///
+    /// # Errors
+    /// The same.
+    pub fn verify_known_observed<T: Default, O: Observe<TokenStep>>(
+        &self,
+        cache: Option<&VerifiedTokenCache<T>>,
+        token: RawToken<'_>,
+        keys: &KeySnapshot,
+        now: UnixTime,
+        observer: &mut O,
+    ) -> Result<Arc<KnownToken<T>>, Refused> {
+        let mut verify = || {
+            let verified = self.verify_observed(token, keys, now, observer)?;
             Ok(Arc::new(KnownToken { verified, derived: T::default() }))
         };
-        let Some(cache) = cache else { return verify() };
+        let Some(cache) = cache.filter(|_| !O::WHOLE) else { return verify() };
         let known = cache.entries.get(token.text());
         let was_known = known.is_some();
         if let Some(known) = known.filter(|known| self.still_verifies(known, keys, now)) {

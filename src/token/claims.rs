@@ -3,7 +3,9 @@
 
 use std::fmt;
 
-use super::issuer::{Audiences, Issuer, IssuerName};
+use super::fault::{Fault, Segment};
+use super::issuer::{Audiences, Issuer, IssuerName, TenantPattern};
+use super::observe::{Observe, Times, TokenFact, TokenStep};
 use super::verifier::Refusal;
 use crate::util::clock::UnixTime;
 use crate::util::json::{self, RawMembers, Value};
@@ -13,14 +15,14 @@ use crate::util::json::{self, RawMembers, Value};
 pub(super) struct UnverifiedClaims<'a>(RawMembers<'a>);
 
 impl<'a> UnverifiedClaims<'a> {
-    pub(super) fn parse(payload: &'a [u8]) -> Result<Self, Refusal> {
-        RawMembers::parse(payload).map(Self).map_err(|_| Refusal::Malformed)
+    pub(super) fn parse(payload: &'a [u8]) -> Result<Self, Fault> {
+        RawMembers::parse(payload).map(Self).map_err(not_json)
     }
 
     /// The `iss` claim; `None` when there is none.
-    pub(super) fn issuer(&self) -> Result<Option<std::borrow::Cow<'a, str>>, Refusal> {
+    pub(super) fn issuer(&self) -> Result<Option<std::borrow::Cow<'a, str>>, Fault> {
         let Some(raw) = self.0.get("iss") else { return Ok(None) };
-        json::string_of(raw).map(Some).map_err(|_| Refusal::Malformed)
+        json::string_of(raw).map(Some).map_err(|_| Fault::NotAString(Segment::Payload, "iss"))
     }
 
     /// Whether `exp` says, on its own word, that the token has expired; true as well for one that cannot be
@@ -33,11 +35,15 @@ impl<'a> UnverifiedClaims<'a> {
     }
 
     /// Looks into every claim. The caller has verified the signature.
-    pub(super) fn into_claims(self) -> Result<Claims, Refusal> {
+    pub(super) fn into_claims(self) -> Result<Claims, Fault> {
         let parse = |(name, raw): (&str, _)| Ok((name.into(), Value::parse(raw)?));
         let members = self.0.iter().map(parse).collect::<Result<Vec<_>, json::Malformed>>();
-        Claims::new(members.map_err(|_| Refusal::Malformed)?)
+        Claims::new(members.map_err(not_json)?)
     }
+}
+
+fn not_json(malformed: json::Malformed) -> Fault {
+    Fault::Json(Segment::Payload, malformed)
 }
 
 /// The claims of a token whose signature was good. `Debug` shows no value.
@@ -50,22 +56,23 @@ pub struct Claims {
 }
 
 impl Claims {
-    fn new(members: Vec<(Box<str>, Value)>) -> Result<Self, Refusal> {
+    fn new(members: Vec<(Box<str>, Value)>) -> Result<Self, Fault> {
         let mut claims = Self { members, expires_at: None, not_before: None, issued_at: None };
         claims.expires_at = claims.numeric_date("exp")?;
         claims.not_before = claims.numeric_date("nbf")?;
         claims.issued_at = claims.numeric_date("iat")?;
         // A number or an array here would dodge whoever compares it as a string later (RFC 7519 §4.1).
-        let is_string = |name| claims.get(name).is_none_or(|claim| claim.as_str().is_some());
-        if !["iss", "sub", "jti"].into_iter().all(is_string) {
-            return Err(Refusal::Malformed);
+        for name in ["iss", "sub", "jti"] {
+            if claims.get(name).is_some_and(|claim| claim.as_str().is_none()) {
+                return Err(Fault::NotAString(Segment::Payload, name));
+            }
         }
         let is_audience = match claims.get("aud") {
             None | Some(Value::String(_)) => true,
             Some(Value::Array(several)) => several.iter().all(|one| one.as_str().is_some()),
             Some(Value::Null | Value::Bool(_) | Value::Number(_) | Value::Object(_)) => false,
         };
-        if is_audience { Ok(claims) } else { Err(Refusal::Malformed) }
+        if is_audience { Ok(claims) } else { Err(Fault::Audience) }
     }
 
     /// The top-level claim of that exact name.
@@ -107,24 +114,71 @@ impl Claims {
     }
 
     /// Judges what holds for every token of `issuer`, whatever the rule: time, tenant and presence.
-    pub(super) fn judge(&self, issuer: &Issuer, now: UnixTime) -> Result<(), Refusal> {
-        self.judge_time(issuer, now)?;
+    pub(super) fn judge(
+        &self,
+        issuer: &Issuer,
+        now: UnixTime,
+        observer: &mut impl Observe<TokenStep>,
+    ) -> Result<(), Refusal> {
+        let timely = self.judge_time(issuer, now);
+        observer.note(|| TokenStep {
+            looked_at: TokenFact::Times(self.times(issuer, now)),
+            refusal: timely.err(),
+        });
+        timely?;
         if let IssuerName::Tenants(pattern) = &issuer.issuer {
             let iss = self.get("iss").and_then(Value::as_str).unwrap_or_default();
-            let named = self.get(&pattern.claim).ok_or(Refusal::MissingClaim)?;
-            if named.as_str().is_none() || named.as_str() != pattern.tenant(iss) {
-                return Err(Refusal::ClaimMismatch);
-            }
+            let judged = self.judge_tenant(pattern, iss);
+            observer.note(|| {
+                let named = self.get(&pattern.claim).and_then(Value::as_str).map(str::to_owned);
+                let expected = pattern.tenant(iss).map(str::to_owned);
+                let looked_at = TokenFact::Tenant { claim: pattern.claim.clone(), named, expected };
+                TokenStep { looked_at, refusal: judged.err() }
+            });
+            judged?;
         }
-        let is_present = |name: &String| match self.get(name) {
+        let wanted = &issuer.require.claims;
+        let present = wanted.iter().all(|name| self.is_present(name));
+        let present = present.then_some(()).ok_or(Refusal::MissingClaim);
+        if !wanted.is_empty() {
+            observer.note(|| {
+                let missing = wanted.iter().filter(|name| !self.is_present(name)).cloned();
+                let (wanted, missing) = (wanted.clone(), missing.collect());
+                TokenStep {
+                    looked_at: TokenFact::Present { wanted, missing },
+                    refusal: present.err(),
+                }
+            });
+        }
+        present
+    }
+
+    fn judge_tenant(&self, pattern: &TenantPattern, iss: &str) -> Result<(), Refusal> {
+        let named = self.get(&pattern.claim).ok_or(Refusal::MissingClaim)?;
+        if named.as_str().is_none() || named.as_str() != pattern.tenant(iss) {
+            return Err(Refusal::ClaimMismatch);
+        }
+        Ok(())
+    }
+
+    fn is_present(&self, name: &str) -> bool {
+        match self.get(name) {
             None | Some(Value::Null) => false,
             Some(Value::String(text)) => !text.is_empty(),
             Some(Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_)) => true,
-        };
-        if issuer.require.claims.iter().all(is_present) {
-            Ok(())
-        } else {
-            Err(Refusal::MissingClaim)
+        }
+    }
+
+    fn times(&self, issuer: &Issuer, now: UnixTime) -> Times {
+        Times {
+            now,
+            expires_at: self.expires_at,
+            not_before: self.not_before,
+            issued_at: self.issued_at,
+            clock_skew: issuer.clock_skew,
+            needs_exp: issuer.require.exp,
+            max_age: issuer.require.max_age,
+            max_lifetime: issuer.require.max_lifetime,
         }
     }
 
@@ -173,17 +227,17 @@ impl Claims {
         Ok(())
     }
 
-    fn numeric_date(&self, name: &str) -> Result<Option<UnixTime>, Refusal> {
+    fn numeric_date(&self, name: &'static str) -> Result<Option<UnixTime>, Fault> {
         match self.get(name) {
             None => Ok(None),
-            Some(Value::Number(text)) => numeric_date(text).map(Some).ok_or(Refusal::Malformed),
+            Some(Value::Number(text)) => numeric_date(text).map(Some).ok_or(Fault::NotADate(name)),
             Some(
                 Value::Null
                 | Value::Bool(_)
                 | Value::String(_)
                 | Value::Array(_)
                 | Value::Object(_),
-            ) => Err(Refusal::Malformed),
+            ) => Err(Fault::NotADate(name)),
         }
     }
 }
@@ -201,7 +255,7 @@ fn has_expired(expires_at: UnixTime, issuer: &Issuer, now: UnixTime) -> bool {
 
 /// A NumericDate (RFC 7519 §2): seconds, an integer or a finite number with a fraction. What does not
 /// fit in our time is no date: it must neither wrap nor mean "never".
-fn numeric_date(text: &str) -> Option<UnixTime> {
+pub fn numeric_date(text: &str) -> Option<UnixTime> {
     if let Ok(seconds) = text.parse::<i64>() {
         return UnixTime::from_secs(seconds);
     }

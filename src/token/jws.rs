@@ -6,7 +6,7 @@ use std::fmt;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
-use super::verifier::Refusal;
+use super::fault::{Fault, Segment};
 use crate::keys::key::MAX_KID_BYTES;
 use crate::util::json::{self, RawMembers};
 
@@ -23,6 +23,11 @@ impl<'a> RawToken<'a> {
     /// As it was sent.
     pub(super) fn text(self) -> &'a str {
         self.0
+    }
+
+    /// How long it is.
+    pub fn bytes(self) -> usize {
+        self.0.len()
     }
 
     /// The second segment, base64url as sent: what `payload_header` forwards. Empty when there is none.
@@ -53,33 +58,36 @@ impl<'a> UnverifiedJws<'a> {
     /// Takes a token apart.
     ///
     /// # Errors
-    /// [`Refusal::TooLarge`] beyond `max_bytes`, looked at before anything else. [`Refusal::Malformed`] for
+    /// [`Fault::TooLarge`] beyond `max_bytes`, looked at before anything else. Another one for
     /// anything but three non-empty segments of canonical base64url, a header that is not strict JSON, one
     /// with `crit` or `b64` (RFC 7515 §4.1.11, RFC 7797: nothing of the kind is supported), a `typ` of
     /// another purpose (RFC 8725 §3.11), or an `alg` or `kid` that is not a proper string.
-    pub fn parse(token: RawToken<'a>, max_bytes: usize) -> Result<Self, Refusal> {
+    pub fn parse(token: RawToken<'a>, max_bytes: usize) -> Result<Self, Fault> {
         let text = token.0;
         if text.len() > max_bytes {
-            return Err(Refusal::TooLarge);
+            return Err(Fault::TooLarge);
         }
-        let (signing_input, signature) = text.rsplit_once('.').ok_or(Refusal::Malformed)?;
-        let (header, payload) = signing_input.split_once('.').ok_or(Refusal::Malformed)?;
+        let (signing_input, signature) = text.rsplit_once('.').ok_or(Fault::Segments)?;
+        let (header, payload) = signing_input.split_once('.').ok_or(Fault::Segments)?;
         // A further dot is in the payload, where it is no base64url.
-        let header = decode(header)?;
-        let payload = decode(payload)?;
-        let signature = decode(signature)?;
-        let header = RawMembers::parse(&header).map_err(|_| Refusal::Malformed)?;
-        if header.get("crit").is_some() || header.get("b64").is_some() {
-            return Err(Refusal::Malformed);
+        let header = decode(header, Segment::Header)?;
+        let payload = decode(payload, Segment::Payload)?;
+        let signature = decode(signature, Segment::Signature)?;
+        let header = RawMembers::parse(&header)
+            .map_err(|malformed| Fault::Json(Segment::Header, malformed))?;
+        for name in ["crit", "b64"] {
+            if header.get(name).is_some() {
+                return Err(Fault::Unsupported(name));
+            }
         }
         let typ = string(&header, "typ")?;
         if typ.as_ref().is_some_and(|typ| !is_token_type(typ)) {
-            return Err(Refusal::Malformed);
+            return Err(Fault::Type);
         }
-        let algorithm = string(&header, "alg")?.ok_or(Refusal::Malformed)?;
+        let algorithm = string(&header, "alg")?.ok_or(Fault::NoAlgorithm)?;
         let kid = string(&header, "kid")?;
         if kid.as_ref().is_some_and(|kid| kid.is_empty() || kid.len() > MAX_KID_BYTES) {
-            return Err(Refusal::Malformed);
+            return Err(Fault::Kid);
         }
         Ok(Self { algorithm, kid, typ, signing_input, payload, signature })
     }
@@ -93,16 +101,17 @@ impl fmt::Debug for UnverifiedJws<'_> {
 
 /// The engine refuses padding, other alphabets and non-zero trailing bits (RFC 4648 §3.5), so that one
 /// token has exactly one spelling.
-fn decode(segment: &str) -> Result<Vec<u8>, Refusal> {
-    if segment.is_empty() {
-        return Err(Refusal::Malformed);
+fn decode(text: &str, segment: Segment) -> Result<Vec<u8>, Fault> {
+    if text.is_empty() {
+        return Err(Fault::Empty(segment));
     }
-    URL_SAFE_NO_PAD.decode(segment).map_err(|_| Refusal::Malformed)
+    URL_SAFE_NO_PAD.decode(text).map_err(|_| Fault::Base64(segment))
 }
 
-fn string(header: &RawMembers<'_>, name: &str) -> Result<Option<String>, Refusal> {
+fn string(header: &RawMembers<'_>, name: &'static str) -> Result<Option<String>, Fault> {
     let Some(raw) = header.get(name) else { return Ok(None) };
-    json::string_of(raw).map(|text| Some(text.into_owned())).map_err(|_| Refusal::Malformed)
+    let text = json::string_of(raw).map_err(|_| Fault::NotAString(Segment::Header, name))?;
+    Ok(Some(text.into_owned()))
 }
 
 /// Access tokens and plain JWTs (RFC 7519 §5.1, RFC 9068 §2.1); media types compare without case and

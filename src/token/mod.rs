@@ -6,14 +6,16 @@
 
 mod cache;
 mod claims;
+pub mod fault;
 mod hs256;
 mod issuer;
 mod jws;
+pub mod observe;
 mod signed_with;
 mod verifier;
 
 pub use cache::{CacheStats, KnownToken, VerifiedTokenCache};
-pub use claims::Claims;
+pub use claims::{Claims, numeric_date};
 pub use issuer::{Audiences, Issuer, IssuerName, RequiredClaims, TenantPattern};
 pub use jws::{RawToken, UnverifiedJws};
 pub use signed_with::SignedWith;

@@ -8,9 +8,11 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::claims::{Claims, UnverifiedClaims};
+use super::fault::Fault;
 use super::hs256::{self, HS256};
 use super::issuer::{Issuer, IssuerName};
 use super::jws::{RawToken, UnverifiedJws};
+use super::observe::{HeaderFacts, KeyFact, Observe, TokenFact, TokenStep, Unobserved};
 use super::signed_with::SignedWith;
 use crate::keys::key::{Algorithm, VerificationKey};
 use crate::keys::store::{KeyLookup, KeySnapshot};
@@ -74,14 +76,45 @@ impl Verifier {
         keys: &KeySnapshot,
         now: UnixTime,
     ) -> Result<VerifiedToken, Refused> {
-        let jws = UnverifiedJws::parse(token, self.max_token_bytes).map_err(Refused::early)?;
-        let claims = UnverifiedClaims::parse(&jws.payload).map_err(Refused::early)?;
-        let iss = claims.issuer().map_err(Refused::early)?;
-        let issuer = iss.and_then(|iss| self.issuer_of(&iss));
+        self.verify_observed(token, keys, now, &mut Unobserved)
+    }
+
+    /// The same, watched by `observer`.
+    ///
+    /// # Errors
+    /// The same.
+    pub fn verify_observed(
+        &self,
+        token: RawToken<'_>,
+        keys: &KeySnapshot,
+        now: UnixTime,
+        observer: &mut impl Observe<TokenStep>,
+    ) -> Result<VerifiedToken, Refused> {
+        let jws = UnverifiedJws::parse(token, self.max_token_bytes);
+        let claims = match &jws {
+            Ok(jws) => UnverifiedClaims::parse(&jws.payload),
+            Err(fault) => Err(*fault),
+        };
+        observer.note(|| form(token, jws.as_ref().ok(), claims.as_ref().err().copied()));
+        let jws = jws.as_ref().map_err(|fault| Refused::early(*fault))?;
+        let claims = claims.map_err(Refused::early)?;
+        let iss = claims.issuer();
+        let issuer = iss.as_ref().ok().and_then(|iss| self.issuer_of(iss.as_deref()?));
+        observer.note(|| {
+            let known = issuer.map(|issuer| issuer.label.clone());
+            let (iss, fault) = match &iss {
+                Ok(iss) => (iss.as_deref().map(str::to_owned), None),
+                Err(fault) => (None, Some(*fault)),
+            };
+            let unknown = known.is_none().then_some(Refusal::UnknownIssuer);
+            let refusal = fault.map(Refusal::from).or(unknown);
+            TokenStep { looked_at: TokenFact::Issuer { iss, issuer: known, fault }, refusal }
+        });
+        iss.map_err(Refused::early)?;
         let issuer = issuer.ok_or_else(|| Refused::early(Refusal::UnknownIssuer))?;
         // Looked at before the signature only to tell whether a key is worth looking for.
         let has_expired = claims.seems_expired(issuer, now);
-        verify_for(issuer, &jws, claims, keys, now).map_err(|refusal| {
+        verify_for(issuer, jws, claims, keys, now, observer).map_err(|refusal| {
             // Secrets are in files that are looked at every second: nobody is asked for one.
             let is_missing = matches!(refusal, Refusal::UnknownKid | Refusal::KeysUnavailable)
                 && jws.algorithm != HS256;
@@ -107,7 +140,8 @@ impl Verifier {
             return false;
         };
         let key = find_key(issuer, token.kid.as_deref(), algorithm, keys, now);
-        key.is_ok_and(|key| key.thumbprint() == used) && token.claims.judge(issuer, now).is_ok()
+        key.is_ok_and(|key| key.thumbprint() == used)
+            && token.claims.judge(issuer, now, &mut Unobserved).is_ok()
     }
 }
 
@@ -117,25 +151,63 @@ fn verify_for(
     claims: UnverifiedClaims<'_>,
     keys: &KeySnapshot,
     now: UnixTime,
+    observer: &mut impl Observe<TokenStep>,
 ) -> Result<VerifiedToken, Refusal> {
-    let signed_with = accepted(issuer, &jws.algorithm).ok_or(Refusal::AlgNotAllowed)?;
-    let key = match signed_with {
-        SignedWith::Hs256 => {
-            hs256::verify(issuer, jws, keys, now)?;
-            None
-        }
-        SignedWith::Public(algorithm) => {
-            let key = find_key(issuer, jws.kid.as_deref(), algorithm, keys, now)?;
-            let is_genuine = key.verify(algorithm, jws.signing_input.as_bytes(), &jws.signature);
-            is_genuine.then_some(()).ok_or(Refusal::BadSignature)?;
-            Some(*key.thumbprint())
-        }
+    let signed_with = accepted(issuer, &jws.algorithm).ok_or(Refusal::AlgNotAllowed);
+    observer.note(|| {
+        let accepted = SignedWith::accepted_by(issuer).map(SignedWith::name).collect();
+        TokenStep { looked_at: TokenFact::Algorithm { accepted }, refusal: signed_with.err() }
+    });
+    let signed_with = signed_with?;
+    let signature = match signed_with {
+        SignedWith::Hs256 => hs256::verify(issuer, jws, keys, now).map(|()| None),
+        SignedWith::Public(algorithm) => find_key(issuer, jws.kid.as_deref(), algorithm, keys, now)
+            .and_then(|key| {
+                let input = jws.signing_input.as_bytes();
+                let is_genuine = key.verify(algorithm, input, &jws.signature);
+                is_genuine.then(|| Some(*key.thumbprint())).ok_or(Refusal::BadSignature)
+            }),
     };
-    let claims = claims.into_claims()?;
-    claims.judge(issuer, now)?;
+    observer.note(|| looked_up(issuer, jws, signature.err()));
+    if matches!(signature, Ok(_) | Err(Refusal::BadSignature)) {
+        let refusal = signature.err();
+        observer.note(|| TokenStep { looked_at: TokenFact::Signature, refusal });
+    }
+    let key = signature?;
+    let claims = claims.into_claims();
+    observer.note(|| {
+        let fault = claims.as_ref().err().copied();
+        TokenStep { looked_at: TokenFact::Claims { fault }, refusal: fault.map(Refusal::from) }
+    });
+    let claims = claims?;
+    claims.judge(issuer, now, observer)?;
     let (issuer, kid) = (issuer.label.clone(), jws.kid.as_deref().map(Into::into));
     let typ = jws.typ.as_deref().map(Into::into);
     Ok(VerifiedToken { issuer, signed_with, key, kid, typ, claims })
+}
+
+fn form(token: RawToken<'_>, jws: Option<&UnverifiedJws<'_>>, fault: Option<Fault>) -> TokenStep {
+    let header = jws.map(|jws| HeaderFacts {
+        alg: jws.algorithm.clone(),
+        kid: jws.kid.clone(),
+        typ: jws.typ.clone(),
+    });
+    let looked_at = TokenFact::Form { bytes: token.bytes(), header, fault };
+    TokenStep { looked_at, refusal: fault.map(Refusal::from) }
+}
+
+/// What a verification that was refused like this says of the key.
+fn looked_up(issuer: &Issuer, jws: &UnverifiedJws<'_>, refusal: Option<Refusal>) -> TokenStep {
+    let found = match refusal {
+        Some(Refusal::AlgNotAllowed) => KeyFact::OtherAlgorithm,
+        Some(Refusal::UnknownKid) => KeyFact::Unknown,
+        Some(Refusal::KeysUnavailable) => KeyFact::Unavailable,
+        // Whatever comes later is not the key's.
+        Some(_) | None => KeyFact::Found,
+    };
+    let (issuer, kid) = (issuer.label.clone(), jws.kid.clone());
+    let refusal = refusal.filter(|_| found != KeyFact::Found);
+    TokenStep { looked_at: TokenFact::Key { issuer, kid, found }, refusal }
 }
 
 /// What the header's `alg` means, if this issuer's tokens may be signed so.
@@ -237,8 +309,8 @@ pub struct Refused {
 }
 
 impl Refused {
-    fn early(refusal: Refusal) -> Self {
-        Self { refusal, issuer: None, missing_kid: None }
+    fn early(refusal: impl Into<Refusal>) -> Self {
+        Self { refusal: refusal.into(), issuer: None, missing_kid: None }
     }
 }
 

@@ -6,4 +6,5 @@ pub mod fs;
 pub mod json;
 pub mod label;
 pub mod rfc3339;
+pub mod stack;
 pub mod watch;

@@ -194,6 +194,47 @@ async fn a_route_names_its_rule_and_a_name_that_is_unknown_denies() {
 }
 
 #[tokio::test]
+async fn a_route_is_chosen_by_verified_claims_and_not_by_what_a_client_sent() {
+    let policy = json!({
+        "forward": {"headers": [{"claim": "sub", "header": "x-jwt-sub"}]},
+        "rules": [
+            {"name": "open", "match": {"path": "/open"}, "allow": "anyone"},
+            {"name": "rest", "require": {"issuer": "accounts"}},
+        ],
+    });
+    let scene = Scene::start(policy, |envoy| {
+        let manager = manager(envoy);
+        // As in an Envoy that relies on claimgate alone.
+        manager["http_filters"].as_array_mut().unwrap().remove(0);
+        manager["http_filters"][0]["typed_config"]["clear_route_cache"] = true.into();
+        let alices = json!({
+            "match": {
+                "prefix": "/", "headers": [{"name": "x-jwt-sub", "string_match": {"exact": "alice"}}],
+            },
+            "route": {"cluster": "upstream"},
+            "request_headers_to_add": [{"header": {"key": "x-route", "value": "alices"}}],
+        });
+        let routes = &mut manager["route_config"]["virtual_hosts"][0]["routes"];
+        routes.as_array_mut().unwrap().insert(0, alices);
+    })
+    .await;
+    for (path, sub, sent, alices) in [
+        ("/a", Some("alice"), None, true),
+        ("/a", Some("alice"), Some("bob"), true),
+        ("/a", Some("bob"), Some("alice"), false),
+        ("/open", None, Some("alice"), false),
+    ] {
+        let bearer = sub.map(|sub| format!("Bearer {}", scene.token(&json!({"sub": sub}))));
+        let mut headers: Vec<(&str, &str)> = Vec::new();
+        headers.extend(bearer.as_deref().map(|bearer| ("authorization", bearer)));
+        headers.extend(sent.map(|sent| ("x-jwt-sub", sent)));
+        let seen_by = seen(scene.get(path, &headers).await).await;
+        assert_eq!(seen_by("x-route").len(), usize::from(alices), "{path} {sub:?} {sent:?}");
+    }
+    scene.service.stop().await.unwrap();
+}
+
+#[tokio::test]
 async fn tokens_are_taken_out_of_cookies_and_queries_however_they_are_spelled() {
     let policy = json!({
         "tokens": [{"cookie": "jwt"}, {"query": "access_token"}],
@@ -221,6 +262,10 @@ async fn tokens_are_taken_out_of_cookies_and_queries_however_they_are_spelled() 
         assert_eq!(seen_by(":path"), ["/x?b=1"], "{name}");
         assert_eq!(seen_by("x-jwt-sub"), ["alice"], "{name}");
     }
+    // Envoy writes what is left of the query anew: in order, and each with a `=`. Escapes stay.
+    let target = format!("/x?z&a=1%26b%3D2&access_token={token}");
+    let seen_by = seen(scene.get(&target, &[]).await).await;
+    assert_eq!(seen_by(":path"), ["/x?a=1%26b%3D2&z="]);
     let both = format!("/x?access_token={token}");
     assert_eq!(scene.get(&both, &[("cookie", &alone)]).await.status(), 401);
     scene.service.stop().await.unwrap();

@@ -1,8 +1,9 @@
 //! End to end, with a real Envoy: the story of the demo, every Envoy configuration that we ship, and what goes on while
-//! claimgate is restarted, its certificates are replaced and its connections age; and with a real OpenID provider.
+//! claimgate is restarted, its certificates are replaced and its connections age; with a real nginx and a real Caddy; and
+//! with a real OpenID provider.
 //!
-//! They need the Envoy that `deploy/install-envoy.sh` installs and the provider of
-//! `tests/e2e/oidc_provider/install.sh`, and fail without: what is skipped is not tested.
+//! They need the Envoy that `deploy/install-envoy.sh` installs, the proxies of `tests/e2e/proxies/install.sh` and the
+//! provider of `tests/e2e/oidc_provider/install.sh`, and fail without: what is skipped is not tested.
 
 #![allow(
     clippy::expect_used,
@@ -15,15 +16,19 @@
 #[allow(dead_code, reason = "shared with the integration tests, which use more of it")]
 #[path = "../support/authority.rs"]
 mod authority;
+mod caddy;
 #[allow(dead_code, reason = "shared with the integration tests, which use more of it")]
 #[path = "../support/provider.rs"]
 mod configuration;
 mod connections;
 mod decisions;
 mod envoy;
+mod envoy_http;
 mod load;
 mod mtls;
+mod nginx;
 mod provider;
+mod proxies;
 mod restarts;
 mod rotation;
 #[allow(dead_code, reason = "shared with the integration tests, which use more of it")]

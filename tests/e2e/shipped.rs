@@ -20,9 +20,11 @@ use crate::upstream::Upstream;
 const FOLDER: &str = "deploy/envoy";
 
 /// The files, each with a test below.
-const FILES: [&str; 6] = [
+const FILES: [&str; 7] = [
     "envoy.yaml",
     "filter.yaml",
+    // In envoy_http.rs.
+    "http-ext-authz.yaml",
     "mtls-authority.yaml",
     "mtls-client.yaml",
     "mtls.yaml",
@@ -205,7 +207,7 @@ fn claimgate_goes_on_after_its_last_health_check_for_longer_than_envoy_takes_to_
 }
 
 /// What holds of Envoy and claimgate, whichever way the one asks the other. Returns the Envoy, with nobody to ask.
-async fn keeps_its_promises(
+pub(crate) async fn keeps_its_promises(
     file: &str,
     mut config: Value,
     service: TestService,
@@ -274,7 +276,7 @@ async fn keeps_its_promises(
 }
 
 /// A claimgate that listens so, and a token that is good there.
-async fn claimgate(listen: &Value) -> (TestService, String) {
+pub(crate) async fn claimgate(listen: &Value) -> (TestService, String) {
     let (key, token) = key_and_token();
     let mut config = inline(&key);
     config["listen"] = listen.clone();

@@ -10,7 +10,9 @@
 
 mod answers;
 mod bounds;
+mod explain;
 mod explained;
+mod forward_auth;
 mod hs256;
 mod jwks_fetch;
 mod key_life;

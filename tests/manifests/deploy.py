@@ -68,6 +68,15 @@ def the_grant_lets_the_security_policy_refer_to_claimgate():
 
 
 @test
+def the_security_policy_names_a_rule_that_the_configuration_has():
+    extensions = one(documents_of("envoy-gateway/security-policy.yaml"), "SecurityPolicy")["spec"]["extAuth"]["contextExtensions"]
+    (named,) = [extension["value"] for extension in extensions if extension["name"] == "claimgate.rule"]
+    assert len(extensions) == 1, "claimgate reads no other"
+    (configuration,) = documents_of("kubernetes/claimgate.yaml")
+    assert named in {rule["name"] for rule in configuration["rules"]}
+
+
+@test
 def the_kustomize_base_is_whole_and_keeps_every_promise():
     (base,) = documents_of("kubernetes/kustomization.yaml")
     folder = DEPLOY / "kubernetes"

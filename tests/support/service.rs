@@ -23,6 +23,7 @@ use tonic::transport::Channel;
 /// A running service.
 pub(crate) struct TestService {
     pub(crate) grpc: SocketAddr,
+    pub(crate) http: SocketAddr,
     pub(crate) admin: SocketAddr,
     pub(crate) channel: Channel,
     pub(crate) shutdown: CancellationToken,
@@ -49,12 +50,12 @@ impl TestService {
     /// Starts with exactly this configuration.
     pub(crate) async fn run(config: Config, options: Options) -> Self {
         let bound = App::bind_with(config, options).await.unwrap();
-        let (grpc, admin) = (bound.grpc_addr(), bound.admin_addr());
+        let (grpc, http, admin) = (bound.grpc_addr(), bound.http_addr(), bound.admin_addr());
         let shutdown = CancellationToken::new();
         #[expect(clippy::disallowed_methods, reason = "the test stands where the process does")]
         let running = tokio::spawn(bound.run(shutdown.clone()));
         let channel = connect(grpc);
-        Self { grpc, admin, channel, shutdown, running }
+        Self { grpc, http, admin, channel, shutdown, running }
     }
 
     /// Sends a request of any form.

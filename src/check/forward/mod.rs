@@ -91,6 +91,15 @@ pub struct PayloadHeader {
     pub padded: bool,
 }
 
+/// Why a request cannot be passed on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unforwardable {
+    /// The header that it is about: one that was to be set, or one of the request's, as received.
+    pub header: String,
+    /// Why.
+    pub reason: DenialReason,
+}
+
 /// Changes to a request. `set` and `remove` share no name. `Debug` shows names and no value.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct HeaderMutations {
@@ -123,7 +132,7 @@ type Written = (Vec<(String, String)>, Vec<(String, String)>);
 
 /// What is made of a token for its headers, once. `Debug` shows none of it.
 #[derive(Default)]
-pub struct Forwarded(OnceLock<Result<Written, DenialReason>>);
+pub struct Forwarded(OnceLock<Result<Written, Unforwardable>>);
 
 impl fmt::Debug for Forwarded {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -138,15 +147,16 @@ impl Forward {
     /// # Errors
     /// `malformed` when a claim cannot be written into a header or the request's own headers are out
     /// of order, `header_too_large` when there is more to set than the limit allows, `missing_claim` when there is
-    /// none for a header that must be there.
+    /// none for a header that must be there; and which header it is about.
     pub fn mutations(
         &self,
         request: &CheckRequest,
         token: Option<(&KnownToken, RawToken<'_>)>,
         traces: TokenTraces,
-    ) -> Result<HeaderMutations, DenialReason> {
+    ) -> Result<HeaderMutations, Unforwardable> {
         if self.connection_names_ours(request) {
-            return Err(DenialReason::Malformed);
+            let header = "connection".to_owned();
+            return Err(Unforwardable { header, reason: DenialReason::Malformed });
         }
         let mut mutations = HeaderMutations::default();
         if let Some((token, raw)) = token {
@@ -183,7 +193,7 @@ impl Forward {
         verified: &VerifiedToken,
         payload: Option<&PayloadHeader>,
         raw: RawToken<'_>,
-    ) -> Result<Vec<(String, String)>, DenialReason> {
+    ) -> Result<Vec<(String, String)>, Unforwardable> {
         let mut set = Vec::with_capacity(headers.len() + 1);
         let mut bytes = 0_usize;
         let mut add = |header: &TargetHeader, value: String| {
@@ -197,19 +207,19 @@ impl Forward {
         };
         for ForwardedHeader { header, value } in headers {
             let value = match value {
-                ForwardedValue::Constant(text) => Some(text.clone()),
-                ForwardedValue::Claim(claim) => claim.written(verified)?,
+                ForwardedValue::Constant(text) => Ok(Some(text.clone())),
+                ForwardedValue::Claim(claim) => claim.written(verified),
             };
-            if let Some(value) = value {
-                add(header, value)?;
-            }
+            let added = value.and_then(|value| value.map_or(Ok(()), |value| add(header, value)));
+            added.map_err(|reason| Unforwardable { header: header.to_string(), reason })?;
         }
         if let Some(PayloadHeader { header, padded }) = payload {
             let mut value = raw.payload_segment().to_owned();
             while *padded && !value.len().is_multiple_of(4) {
                 value.push('=');
             }
-            add(header, value)?;
+            add(header, value)
+                .map_err(|reason| Unforwardable { header: header.to_string(), reason })?;
         }
         Ok(set)
     }
@@ -220,7 +230,7 @@ impl Forward {
         &self,
         request: &CheckRequest,
         set: &[(String, String)],
-    ) -> Result<BTreeSet<String>, DenialReason> {
+    ) -> Result<BTreeSet<String>, Unforwardable> {
         let is_set = |name: &str| set.iter().any(|(header, _)| header == name);
         let mut remove = BTreeSet::new();
         for (name, _) in &request.headers {
@@ -230,7 +240,7 @@ impl Forward {
             let name = name.to_ascii_lowercase();
             // What is no field name cannot be removed by name.
             if !is_field_name(&name) {
-                return Err(DenialReason::Malformed);
+                return Err(Unforwardable { header: name, reason: DenialReason::Malformed });
             }
             if !is_set(&name) {
                 remove.insert(name);

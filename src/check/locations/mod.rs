@@ -7,6 +7,7 @@ mod query;
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;
+use std::fmt;
 
 pub use self::header::HeaderLocation;
 
@@ -69,6 +70,17 @@ impl TokenLocations {
         if is_malformed { Extracted::Malformed } else { found }
     }
 
+    /// What stands in each place, for whoever explains what [`Self::extract`] found.
+    pub fn found(&self, request: &CheckRequest) -> Vec<(&TokenLocation, Found)> {
+        let found = |location: &TokenLocation| match location.read(request) {
+            Read::Token(token) => Found::Token { bytes: token.len() },
+            Read::Missing => Found::Nothing,
+            Read::Several => Found::Several,
+            Read::Malformed => Found::Malformed,
+        };
+        self.0.iter().map(|location| (location, found(location))).collect()
+    }
+
     /// Where in `request` tokens stand, or something in their place.
     pub fn traces(&self, request: &CheckRequest) -> TokenTraces {
         let mut traces = TokenTraces::default();
@@ -93,6 +105,38 @@ impl TokenLocation {
             Self::Query(name) => query::read(request, name),
         }
     }
+}
+
+/// As an operator calls it.
+impl fmt::Display for TokenLocation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Header(HeaderLocation { header, prefix }) if prefix.is_empty() => {
+                write!(f, "header {header}")
+            }
+            Self::Header(HeaderLocation { header, prefix }) => {
+                write!(f, "header {header} after {prefix:?}")
+            }
+            Self::Cookie(name) => write!(f, "cookie {name}"),
+            Self::Query(name) => write!(f, "query parameter {name}"),
+        }
+    }
+}
+
+/// What stands in one place; never the token itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Found {
+    /// A token, or what stands for one.
+    Token {
+        /// How long it is.
+        bytes: usize,
+    },
+    /// Nothing.
+    Nothing,
+    /// More than one.
+    Several,
+    /// What announces a token and holds none.
+    Malformed,
 }
 
 /// What was found.

@@ -3,14 +3,17 @@
 
 mod condition;
 mod scopes;
+mod weighing;
 
 pub use self::condition::{ClaimCondition, ClaimTest, Scalar};
 pub use self::scopes::Scopes;
+pub use self::weighing::{Node, Part, Weighing};
 
 use super::cel::Expression;
 use super::decision::DenialReason;
 use super::pattern::TextPattern;
 use super::request::CheckRequest;
+use crate::token::observe::{Observe, Unobserved};
 use crate::token::{Audiences, Issuer, Refusal, VerifiedToken};
 use crate::util::label::Label;
 
@@ -80,15 +83,54 @@ impl Requirement {
     /// # Errors
     /// What the nearest way to prove it lacks.
     pub fn judge(&self, tokens: &[&VerifiedToken], facts: Facts<'_>) -> Result<(), DenialReason> {
-        self.weigh(tokens, facts).map_err(Miss::reason)
+        self.judge_observed(tokens, facts, &mut Unobserved)
     }
 
-    fn weigh(&self, tokens: &[&VerifiedToken], facts: Facts<'_>) -> Result<(), Miss> {
-        match self {
-            Self::Token(one) => nearest(tokens.iter().map(|token| one.weigh(token, facts))),
-            Self::AnyOf(ways) => nearest(ways.iter().map(|way| way.weigh(tokens, facts))),
-            Self::AllOf(parts) => parts.iter().try_for_each(|part| part.weigh(tokens, facts)),
-        }
+    /// The same, watched by `observer`.
+    ///
+    /// # Errors
+    /// The same.
+    pub fn judge_observed<O: Observe<Weighing>>(
+        &self,
+        tokens: &[&VerifiedToken],
+        facts: Facts<'_>,
+        observer: &mut O,
+    ) -> Result<(), DenialReason> {
+        self.weigh(tokens, facts, observer).map_err(Miss::reason)
+    }
+
+    fn weigh<O: Observe<Weighing>>(
+        &self,
+        tokens: &[&VerifiedToken],
+        facts: Facts<'_>,
+        observer: &mut O,
+    ) -> Result<(), Miss> {
+        observer.note(|| {
+            Weighing::Begins(match self {
+                Self::Token(_) if tokens.len() == 1 => Part::AllOf,
+                Self::Token(_) | Self::AnyOf(_) => Part::AnyOf,
+                Self::AllOf(_) => Part::AllOf,
+            })
+        });
+        let outcome = match self {
+            Self::Token(one) => match tokens {
+                [token] => one.weigh(token, facts, observer),
+                _ => nearest::<O>(tokens.iter().zip(0..).map(|(token, place)| {
+                    observer.note(|| Weighing::Begins(Part::Token(place)));
+                    let outcome = one.weigh(token, facts, observer);
+                    observer.note(|| Weighing::ends(outcome));
+                    outcome
+                })),
+            },
+            Self::AnyOf(ways) => {
+                nearest::<O>(ways.iter().map(|way| way.weigh(tokens, facts, observer)))
+            }
+            Self::AllOf(parts) => {
+                every::<O>(parts.iter().map(|part| part.weigh(tokens, facts, observer)))
+            }
+        };
+        observer.note(|| Weighing::ends(outcome));
+        outcome
     }
 
     /// Whether whoever proves it is of a named issuer, whichever way it is proved.
@@ -112,52 +154,107 @@ impl Requirement {
 }
 
 /// The first success, else the nearest miss. Without any way there is none.
-fn nearest(ways: impl Iterator<Item = Result<(), Miss>>) -> Result<(), Miss> {
-    let mut nearest = Miss::OtherIssuer;
+fn nearest<O: Observe<Weighing>>(ways: impl Iterator<Item = Result<(), Miss>>) -> Result<(), Miss> {
+    let mut outcome = Err(Miss::OtherIssuer);
     for way in ways {
-        match way {
-            Ok(()) => return Ok(()),
-            Err(miss) => nearest = nearest.max(miss),
+        outcome = match (outcome, way) {
+            (Ok(()), _) | (_, Ok(())) => Ok(()),
+            (Err(nearest), Err(miss)) => Err(nearest.max(miss)),
+        };
+        if outcome.is_ok() && !O::WHOLE {
+            break;
         }
     }
-    Err(nearest)
+    outcome
+}
+
+/// The first miss, if there is one.
+fn every<O: Observe<Weighing>>(parts: impl Iterator<Item = Result<(), Miss>>) -> Result<(), Miss> {
+    let mut outcome = Ok(());
+    for part in parts {
+        outcome = outcome.and(part);
+        // Whose token it is not will not do, whatever is in it.
+        if outcome.is_err() && (!O::WHOLE || outcome == Err(Miss::OtherIssuer)) {
+            break;
+        }
+    }
+    outcome
+}
+
+/// One condition on one token.
+enum Condition<'a> {
+    Issuer(&'a Label),
+    /// `None`: of an issuer that is not there, which is a bug; whoever it was meant for, it is not us.
+    Audiences(Option<&'a Audiences>),
+    Subjects(&'a [TextPattern]),
+    Claim(&'a ClaimCondition),
+    When(&'a Expression),
+    Scopes {
+        all: &'a [String],
+        any: &'a [String],
+    },
 }
 
 impl TokenRequirement {
-    fn weigh(&self, token: &VerifiedToken, facts: Facts<'_>) -> Result<(), Miss> {
-        if self.issuer.as_ref().is_some_and(|issuer| issuer != token.issuer()) {
-            return Err(Miss::OtherIssuer);
-        }
+    fn weigh<O: Observe<Weighing>>(
+        &self,
+        token: &VerifiedToken,
+        facts: Facts<'_>,
+        observer: &mut O,
+    ) -> Result<(), Miss> {
+        every::<O>(self.conditions(token, facts.issuers).map(|condition| {
+            let outcome = condition.weigh(token, facts.request);
+            observer.note(|| Weighing::condition(&condition, token, outcome));
+            outcome
+        }))
+    }
+
+    /// In the order in which they are looked at.
+    fn conditions<'a>(
+        &'a self,
+        token: &VerifiedToken,
+        issuers: &'a [Issuer],
+    ) -> impl Iterator<Item = Condition<'a>> {
+        let of_issuer = issuers.get(token.issuer().index()).map(|one| &one.audiences);
+        let audiences = self.audiences.as_ref().or(of_issuer);
+        let subjects = (!self.subjects.is_empty()).then_some(self.subjects.as_slice());
+        let (all, any) = (self.scopes.as_slice(), self.any_scope.as_slice());
+        let scopes = !all.is_empty() || !any.is_empty();
+        let scopes = scopes.then_some(Condition::Scopes { all, any });
+        let issuer = self.issuer.as_ref().map(Condition::Issuer).into_iter();
+        issuer
+            .chain([Condition::Audiences(audiences)])
+            .chain(subjects.map(Condition::Subjects))
+            .chain(self.claims.iter().map(Condition::Claim))
+            .chain(self.when.as_ref().map(Condition::When))
+            .chain(scopes)
+    }
+}
+
+impl Condition<'_> {
+    fn weigh(&self, token: &VerifiedToken, request: &CheckRequest) -> Result<(), Miss> {
         let claims = token.claims();
-        let of_issuer = || facts.issuers.get(token.issuer().index()).map(|one| &one.audiences);
-        // An issuer that is not there is a bug; whoever it was meant for, it is not us.
-        let audiences = self.audiences.as_ref().or_else(of_issuer).ok_or(Miss::OtherAudience)?;
-        claims.judge_audience(audiences).map_err(|refusal| {
-            if refusal == Refusal::MissingClaim { Miss::NoAudience } else { Miss::OtherAudience }
-        })?;
-        let is_subject =
-            |one: &TextPattern| token.subject().is_some_and(|subject| one.matches(subject));
-        if !self.subjects.is_empty() && !self.subjects.iter().any(is_subject) {
-            return Err(Miss::Claims);
-        }
-        if !self.claims.iter().all(|condition| condition.holds(claims)) {
-            return Err(Miss::Claims);
-        }
-        if let Some(expression) = &self.when
-            && !expression.holds(token, facts.request)
-        {
-            return Err(Miss::Claims);
-        }
-        if self.scopes.is_empty() && self.any_scope.is_empty() {
-            return Ok(());
-        }
-        let granted = Scopes::of(claims);
-        let has = |scope: &String| granted.contains(scope);
-        if self.scopes.iter().all(has)
-            && (self.any_scope.is_empty() || self.any_scope.iter().any(has))
-        {
-            return Ok(());
-        }
-        Err(Miss::Scope)
+        let (holds, miss) = match self {
+            Self::Issuer(issuer) => (*issuer == token.issuer(), Miss::OtherIssuer),
+            Self::Audiences(None) => (false, Miss::OtherAudience),
+            Self::Audiences(Some(audiences)) => match claims.judge_audience(audiences) {
+                Ok(()) => return Ok(()),
+                Err(Refusal::MissingClaim) => (false, Miss::NoAudience),
+                Err(_) => (false, Miss::OtherAudience),
+            },
+            Self::Subjects(patterns) => {
+                let is = |subject: &str| patterns.iter().any(|one| one.matches(subject));
+                (token.subject().is_some_and(is), Miss::Claims)
+            }
+            Self::Claim(condition) => (condition.holds(claims), Miss::Claims),
+            Self::When(expression) => (expression.holds(token, request), Miss::Claims),
+            Self::Scopes { all, any } => {
+                let granted = Scopes::of(claims);
+                let has = |scope: &String| granted.contains(scope);
+                let has_one = any.is_empty() || any.iter().any(has);
+                (all.iter().all(has) && has_one, Miss::Scope)
+            }
+        };
+        if holds { Ok(()) } else { Err(miss) }
     }
 }

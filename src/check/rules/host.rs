@@ -24,14 +24,14 @@ impl HostPattern {
 
 /// A host without port and trailing dot; case is left as sent.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Host<'a>(pub(super) &'a str);
+pub(in crate::check) struct Host<'a>(pub(in crate::check) &'a str);
 
 /// Names are at most 253 octets long (RFC 1035 §2.3.4 without length octet and root).
 const MAX_BYTES: usize = 253;
 
 impl<'a> Host<'a> {
     /// Refuses what is no authority (userinfo, lists, spaces), so that no rule is chosen by it.
-    pub(super) fn parse(authority: &'a str) -> Result<Self, ()> {
+    pub(in crate::check) fn parse(authority: &'a str) -> Result<Self, ()> {
         let host = match authority.rsplit_once(':') {
             Some((host, port)) if port.chars().all(|c| c.is_ascii_digit()) => host,
             // An IPv6 address ends in its bracket.

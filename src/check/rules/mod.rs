@@ -14,7 +14,7 @@ use std::sync::Arc;
 pub use self::host::HostPattern;
 pub use self::matching::{HeaderMatch, PathMatch, PathTemplate, RuleMatch};
 
-use self::host::Host;
+pub(super) use self::host::Host;
 use self::index::RuleIndex;
 use self::matching::Target;
 use super::locations::TokenLocations;
@@ -106,25 +106,30 @@ impl RuleSet {
 
     /// Finds what applies: the rule that Envoy names for its route, else the first one that matches.
     pub fn select(&self, request: &CheckRequest) -> Selection<'_> {
-        let Ok(host) = Host::parse(&request.host) else { return Selection::None };
+        let Ok(host) = Host::parse(&request.host) else {
+            return Selection::None(NoRule::UnreadableHost);
+        };
         let target = Target { request, host };
         let path = RequestPath::parse(&request.path);
         match request.context_value(CONTEXT_RULE) {
             Ok(None) => self.select_by_match(&target, &path),
             Ok(Some(name)) => self.select_by_name(name, &path),
             // Named twice: Envoy's own map cannot hold that.
-            Err(_) => Selection::None,
+            Err(_) => Selection::None(NoRule::NamedTwice),
         }
     }
 
     fn select_by_name(&self, name: &str, path: &RequestPath<'_>) -> Selection<'_> {
         let named = self.by_name.get(name).and_then(|place| self.rules.get(*place));
         match (named, path) {
-            (None, _) | (Some(_), RequestPath::Unreadable) => Selection::None,
+            (None, _) => Selection::None(NoRule::UnknownName),
+            (Some(_), RequestPath::Unreadable) => Selection::None(NoRule::UnreadablePath),
             (Some(rule), RequestPath::Plain(_) | RequestPath::Escaped { .. }) => {
                 Selection::of(rule)
             }
-            (Some(rule), RequestPath::Ambiguous(_)) if rule.is_open() => Selection::None,
+            (Some(rule), RequestPath::Ambiguous(_)) if rule.is_open() => {
+                Selection::None(NoRule::OpenForSeveral)
+            }
             (Some(rule), RequestPath::Ambiguous(_)) => {
                 Selection::Closed { first: rule, others: Vec::new(), is_ambiguous: true }
             }
@@ -133,22 +138,22 @@ impl RuleSet {
 
     fn select_by_match(&self, target: &Target<'_>, path: &RequestPath<'_>) -> Selection<'_> {
         match path {
-            RequestPath::Plain(path) => self.find(target, path, |_| true).map(Selection::of),
+            RequestPath::Plain(path) => {
+                let found = self.find(target, path, |_| true);
+                found.map_or(Selection::None(NoRule::NoMatch), Selection::of)
+            }
             RequestPath::Escaped { raw, decoded } => {
                 let any = |_: &Rule| true;
                 match (self.find(target, raw, any), self.find(target, decoded, any)) {
-                    (Some(one), Some(other)) if one.label == other.label => {
-                        Some(Selection::of(one))
-                    }
+                    (Some(one), Some(other)) if one.label == other.label => Selection::of(one),
                     _ => self.select_for_each(target, [*raw, decoded.as_str()].into_iter()),
                 }
             }
             RequestPath::Ambiguous(readings) => {
                 self.select_for_each(target, readings.iter().map(String::as_str))
             }
-            RequestPath::Unreadable => None,
+            RequestPath::Unreadable => Selection::None(NoRule::UnreadablePath),
         }
-        .unwrap_or(Selection::None)
     }
 
     /// The first rule that matches and that `may` be taken.
@@ -158,23 +163,25 @@ impl RuleSet {
         candidates.find(|rule| may(rule) && rule.matches.holds(target, path, rule.opens()))
     }
 
-    /// `None` where one reading leads to something that no closing rule is about: the request goes nowhere.
+    /// None where one reading leads to something that no closing rule is about: the request goes nowhere.
     fn select_for_each<'a>(
         &self,
         target: &Target<'_>,
         readings: impl Iterator<Item = &'a str>,
-    ) -> Option<Selection<'_>> {
+    ) -> Selection<'_> {
         let mut selected: Vec<&Rule> = Vec::new();
-        for reading in readings {
-            let rule = self.find(target, reading, |rule| !rule.is_open())?;
+        for (place, reading) in readings.enumerate() {
+            let Some(rule) = self.find(target, reading, |rule| !rule.is_open()) else {
+                return Selection::None(NoRule::NoMatchForReading(place));
+            };
             if !selected.iter().any(|other| other.label == rule.label) {
                 selected.push(rule);
             }
         }
         selected.sort_by_key(|rule| rule.label.index());
         let mut selected = selected.into_iter();
-        let first = selected.next()?;
-        Some(Selection::Closed { first, others: selected.collect(), is_ambiguous: true })
+        let Some(first) = selected.next() else { return Selection::None(NoRule::NoMatch) };
+        Selection::Closed { first, others: selected.collect(), is_ambiguous: true }
     }
 }
 
@@ -182,7 +189,7 @@ impl RuleSet {
 #[derive(Clone, Debug)]
 pub enum Selection<'a> {
     /// No rule: the request is denied.
-    None,
+    None(NoRule),
     /// A rule that lets anyone pass.
     Open(&'a Rule),
     /// Rules that want a token, which must do for every one of them.
@@ -194,6 +201,25 @@ pub enum Selection<'a> {
         /// Whether the path may be read in several ways: then nobody passes without a token.
         is_ambiguous: bool,
     },
+}
+
+/// Why no rule applies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NoRule {
+    /// None matches.
+    NoMatch,
+    /// None that closes something matches this reading of a path that has several, counted from 0.
+    NoMatchForReading(usize),
+    /// The route names two.
+    NamedTwice,
+    /// The route names one that lets anyone pass, for a path that can be read in several ways.
+    OpenForSeveral,
+    /// The route names one that there is not.
+    UnknownName,
+    /// The host is no authority.
+    UnreadableHost,
+    /// The path is too long, or holds what no two readers agree on.
+    UnreadablePath,
 }
 
 impl<'a> Selection<'a> {

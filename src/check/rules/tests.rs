@@ -29,7 +29,7 @@ fn request(method: &str, host: &str, path: &str) -> CheckRequest {
 
 fn selected(rules: &RuleSet, request: &CheckRequest) -> String {
     match rules.select(request) {
-        Selection::None => "none".to_owned(),
+        Selection::None(_) => "none".to_owned(),
         Selection::Open(rule) => format!("open {}", rule.label),
         Selection::Closed { first, others, .. } => {
             let rules = std::iter::once(first).chain(others);

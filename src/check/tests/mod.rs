@@ -1,5 +1,6 @@
 //! The whole decision on real tokens: which requests pass, and which headers an upstream gets to see.
 
+mod explained;
 mod policy;
 
 use std::sync::{Arc, LazyLock};
@@ -169,8 +170,12 @@ fn request(path: &str, headers: &[(&str, &str)]) -> CheckRequest {
     }
 }
 
+/// Every decision that is tested is explained as well.
 fn decide(authorizer: &Authorizer, request: &CheckRequest) -> Decision {
-    authorizer.check(request, UnixTime::from_secs(NOW).unwrap())
+    let now = UnixTime::from_secs(NOW).unwrap();
+    let decision = authorizer.check(request, now);
+    explained::agrees(authorizer, request, now, &decision);
+    decision
 }
 
 fn allowed(authorizer: &Authorizer, request: &CheckRequest) -> HeaderMutations {

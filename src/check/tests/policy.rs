@@ -17,7 +17,7 @@ static PARTNER: LazyLock<SigningKey> =
     LazyLock::new(|| SigningKey::generate(Algorithm::EdDsa).unwrap().with_kid("p"));
 
 /// Two issuers, and whatever else a test lays over it.
-fn policy(over: Value) -> Authorizer {
+pub(super) fn policy(over: Value) -> Authorizer {
     let issuer = |name: &str, key: &SigningKey| {
         json!({
             "name": name, "issuer": format!("https://{name}.example.com"), "audiences": ["orders"],
@@ -71,11 +71,11 @@ fn token_of(name: &str, key: &SigningKey, over: &Value) -> String {
     mint(key, &claims).unwrap()
 }
 
-fn ours(over: Value) -> String {
+pub(super) fn ours(over: Value) -> String {
     token_of("accounts", &ACCOUNTS, &over)
 }
 
-fn partners(over: Value) -> String {
+pub(super) fn partners(over: Value) -> String {
     token_of("partner", &PARTNER, &over)
 }
 

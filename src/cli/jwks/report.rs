@@ -1,20 +1,17 @@
 //! What was found in a JWK Set, as text for people and as JSON for programs. Pure: it neither reads nor prints.
 //! Whatever the provider wrote is escaped and cut here.
 
-use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use crate::cli::shown::{ascii, duration, shown};
 use crate::keys::jwks::{DocumentError, Examined, SkipReason, SkippedKey};
 use crate::keys::key::{Family, VerificationKey};
 use crate::keys::schedule::{self, Cause, Schedule};
 use crate::keys::source::{RefreshSettings, SourceError, file};
 use crate::util::clock::UnixTime;
-
-/// Characters of a `kid` or a header in text.
-const MAX_SHOWN: usize = 120;
 
 /// What came with the document over HTTP.
 #[derive(Debug)]
@@ -249,18 +246,6 @@ fn planned(freshness: Duration) -> [Duration; 3] {
     })
 }
 
-/// `4m48s`.
-fn duration(seconds: u64) -> String {
-    let mut text = String::new();
-    for (amount, unit) in [(seconds / 3600, "h"), (seconds / 60 % 60, "m"), (seconds % 60, "s")] {
-        if amount > 0 {
-            // Writing to a String cannot fail.
-            let _infallible = write!(text, "{amount}{unit}");
-        }
-    }
-    if text.is_empty() { "0s".to_owned() } else { text }
-}
-
 fn why(reason: SkipReason) -> &'static str {
     match reason {
         SkipReason::AlgorithmNotAccepted => "nothing that it can verify is among the algorithms",
@@ -285,62 +270,4 @@ fn why(reason: SkipReason) -> &'static str {
 
 fn kid(kid: Option<&str>) -> String {
     kid.map_or_else(|| "(no kid)".to_owned(), shown)
-}
-
-/// Printable ASCII as it is, everything else escaped: no line of ours can be made by others.
-fn shown(text: &str) -> String {
-    let mut shown = String::new();
-    for character in text.chars().take(MAX_SHOWN) {
-        match character {
-            ' '..='~' => shown.push(character),
-            _ => shown.extend(character.escape_default()),
-        }
-    }
-    if text.chars().nth(MAX_SHOWN).is_some() {
-        shown.push('…');
-    }
-    shown
-}
-
-/// JSON in ASCII. Beyond ASCII, there is something in strings only, where `\u` escapes may stand.
-fn ascii(json: &str) -> String {
-    let mut text = String::with_capacity(json.len());
-    for character in json.chars() {
-        match character {
-            ' '..='~' => text.push(character),
-            _ => {
-                let mut units = [0; 2];
-                for unit in character.encode_utf16(&mut units) {
-                    // Writing to a String cannot fail.
-                    let _infallible = write!(text, "\\u{unit:04x}");
-                }
-            }
-        }
-    }
-    text
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_others_wrote_cannot_make_a_line_or_a_control_sequence() {
-        let text = shown("a\r\nb\u{1b}[31m\u{2028}é\"'");
-        assert_eq!(text, "a\\r\\nb\\u{1b}[31m\\u{2028}\\u{e9}\"'");
-        assert_eq!(shown(&"k".repeat(121)), format!("{}…", "k".repeat(120)));
-        let value = json!({"kid": "\u{1b}\u{9b}31m😀\u{7f}\""});
-        let text = ascii(&value.to_string());
-        assert!(text.bytes().all(|byte| (0x20..0x7f).contains(&byte)), "{text}");
-        assert_eq!(serde_json::from_str::<Value>(&text).unwrap(), value);
-    }
-
-    #[test]
-    fn durations_are_written_as_an_operator_would() {
-        for (seconds, expected) in
-            [(0, "0s"), (60, "1m"), (288, "4m48s"), (3600, "1h"), (3601, "1h1s")]
-        {
-            assert_eq!(duration(seconds), expected);
-        }
-    }
 }

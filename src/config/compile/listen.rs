@@ -8,6 +8,7 @@ use crate::config::Listen;
 use crate::config::raw::{RawListen, RawTls, RawUnix};
 use crate::config::report::{Path, quote};
 use crate::config::scalar::{Addresses, Age, Count, FileMode, List, Mapping, Text};
+use crate::server::forward_auth::trusted::{ACCEPTED, Forwarder, TrustedForwarders};
 use crate::server::listener::address::{Address, UnixAccess};
 use crate::server::tls::{ACCEPTED_SAN, AllowedSan, TlsSettings, TlsVersion};
 
@@ -18,6 +19,7 @@ const MOST_CONNECTION_AGE: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
 /// More would be a mistake.
 const MAX_ADDRESSES: usize = 16;
+const MAX_FORWARDERS: usize = 256;
 
 impl Compiler<'_> {
     pub(super) fn listen(&mut self, path: &Path, raw: Option<Mapping<RawListen>>) -> Listen {
@@ -25,23 +27,31 @@ impl Compiler<'_> {
         let (grpc_path, admin_path) = (path.key("grpc"), path.key("admin"));
         let grpc = self.addresses(&grpc_path, raw.grpc, 9191);
         let admin = self.addresses(&admin_path, raw.admin, 9193);
-        let is_taken = |one: &Address| grpc.iter().any(|(_, other)| one.collides(other));
-        for (path, address) in admin.iter().filter(|(_, address)| is_taken(address)) {
-            let expected = "an address of its own: listen.grpc has this one";
-            self.report.wrong(path, quote(&address.to_string()), expected);
-        }
+        let is_on = raw.http.is_some();
+        // The port is for when what is written there is a mistake.
+        let http = raw.http.map(|raw| self.addresses(&path.key("http"), Some(raw), 9192));
+        let http = http.unwrap_or_default();
+        self.taken(&admin, &grpc, "listen.grpc");
+        self.taken(&http, &grpc, "listen.grpc");
+        self.taken(&http, &admin, "listen.admin");
+        let forwarders = path.key("trusted_forwarders");
+        let trusted_forwarders = self.forwarders(&forwarders, raw.trusted_forwarders, is_on, &http);
         let unix = self.unix(&path.key("unix"), raw.unix);
         let tls = self.tls(&path.key("tls"), raw.tls, "listen.grpc", &grpc);
         let admin_tls = self.tls(&path.key("admin_tls"), raw.admin_tls, "listen.admin", &admin);
+        let http_tls = self.tls(&path.key("http_tls"), raw.http_tls, "listen.http", &http);
         let age = self.connection_age(&path.key("max_connection_age"), raw.max_connection_age);
         let places =
             |addresses: Vec<(Path, Address)>| addresses.into_iter().map(|(_, one)| one).collect();
         Listen {
             grpc: places(grpc),
             admin: places(admin),
+            http: places(http),
+            trusted_forwarders,
             unix,
             tls,
             admin_tls,
+            http_tls,
             max_connection_age: age,
         }
     }
@@ -80,6 +90,51 @@ impl Compiler<'_> {
             }
         }
         if found.is_empty() { default() } else { found }
+    }
+
+    /// Reports which of `ours` `other` has taken.
+    fn taken(&mut self, ours: &[(Path, Address)], others: &[(Path, Address)], other: &str) {
+        let is_taken = |one: &Address| others.iter().any(|(_, other)| one.collides(other));
+        for (path, address) in ours.iter().filter(|(_, address)| is_taken(address)) {
+            let expected = format!("an address of its own: {other} has this one");
+            self.report.wrong(path, quote(&address.to_string()), expected);
+        }
+    }
+
+    fn forwarders(
+        &mut self,
+        path: &Path,
+        raw: Option<List<String>>,
+        is_on: bool,
+        http: &[(Path, Address)],
+    ) -> TrustedForwarders {
+        let Some(List(written)) = raw else { return TrustedForwarders::default() };
+        if !is_on {
+            let expected = "no such key: without listen.http there is nobody to believe";
+            self.report.wrong(path, "a list", expected);
+        }
+        if written.len() > MAX_FORWARDERS {
+            self.report.wrong(path, written.len(), format!("at most {MAX_FORWARDERS} entries"));
+        }
+        let mut forwarders = Vec::with_capacity(written.len());
+        for (index, text) in written.into_iter().enumerate() {
+            let Some(text) = text else { continue };
+            let path = path.index(index);
+            match Forwarder::parse(&text) {
+                None => self.report.wrong(&path, quote(&text), ACCEPTED),
+                Some(everybody) if everybody.is_everybody() && self.is_production() => {
+                    let expected =
+                        "the addresses of your proxies: everybody else could make up requests";
+                    self.report.wrong(&path, quote(&text), expected);
+                }
+                Some(Forwarder::Unix) if is_on && !has_file(http) => {
+                    let expected = "an address or a network: listen.http has no unix:///path, whose mode would say who may connect";
+                    self.report.wrong(&path, quote(&text), expected);
+                }
+                Some(forwarder) => forwarders.push(forwarder),
+            }
+        }
+        TrustedForwarders::new(forwarders)
     }
 
     fn unix(&mut self, path: &Path, raw: Option<Mapping<RawUnix>>) -> UnixAccess {
@@ -176,4 +231,12 @@ impl Compiler<'_> {
             }
         }
     }
+}
+
+/// Whether there are Unix sockets, none of which is open to everybody.
+fn has_file(addresses: &[(Path, Address)]) -> bool {
+    let is_file = |address: &Address| matches!(address, Address::Unix(_));
+    let is_name = |address: &Address| matches!(address, Address::Abstract(_));
+    addresses.iter().any(|(_, address)| is_file(address))
+        && !addresses.iter().any(|(_, address)| is_name(address))
 }

@@ -59,12 +59,18 @@ pub(in crate::config) struct RawListen {
     pub(in crate::config) grpc: Option<Addresses>,
     /// Probes, metrics and status. Default 127.0.0.1:9193.
     pub(in crate::config) admin: Option<Addresses>,
+    /// For proxies that ask over HTTP: nginx, Caddy, Traefik. Default: off.
+    pub(in crate::config) http: Option<Addresses>,
+    /// Who is believed what the request was, on http: addresses, networks, unix. Default: nobody.
+    pub(in crate::config) trusted_forwarders: Option<List<String>>,
     /// Who may connect to Unix sockets.
     pub(in crate::config) unix: Option<Mapping<RawUnix>>,
     /// TLS for gRPC over TCP.
     pub(in crate::config) tls: Option<Mapping<RawTls>>,
     /// TLS for the admin port.
     pub(in crate::config) admin_tls: Option<Mapping<RawTls>>,
+    /// TLS for http over TCP.
+    pub(in crate::config) http_tls: Option<Mapping<RawTls>>,
     /// How long a client may stay on one connection, so that load moves to new replicas. Default 30m.
     pub(in crate::config) max_connection_age: Option<Text<Age>>,
 }

@@ -1,6 +1,7 @@
 //! `listen`: the forms of an address, who may connect to a Unix socket, and TLS.
 
 use super::*;
+use crate::server::forward_auth::trusted::TrustedForwarders;
 use crate::server::listener::address::{Address, UnixAccess};
 use crate::server::tls::{AllowedSan, TlsVersion};
 
@@ -23,6 +24,8 @@ fn one_address_or_several_of_every_form_are_read() {
     assert_eq!(default.unix, UnixAccess { mode: 0o660, owner: None, group: None });
     assert_eq!(default.max_connection_age, Some(Duration::from_secs(1800)));
     assert_eq!((default.tls, default.admin_tls), (None, None));
+    assert_eq!((default.http, default.http_tls), (vec![], None));
+    assert_eq!(default.trusted_forwarders, TrustedForwarders::default());
 }
 
 #[test]
@@ -64,6 +67,20 @@ fn mistakes_about_listeners_are_reported_at_their_path() {
         ("grpc: [127.0.0.1:1, 7, nowhere]", "listen.grpc[1] listen.grpc[2]"),
         ("grpc: unix:///a, admin: [127.0.0.1:1, unix:///a]", "listen.admin[1]"),
         (&long, "listen.grpc"),
+        ("grpc: 127.0.0.1:1, http: 127.0.0.1:1", "listen.http"),
+        ("admin: 127.0.0.1:1, http: [127.0.0.1:2, 127.0.0.1:1]", "listen.http[1]"),
+        ("http: []", "listen.http"),
+        ("http_tls: {cert_file: a, key_file: a}", "listen.http_tls"),
+        ("http: unix:///a, http_tls: {cert_file: a, key_file: a}", "listen.http_tls"),
+        ("http: 127.0.0.1:1, http_tls: {cert_file: a}", "listen.http_tls.key_file"),
+        ("trusted_forwarders: [127.0.0.1]", "listen.trusted_forwarders"),
+        ("http: 127.0.0.1:1, trusted_forwarders: 127.0.0.1", "listen.trusted_forwarders"),
+        ("http: 127.0.0.1:1, trusted_forwarders: [127.0.0.1, 10.0.0.1/8, proxy]", "listen.trusted_forwarders[1] listen.trusted_forwarders[2]"),
+        ("http: 127.0.0.1:1, trusted_forwarders: [0.0.0.0/0, '::/0']", "listen.trusted_forwarders[0] listen.trusted_forwarders[1]"),
+        ("http: 127.0.0.1:1, trusted_forwarders: [unix]", "listen.trusted_forwarders[0]"),
+        ("http: [unix:///a, unix://@a], trusted_forwarders: [unix]", "listen.trusted_forwarders[0]"),
+        ("http: [unix:///a, 127.0.0.1:1], trusted_forwarders: [unix, '::1', fd00::/8]", ""),
+        ("http: 127.0.0.1:0, trusted_forwarders: []", ""),
         ("unix: {mode: 0660}", "listen.unix.mode"),
         ("unix: {mode: '1777'}", "listen.unix.mode"),
         ("unix: {mode: '+60'}", "listen.unix.mode"),

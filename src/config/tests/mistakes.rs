@@ -7,7 +7,7 @@ fn every_mistake_is_reported_at_its_path() {
     #[rustfmt::skip]
     let table = [
         ("", "listen: {grpc: nowhere}", "listen.grpc"),
-        ("", "listen: {http: 127.0.0.1:1}", "listen.http"),
+        ("", "listen: {https: 127.0.0.1:1}", "listen.https"),
         ("", "listen: [127.0.0.1:9191]", "listen"),
         ("", "listen: {admin: 127.0.0.1:9191}", "listen.admin"),
         ("", "listen:", "listen"),

@@ -37,7 +37,13 @@ fn every_mistake_in_a_requirement_is_reported_at_its_path() {
         ("issuer: accounts, claims: [{claim: a, one_of: []}]", ".claims[0].one_of"),
         ("issuer: accounts, claims: [{claim: a, contains_all: [a, {}]}]", ".claims[0].contains_all[1]"),
         ("issuer: accounts, claims: [{claim: a, matches: '(?=a)'}]", ".claims[0].matches"),
+        ("issuer: accounts, when: ''", ".when"),
         ("issuer: accounts, when: '1 +'", ".when"),
+        ("issuer: accounts, when: claims.a + 1", ".when"),
+        ("issuer: accounts, when: claim.a == 1", ".when"),
+        ("issuer: accounts, when: request.query.a == claims.a", ".when"),
+        ("issuer: accounts, when: claims.a.matches(claims.b)", ".when"),
+        ("any_of: [{issuer: accounts, when: now() > 1}]", ".any_of[0].when"),
     ];
     for (require, place) in table {
         let text = with("require: {issuer: accounts}", &format!("require: {{{require}}}"));
@@ -87,6 +93,9 @@ fn every_way_to_ask_for_something_compiles() {
         "any_of: [{all_of: [{issuer: accounts}, {roles: [a]}]}, {issuer: accounts, any_scope: [b]}]",
         "issuer: accounts, optional: true",
         "issuer: accounts, claims: [{claim: a, exists: false}, {claim: [a.b], equals: -7}]",
+        "issuer: accounts, when: \"claims.tenant == request.headers['x-tenant']\"",
+        "issuer: accounts, scopes: [a], when: 'has(claims.a) && claims.level > 2'",
+        "any_of: [{issuer: accounts, when: request.method == 'GET'}, {issuer: accounts}]",
     ] {
         let text = with("require: {issuer: accounts}", &format!("require: {{{require}}}"));
         assert_eq!(mistakes(&text), [""; 0], "{require}");

@@ -2,6 +2,8 @@
 //! how old one gets, and what HTTP/1.1 and HTTP/2 may cost on it. [`super::grpc`] and [`super::admin`] say what is
 //! served; what is answered is not this module's business.
 //!
+//! A request has the [`super::listener::Peer`] of its connection among its extensions.
+//!
 //! A task a connection, owned by the listener's: when that is aborted or dropped, they are gone with it. What fails on
 //! a connection, a panic included, ends that connection and nothing else.
 
@@ -46,6 +48,8 @@ pub struct Bounds {
     pub streams: u32,
     /// Names and values of the headers of one request.
     pub header_bytes: u32,
+    /// Header fields of one request over HTTP/1.1.
+    pub http1_headers: usize,
     /// What is spoken.
     pub protocol: Protocol,
 }
@@ -81,7 +85,6 @@ const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(10);
 /// For the head of an HTTP/1.1 request, the wait for it included. Longer than scrapes are apart, so that their
 /// connection is kept.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(75);
-const HTTP1_HEADERS: usize = 64;
 
 /// Streams that a client opens and resets at once (CVE-2023-44487), or has us reset: after so many that are not done
 /// with, the connection is closed.
@@ -206,11 +209,13 @@ impl Connections {
 
 async fn serve_one(incoming: Incoming, shared: Arc<Shared>, opened: Opened, age: Option<Duration>) {
     let shutdown = &shared.shutdown;
+    let peer = incoming.peer();
     // Nothing has been asked on it yet: who connects while the service ends loses nothing.
     let Some(Some(io)) = shutdown.run_until_cancelled(incoming.handshake()).await else { return };
     let io = TokioIo::new(Opening::new(io, opened.clone()));
     let (routes, allowance) = (shared.routes.clone(), shared.allowance.clone());
-    let answering = service_fn(move |request: Request<IncomingBody>| {
+    let answering = service_fn(move |mut request: Request<IncomingBody>| {
+        request.extensions_mut().insert(peer);
         let received = |body| Body::new(Received::new(body, &allowance));
         routes.clone().oneshot(request.map(received))
     });
@@ -254,7 +259,7 @@ impl Bounds {
         http.http1()
             .timer(TokioTimer::new())
             .header_read_timeout(HEAD_TIMEOUT)
-            .max_headers(HTTP1_HEADERS)
+            .max_headers(self.http1_headers)
             // hyper takes no less than 8 KiB.
             .max_buf_size(usize::try_from(self.header_bytes).unwrap_or(usize::MAX).max(8192));
         http.http2()

@@ -57,6 +57,7 @@ const BOUNDS: Bounds = Bounds {
     age: None,
     streams: 16,
     header_bytes: 16 * 1024,
+    http1_headers: 64,
     protocol: Protocol::Http1AndHttp2,
 };
 

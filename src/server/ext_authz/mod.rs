@@ -17,7 +17,7 @@ use futures_util::FutureExt as _;
 use tonic::{Request, Response, Status};
 
 use self::wire::{deadline, respond, translate};
-use crate::check::DenialReason;
+use crate::check::{Decision, DenialReason};
 use crate::proto::envoy::service::auth::v3::authorization_server::{
     Authorization, AuthorizationServer,
 };
@@ -33,6 +33,15 @@ pub const DESCRIPTORS: &[u8] = crate::proto::DESCRIPTORS;
 /// Odd, large requests are to be denied, not failed, so the limit is far above what Envoy sends
 /// (60 KiB of headers unless configured otherwise).
 const MAX_REQUEST_BYTES: usize = 16 * 1024 * 1024;
+
+/// The keys of the dynamic metadata that come with `decision`.
+pub fn metadata_keys(decision: &Decision) -> Vec<String> {
+    let metadata = match decision {
+        Decision::Allow(allowance) => metadata::of_allowance(allowance),
+        Decision::Deny(denial) => Some(metadata::of_denial(denial)),
+    };
+    metadata.map(|metadata| metadata.fields.into_keys().collect()).unwrap_or_default()
+}
 
 /// The service that Envoy asks.
 pub struct ExtAuthz(Arc<Checks>);

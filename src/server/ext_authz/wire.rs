@@ -17,6 +17,7 @@ use crate::proto::envoy::service::auth::v3::{
 };
 use crate::proto::envoy::r#type::v3::HttpStatus;
 use crate::proto::google::rpc;
+use crate::server::checks::header_text;
 
 /// `grpc-timeout`, at most eight digits and a unit: how long whoever asked waits for the answer. Zero has
 /// given up already. What passes later is tonic's to watch.
@@ -48,23 +49,12 @@ pub(super) fn translate(request: WireRequest) -> Option<CheckRequest> {
     let raw: Vec<HeaderValue> =
         http.header_map.map(|map: HeaderMap| map.headers).unwrap_or_default();
     headers.extend(raw.into_iter().map(|header| {
-        let value = if header.raw_value.is_empty() { header.value } else { text(header.raw_value) };
+        let value =
+            if header.raw_value.is_empty() { header.value } else { header_text(header.raw_value) };
         (header.key, value)
     }));
     let (method, host, path) = (http.method, http.host, http.path);
     Some(CheckRequest { method, host, path, headers, context })
-}
-
-/// Bytes that are no UTF-8 become `!`, as Envoy itself writes them into `headers`.
-fn text(bytes: Vec<u8>) -> String {
-    String::from_utf8(bytes).unwrap_or_else(|error| {
-        let mut text = String::new();
-        for chunk in error.as_bytes().utf8_chunks() {
-            text.push_str(chunk.valid());
-            text.extend(chunk.invalid().iter().map(|_| '!'));
-        }
-        text
-    })
 }
 
 /// The only place where an answer is made. The message starts as a denial without a reason, and becomes
@@ -143,16 +133,5 @@ const fn code_of(http_status: u16) -> i32 {
         401 => CODE_UNAUTHENTICATED,
         503 => CODE_UNAVAILABLE,
         _ => CODE_PERMISSION_DENIED,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn bytes_that_are_no_utf8_become_exclamation_marks() {
-        assert_eq!(text(b"a\xff\xfeb".to_vec()), "a!!b");
-        assert_eq!(text("\u{e9}".into()), "\u{e9}");
     }
 }

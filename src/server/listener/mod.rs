@@ -1,5 +1,5 @@
 //! Where connections come from: [`Acceptor`] takes them from all sockets of one kind of listener (`listen.grpc`,
-//! `listen.admin`), with TLS on those of the network where it is configured.
+//! `listen.http`, `listen.admin`), with TLS on those of the network where it is configured.
 //!
 //! Nothing that a client does ends it, and a system that is out of file descriptors is asked again after a rest. The
 //! handshake, and what is said on a connection, are the caller's: [`super::connections`].
@@ -10,7 +10,7 @@ mod socket;
 use std::fmt;
 use std::future::poll_fn;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -26,6 +26,25 @@ use super::tls::Tls;
 /// What bytes go over.
 pub trait Transport: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Transport for T {}
+
+/// Who a connection is from: what the system says, and nothing that was said on it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Peer {
+    /// A client on the network; an IPv4 client of an IPv6 socket by its IPv4 address.
+    Ip(IpAddr),
+    /// A client of a Unix socket.
+    Unix,
+}
+
+/// For people.
+impl fmt::Display for Peer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Ip(ip) => ip.fmt(f),
+            Self::Unix => f.write_str("unix"),
+        }
+    }
+}
 
 /// The listening sockets of one kind, taken but not asked yet.
 #[derive(Debug)]
@@ -106,9 +125,9 @@ impl Acceptor {
             let may_accept = self.rest.is_none();
             let rest = self.rest.as_mut();
             tokio::select! {
-                (accepted, is_tcp) = poll_fn(|cx| poll_sockets(sockets, turn, cx)), if may_accept => {
+                accepted = poll_fn(|cx| poll_sockets(sockets, turn, cx)), if may_accept => {
                     match accepted {
-                        Ok(io) => return self.admitted(io, is_tcp),
+                        Ok((io, peer)) => return self.admitted(io, peer),
                         Err(error) => self.failed(&error),
                     }
                 }
@@ -117,11 +136,12 @@ impl Acceptor {
         }
     }
 
-    fn admitted(&mut self, io: Box<dyn Transport>, is_tcp: bool) -> Incoming {
+    fn admitted(&mut self, io: Box<dyn Transport>, peer: Peer) -> Incoming {
         if self.failed_at.take_if(|at| at.elapsed() > CALM).is_some() {
             tracing::info!("connections can be accepted again");
         }
-        Incoming { io, tls: self.tls.as_ref().filter(|_| is_tcp).map(Arc::clone) }
+        let is_tcp = matches!(peer, Peer::Ip(_));
+        Incoming { io, peer, tls: self.tls.as_ref().filter(|_| is_tcp).map(Arc::clone) }
     }
 
     fn failed(&mut self, error: &io::Error) {
@@ -156,14 +176,14 @@ fn poll_sockets(
     sockets: &[Socket],
     turn: &mut usize,
     cx: &mut Context<'_>,
-) -> Poll<(io::Result<Box<dyn Transport>>, bool)> {
+) -> Poll<io::Result<(Box<dyn Transport>, Peer)>> {
     for place in 0..sockets.len() {
         let place = (*turn + place) % sockets.len();
         if let Some(socket) = sockets.get(place)
             && let Poll::Ready(accepted) = socket.poll_accept(cx)
         {
             *turn = place + 1;
-            return Poll::Ready((accepted, socket.is_tcp()));
+            return Poll::Ready(accepted);
         }
     }
     Poll::Pending
@@ -178,14 +198,20 @@ impl fmt::Debug for Acceptor {
 /// A connection before its handshake.
 pub struct Incoming {
     io: Box<dyn Transport>,
+    peer: Peer,
     tls: Option<Arc<Tls>>,
 }
 
 impl Incoming {
+    /// Who it is from.
+    pub fn peer(&self) -> Peer {
+        self.peer
+    }
+
     /// One without TLS.
     #[cfg(test)]
     pub(super) fn plain(io: impl Transport + 'static) -> Self {
-        Self { io: Box::new(io), tls: None }
+        Self { io: Box::new(io), peer: Peer::Unix, tls: None }
     }
 
     /// What to speak over; `None` when the client is not one that is let in, or too slow.

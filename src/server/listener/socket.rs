@@ -13,8 +13,8 @@ use std::time::Duration;
 use tokio::net::{TcpListener, UnixListener, UnixSocket, UnixStream};
 use tokio::time;
 
-use super::Transport;
 use super::address::{Address, UnixAccess};
+use super::{Peer, Transport};
 
 /// One listening socket. A Unix socket's file goes when it is dropped, unless it is another's by then.
 #[derive(Debug)]
@@ -64,20 +64,18 @@ impl Socket {
         &self.address
     }
 
-    /// Whether its connections come through the network.
-    pub(super) fn is_tcp(&self) -> bool {
-        matches!(self.listener, Listener::Tcp(_))
-    }
-
-    pub(super) fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<io::Result<Box<dyn Transport>>> {
+    pub(super) fn poll_accept(
+        &self,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<(Box<dyn Transport>, Peer)>> {
         match &self.listener {
-            Listener::Tcp(listener) => listener.poll_accept(cx).map_ok(|(stream, _)| {
+            Listener::Tcp(listener) => listener.poll_accept(cx).map_ok(|(stream, address)| {
                 // An answer that waits for a delayed ACK is late, not wrong.
                 let _slow = stream.set_nodelay(true).is_err();
-                Box::new(stream) as _
+                (Box::new(stream) as _, Peer::Ip(address.ip().to_canonical()))
             }),
             Listener::Unix { listener, .. } => {
-                listener.poll_accept(cx).map_ok(|(stream, _)| Box::new(stream) as _)
+                listener.poll_accept(cx).map_ok(|(stream, _)| (Box::new(stream) as _, Peer::Unix))
             }
         }
     }

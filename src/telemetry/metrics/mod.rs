@@ -228,12 +228,12 @@ impl Metrics {
         SourceMetrics::new(&self.recorder, &self.retired, issuer, source)
     }
 
-    /// The metrics of TLS on one kind of listener, `grpc` or `admin`.
+    /// The metrics of TLS on one kind of listener, `grpc`, `http` or `admin`.
     pub fn tls(&self, listener: &'static str) -> TlsMetrics {
         TlsMetrics::new(&self.recorder, listener)
     }
 
-    /// The metrics of the connections of one kind of listener, `grpc` or `admin`.
+    /// The metrics of the connections of one kind of listener, `grpc`, `http` or `admin`.
     pub fn connections(&self, listener: &'static str) -> ConnectionMetrics {
         ConnectionMetrics::new(&self.recorder, listener)
     }

@@ -1,10 +1,13 @@
 //! `claimgate check FILE`: every mistake in a configuration, without starting anything. It reads no keys
-//! but those that come with the configuration (`jwks`, `jwks_env`).
+//! but those that come with the configuration (`jwks`, `jwks_env`), unless `--online` asks for the others.
+
+mod online;
 
 use std::io::{self, Write as _};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use self::online::Sources;
 use super::USAGE;
 use crate::config::{Config, ConfigError, ConfigErrors};
 
@@ -18,6 +21,9 @@ pub struct Args {
     /// old, tokens that never expire, audiences that are not checked, a rule that opens everything.
     #[arg(long)]
     pub strict: bool,
+    /// Read every key source once as well, as the service does at its start.
+    #[arg(long)]
+    pub online: bool,
     /// How to print the outcome.
     #[arg(long, value_enum, default_value = "text")]
     pub output: Output,
@@ -32,21 +38,36 @@ pub enum Output {
     Json,
 }
 
-/// 0 for a configuration that is right, 2 for one that is not, or that is weak where `--strict` was asked for.
+/// 0 for a configuration that is right, 2 for one that is not, or that is weak where `--strict` was asked for; 1 where
+/// `--online` was and a source gives no keys.
 pub fn run(args: &Args) -> ExitCode {
     let outcome = Config::from_file(&args.file);
     let config = outcome.as_ref().ok().filter(|_| args.strict);
     let weaknesses = config.map(Config::weaknesses);
-    print(&args.file.display().to_string(), &outcome, weaknesses.as_deref(), args.output);
+    let config = outcome.as_ref().ok().filter(|_| args.online);
+    let sources = match config.map(|config| Sources::read(config.clone())).transpose() {
+        Ok(sources) => sources,
+        Err(error) => {
+            let _gone = writeln!(io::stderr(), "claimgate check: no runtime: {error}").is_err();
+            return ExitCode::FAILURE;
+        }
+    };
+    let file = args.file.display().to_string();
+    print(&file, &outcome, weaknesses.as_deref(), sources.as_ref(), args.output);
     let is_strong = weaknesses.is_none_or(|weaknesses| weaknesses.is_empty());
-    if outcome.is_ok() && is_strong { ExitCode::SUCCESS } else { ExitCode::from(USAGE) }
+    if outcome.is_err() || !is_strong {
+        return ExitCode::from(USAGE);
+    }
+    let are_good = sources.is_none_or(|sources| sources.are_all_good());
+    if are_good { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-/// `weaknesses` are `None` when nobody asked for them.
+/// `weaknesses` and `sources` are `None` when nobody asked for them.
 fn print(
     file: &str,
     outcome: &Result<Config, ConfigErrors>,
     weaknesses: Option<&[ConfigError]>,
+    sources: Option<&Sources>,
     output: Output,
 ) {
     let written = match (outcome, weaknesses.unwrap_or_default(), output) {
@@ -55,8 +76,18 @@ fn print(
             weak.iter().try_for_each(|one| writeln!(io::stderr(), "{one}"))
         }
         (Err(errors), _, Output::Text) => writeln!(io::stderr(), "{errors}"),
-        (outcome, _, Output::Json) => writeln!(io::stdout(), "{}", json(outcome, weaknesses)),
+        (outcome, _, Output::Json) => {
+            let mut json = json(outcome, weaknesses);
+            if let (Some(sources), Some(members)) = (sources, json.as_object_mut()) {
+                members.insert("sources".to_owned(), sources.json());
+            }
+            writeln!(io::stdout(), "{}", online::line(&json))
+        }
     };
+    let written = written.and_then(|()| match (sources, output) {
+        (Some(sources), Output::Text) => writeln!(io::stdout(), "{}", sources.text()),
+        (Some(_) | None, _) => Ok(()),
+    });
     // A reader that went away, or a full disk: the exit code still answers.
     let _gone = written.is_err();
 }

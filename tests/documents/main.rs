@@ -1,0 +1,150 @@
+//! Holds what is written for people against the code: every YAML block is a configuration that is accepted, every request
+//! in a table beneath one gets the answer that stands there, and what the comparison with `jwt_authn` claims names a test
+//! that shows it. Reads the documents as they are. The runbooks are run by tests/runbook, the list of metrics is held by
+//! the unit tests.
+//!
+//! Prints how much it read (`cargo test --test documents -- --nocapture`).
+
+#![allow(
+    clippy::expect_used,
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test's helpers may fail the test, as its functions may"
+)]
+
+mod blocks;
+mod comparison;
+mod examples;
+mod links;
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+
+use claimgate::config::Config;
+
+use crate::blocks::{Kind, blocks};
+
+const ROOT: &str = env!("CARGO_MANIFEST_DIR");
+
+/// What stands in each of these is tried.
+const DOCUMENTS: [&str; 2] = ["README.md", "deploy/rules.md"];
+
+#[test]
+fn every_yaml_block_is_a_configuration_or_a_part_of_one() {
+    for document in DOCUMENTS {
+        let text = read(document);
+        let blocks = blocks(&text);
+        for block in &blocks {
+            let place = format!("{document}:{}", block.line);
+            match block.kind() {
+                Kind::Envoys => {
+                    let parsed: Result<serde_json::Value, _> = serde_saphyr::from_str(&block.text);
+                    assert!(parsed.is_ok(), "{place}: {parsed:?}");
+                }
+                Kind::Whole | Kind::Part => {
+                    compile(&block.completed(), &place);
+                }
+            }
+        }
+        let count = |kind| blocks.iter().filter(|block| block.kind() == kind).count();
+        let (whole, parts) = (count(Kind::Whole), count(Kind::Part));
+        let envoys = count(Kind::Envoys);
+        assert!(whole > 0, "{document} shows no configuration");
+        report(&format!(
+            "{document}: {whole} configurations and {parts} parts of one compile; {envoys} blocks for Envoy"
+        ));
+    }
+}
+
+#[test]
+fn every_request_in_a_table_beneath_a_configuration_is_answered_as_it_says() {
+    let (mut configurations, mut rows) = (0, 0);
+    for document in DOCUMENTS {
+        let text = read(document);
+        let mut tables = text.lines().filter(|line| *line == examples::HEAD).count();
+        for block in blocks(&text) {
+            let examples = examples::of(&block, document);
+            if examples.is_empty() {
+                continue;
+            }
+            let place = format!("{document}:{}", block.line);
+            let service = examples::Service::of(compile(&block.completed(), &place));
+            for example in &examples {
+                service.answers(example);
+            }
+            configurations += 1;
+            rows += examples.len();
+            tables -= 1;
+        }
+        assert_eq!(tables, 0, "{document}: a table of requests stands beneath no configuration");
+    }
+    assert!(rows > 40, "{rows} requests");
+    report(&format!(
+        "{rows} requests to {configurations} configurations are answered as documented"
+    ));
+}
+
+#[test]
+fn every_row_of_the_comparison_names_a_test_that_shows_it() {
+    let tests = comparison::test_functions();
+    let rows = comparison::rows(&read("README.md"));
+    let mut mistakes = Vec::new();
+    for row in &rows {
+        if !["yes", "no", "better"].contains(&row.word()) {
+            mistakes.push(format!("{}: neither yes nor no nor better", row.feature));
+        }
+        if row.shown_by.is_empty() && row.word() != "no" {
+            mistakes.push(format!("{}: no test shows it", row.feature));
+        }
+        for name in row.shown_by.iter().filter(|name| !tests.contains(*name)) {
+            mistakes.push(format!("{}: there is no test {name}", row.feature));
+        }
+    }
+    assert!(mistakes.is_empty(), "{}", mistakes.join("\n"));
+    let with = |word: &str| rows.iter().filter(|row| row.word() == word).count();
+    let named: BTreeSet<&String> = rows.iter().flat_map(|row| &row.shown_by).collect();
+    report(&format!(
+        "comparison with jwt_authn: {} rows ({} yes, {} better, {} no), shown by {} tests",
+        rows.len(),
+        with("yes"),
+        with("better"),
+        with("no"),
+        named.len()
+    ));
+}
+
+#[test]
+fn every_link_between_documents_leads_to_something() {
+    let documents = links::documents();
+    assert!(documents.len() >= DOCUMENTS.len(), "{documents:?}");
+    for document in &documents {
+        let text = read(document);
+        let folder = Path::new(document).parent().unwrap();
+        for target in links::links(&text) {
+            let (file, anchor) = target.split_once('#').unwrap_or((target, ""));
+            let place = if file.is_empty() { PathBuf::from(document) } else { folder.join(file) };
+            let there = Path::new(ROOT).join(&place);
+            assert!(there.exists(), "{document}: {target} is not there");
+            if !anchor.is_empty() {
+                let anchors = links::anchors(&read(place.to_str().unwrap()));
+                assert!(anchors.contains(anchor), "{document}: {target} has no such section");
+            }
+        }
+    }
+}
+
+fn compile(yaml: &str, place: &str) -> Config {
+    Config::from_yaml(yaml, Path::new("/etc/claimgate"))
+        .unwrap_or_else(|errors| panic!("{place}:\n{errors}\nin\n{yaml}"))
+}
+
+fn read(document: &str) -> String {
+    fs::read_to_string(Path::new(ROOT).join(document)).expect(document)
+}
+
+/// Past the test harness, which shows what a test prints only when it fails.
+fn report(line: &str) {
+    io::stdout().lock().write_all(format!("{line}\n").as_bytes()).unwrap();
+}

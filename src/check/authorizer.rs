@@ -171,8 +171,9 @@ impl PolicySnapshot {
         Ok(Proof::Somebody { token, raw })
     }
 
-    /// Whether the verified tokens do for a rule. Where one of them would do alone, the others have to be from the
-    /// same issuer, since subjects of two issuers are two people; where each is needed, all name the same subject.
+    /// Whether the verified tokens do for a rule. Where one of them would do alone, each of the others has to as well,
+    /// and to be from the same issuer, since subjects of two issuers are two people; where each is needed, each has to
+    /// prove a part, and all name the same subject. So whichever of them is forwarded was asked for.
     fn judge(
         &self,
         request: &CheckRequest,
@@ -188,15 +189,20 @@ impl PolicySnapshot {
         if tokens.len() == 1 {
             return Ok(());
         }
-        let one_will_do =
-            tokens.iter().any(|token| wanted.requirement.judge(&[*token], facts).is_ok());
+        let alone = |token: &&VerifiedToken| wanted.requirement.judge(&[*token], facts);
+        let one_will_do = tokens.iter().any(|token| alone(token).is_ok());
+        let each = if one_will_do {
+            tokens.iter().try_for_each(alone)
+        } else {
+            tokens.iter().try_for_each(|token| wanted.requirement.judge_part(token, facts))
+        };
         let is_same = |other: &VerifiedToken| {
             first.subject().is_some()
                 && first.subject() == other.subject()
                 && (!one_will_do || first.iss() == other.iss())
         };
         let is_same = tokens.iter().all(|token| is_same(token));
-        let same = is_same.then_some(()).ok_or(DenialReason::ClaimMismatch);
+        let same = each.and(is_same.then_some(()).ok_or(DenialReason::ClaimMismatch));
         watch.note(|| Step { looked_at: Fact::SameSubject, reason: same.err() });
         same
     }

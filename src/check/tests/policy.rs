@@ -325,6 +325,44 @@ fn the_first_of_several_tokens_is_the_one_that_is_forwarded_and_none_is_kept() {
 }
 
 #[test]
+fn no_token_comes_along_that_proves_nothing_the_rule_asks_for() {
+    let acme = json!([{"claim": "tenant", "equals": "acme"}]);
+    let one = json!({"issuer": "accounts", "claims": acme});
+    let two = json!({"all_of": [{"issuer": "accounts", "claims": acme}, {"issuer": "partner"}]});
+    let with = |require: Value| {
+        let tokens = json!([{"header": "authorization"}, {"cookie": "jwt"}]);
+        rule(json!({"tokens": tokens, "all_tokens": "verify", "require": require}))
+    };
+    let (one, two) = (with(one), with(two));
+    let ask = |authorizer: &Authorizer, first: &str, second: &str| {
+        let (bearer, cookie) = (format!("Bearer {first}"), format!("jwt={second}"));
+        reason(authorizer, &request("/", &[("authorization", &bearer), ("cookie", &cookie)]))
+    };
+    let good = ours(json!({"tenant": "acme"}));
+    let (partner, to_others) = (partners(json!({})), partners(json!({"aud": "others"})));
+    // The first is what the upstream would have got.
+    for (over, refused) in [
+        (json!({"tenant": "acme", "aud": "others"}), "audience_mismatch"),
+        (json!({"tenant": "evil"}), "claim_mismatch"),
+        (json!({"tenant": "acme", "n": 2}), "allowed"),
+    ] {
+        let other = ours(over.clone());
+        assert_eq!(ask(&one, &other, &good), refused, "{over}");
+        assert_eq!(ask(&one, &good, &other), refused, "{over}");
+    }
+    assert_eq!(ask(&two, &partner, &good), "allowed");
+    assert_eq!(ask(&two, &to_others, &good), "audience_mismatch");
+    let three = rule(json!({
+        "tokens": [{"header": "authorization"}, {"cookie": "jwt"}, {"query": "t"}],
+        "all_tokens": "verify",
+        "require": {"all_of": [{"issuer": "accounts", "claims": acme}, {"issuer": "partner"}]},
+    }));
+    let (bearer, cookie) = (format!("Bearer {to_others}"), format!("jwt={good}"));
+    let headers = [("authorization", bearer.as_str()), ("cookie", cookie.as_str())];
+    assert_eq!(reason(&three, &request(&format!("/?t={partner}"), &headers)), "audience_mismatch");
+}
+
+#[test]
 fn a_rule_keeps_the_token_where_it_says_so() {
     let rules = json!([
         {"name": "kept", "match": {"path": "/kept"}, "keep_token": true, "require": {"issuer": "accounts"}},

@@ -83,7 +83,7 @@ impl Authorizer {
             Selection::None(_) => Decision::Deny(Denial::before_any_rule(DenialReason::NoRule)),
             Selection::Open(rule) => {
                 watch.note(|| Step::rule(rule));
-                policy.finish(request, rule, Proof::Nobody, None, watch)
+                policy.finish(request, rule, &[], Proof::Nobody, None, watch)
             }
             Selection::Closed { first, others, is_ambiguous } => {
                 policy.check_tokens(request, first, &others, is_ambiguous, now, watch)
@@ -130,7 +130,7 @@ impl PolicySnapshot {
         }
         // What did not do for one rule is not forwarded for another's sake.
         let proof = proof.filter(|_| would_deny.is_none()).unwrap_or(Proof::Nobody);
-        self.finish(request, first, proof, would_deny, watch)
+        self.finish(request, first, others, proof, would_deny, watch)
     }
 
     /// What the request proves to `rule`.
@@ -207,16 +207,19 @@ impl PolicySnapshot {
         same
     }
 
+    /// Lets a request pass that did for `first`, which is told, and for `others`.
     fn finish(
         &self,
         request: &CheckRequest,
-        rule: &Rule,
+        first: &Rule,
+        others: &[&Rule],
         proof: Proof<'_>,
         would_deny: Option<Denial>,
         watch: &mut impl Watch,
     ) -> Decision {
-        let traces =
-            if rule.keep_token { TokenTraces::default() } else { rule.tokens.traces(request) };
+        let rules = || std::iter::once(first).chain(others.iter().copied());
+        let taken = rules().filter(|rule| !rule.keep_token).map(|rule| &*rule.tokens);
+        let traces = TokenTraces::of(request, taken);
         let proved = match &proof {
             Proof::Nobody => None,
             Proof::Somebody { token, raw } => Some((&**token, RawToken::new(raw))),
@@ -227,11 +230,17 @@ impl PolicySnapshot {
             Ok(mutations) => mutations,
             Err(Unforwardable { reason, .. }) => {
                 let issuer = proved.map(|(token, _)| token.issuer().clone());
-                return Decision::Deny(Denial { issuer, ..denial(rule, reason) });
+                let denial = Denial { issuer, ..denial(first, reason) };
+                // What cannot be told of somebody is no reason for a shadow rule to refuse.
+                if proved.is_some() && rules().all(|rule| rule.mode == RuleMode::Shadow) {
+                    let would_deny = Some(denial);
+                    return self.finish(request, first, others, Proof::Nobody, would_deny, watch);
+                }
+                return Decision::Deny(denial);
             }
         };
         Decision::Allow(Allowance {
-            rule: Some(rule.label.clone()),
+            rule: Some(first.label.clone()),
             token: match proof {
                 Proof::Nobody => None,
                 Proof::Somebody { token, .. } => Some(token),

@@ -411,6 +411,50 @@ fn a_shadow_rule_lets_pass_what_it_refuses_without_claims_and_says_so() {
 }
 
 #[test]
+fn a_shadow_rule_lets_pass_a_token_whose_claims_cannot_be_forwarded() {
+    let forward = json!({"headers": [
+        {"claim": "sub", "header": "x-jwt-sub"},
+        {"claim": "name", "header": "x-jwt-name", "required": true, "max_bytes": 5},
+    ]});
+    let with = |mode: &str| {
+        let rules = json!([{"name": "one", "mode": mode, "require": {"issuer": "accounts"}}]);
+        policy(json!({"rules": rules, "forward": forward}))
+    };
+    let (shadow, enforce) = (with("shadow"), with("enforce"));
+    for (claims, expected) in [
+        (json!({}), "missing_claim"),
+        (json!({"name": "123456"}), "header_too_large"),
+        (json!({"name": "a\n"}), "malformed"),
+    ] {
+        let bearer = format!("Bearer {}", ours(claims));
+        let request = request("/", &[("authorization", &bearer), ("x-jwt-sub", "mallory")]);
+        assert_eq!(reason(&enforce, &request), expected);
+        let Decision::Allow(allowance) = decide(&shadow, &request) else { panic!("{expected}") };
+        let denial = allowance.would_deny.unwrap();
+        assert_eq!(denial.reason.as_str(), expected);
+        assert_eq!(denial.issuer.unwrap().name(), "accounts");
+        assert_eq!(allowance.token, None);
+        assert!(upstream_sees(&request, &allowance.mutations).is_empty());
+    }
+}
+
+#[test]
+fn where_two_rules_apply_the_tokens_of_neither_stay() {
+    let authorizer = policy(json!({"rules": [
+        {"name": "a", "match": {"path": "/a"}, "require": {"issuer": "accounts"}, "keep_token": true},
+        {"name": "rest", "tokens": [{"cookie": "jwt"}], "require": {"issuer": "accounts"}},
+    ]}));
+    let token = ours(json!({}));
+    let (bearer, cookie) = (format!("Bearer {token}"), format!("jwt={token}"));
+    let request = request("/x/../a", &[("authorization", &bearer), ("cookie", &cookie)]);
+    let seen = upstream_sees(&request, &allowed(&authorizer, &request));
+    assert_eq!(
+        seen,
+        [("authorization".to_owned(), bearer), ("x-jwt-sub".to_owned(), "alice".to_owned())]
+    );
+}
+
+#[test]
 fn an_enforcing_rule_is_not_weakened_by_a_shadow_rule_for_another_reading() {
     let authorizer = policy(json!({"rules": [
         {"name": "new", "match": {"path_prefix": "/new"}, "mode": "shadow", "require": {"issuer": "accounts"}},

@@ -247,11 +247,13 @@ impl Bound {
             until.cancelled_owned().await;
             Ok::<(), Infallible>(())
         });
+        // Neither of the two shuts the other out.
+        let most_front = if http.is_some() { most.front.div_ceil(2) } else { most.front };
         let (until, watched) = (stop_front.clone(), health.clone());
         let settings = GrpcSettings {
             reflection: options.reflection,
             max_connection_age,
-            max_connections: most.grpc,
+            max_connections: most_front,
         };
         front.spawn("ext_authz", async move {
             let ext_authz = service.ext_authz;
@@ -261,7 +263,7 @@ impl Bound {
 
         if let Some(http) = http {
             let (until, connections) = (stop_front.clone(), counted("http"));
-            let settings = ForwardAuthSettings { max_connection_age, max_connections: most.http };
+            let settings = ForwardAuthSettings { max_connection_age, max_connections: most_front };
             front.spawn("forward_auth", async move {
                 service.forward_auth.serve(http, settings, connections, until).await;
                 Ok::<(), Infallible>(())

@@ -6,10 +6,9 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 /// How many connections are served at once, by listener.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MaxConnections {
-    /// Of `listen.grpc`. An Envoy has one for each of its workers.
-    pub grpc: usize,
-    /// Of `listen.http`. A proxy has one for each request that it asks about at once.
-    pub http: usize,
+    /// Of `listen.grpc`, where an Envoy has one for each of its workers. With `listen.http`, where a proxy has one for each
+    /// request that it asks about at once, each of the two has half.
+    pub front: usize,
     /// Of `listen.admin`.
     pub admin: usize,
 }
@@ -19,13 +18,11 @@ impl MaxConnections {
     pub fn within(files: u64) -> Self {
         let files = usize::try_from(files).unwrap_or(usize::MAX);
         let rest = files.saturating_sub(RESERVE).max(files / 2);
-        // The one or the other, mostly: neither must shut the other out.
-        let each = (rest / 2).min(MOST);
-        Self { grpc: each, http: each, admin: (files / 8).min(MOST_ADMIN) }
+        Self { front: rest.min(MOST_FRONT), admin: (files / 8).min(MOST_ADMIN) }
     }
 }
 
-const MOST: usize = 16 * 1024;
+const MOST_FRONT: usize = 16 * 1024;
 const MOST_ADMIN: usize = 128;
 
 /// For the admin port, key sources and the programs among them, files.
@@ -47,16 +44,16 @@ mod tests {
 
     #[test]
     fn connections_leave_files_for_everything_else() {
-        let most = |each, admin| MaxConnections { grpc: each, http: each, admin };
-        assert_eq!(MaxConnections::within(u64::MAX), most(MOST, MOST_ADMIN));
-        assert_eq!(MaxConnections::within(1024), most(256, 128));
-        assert_eq!(MaxConnections::within(40_000), most(MOST, MOST_ADMIN));
-        assert_eq!(MaxConnections::within(64), most(16, 8));
+        let unlimited = MaxConnections { front: MOST_FRONT, admin: MOST_ADMIN };
+        assert_eq!(MaxConnections::within(u64::MAX), unlimited);
+        assert_eq!(MaxConnections::within(1024), MaxConnections { front: 512, admin: 128 });
+        assert_eq!(MaxConnections::within(20_000), unlimited);
+        assert_eq!(MaxConnections::within(64), MaxConnections { front: 32, admin: 8 });
         for files in 16..100_000 {
             let most = MaxConnections::within(files);
-            let left = files - (most.grpc + most.http + most.admin) as u64;
+            let left = files - (most.front + most.admin) as u64;
             assert!(left >= (files * 3 / 8).min(384), "{files}: {most:?}");
-            assert!(most.grpc > 0 && most.http > 0 && most.admin > 0);
+            assert!(most.front > 0 && most.admin > 0);
         }
     }
 }

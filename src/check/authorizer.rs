@@ -83,7 +83,7 @@ impl Authorizer {
             Selection::None(_) => Decision::Deny(Denial::before_any_rule(DenialReason::NoRule)),
             Selection::Open(rule) => {
                 watch.note(|| Step::rule(rule));
-                policy.finish(request, rule, Proof::Nobody, None, watch)
+                policy.finish(request, rule, &[], Proof::Nobody, None, watch)
             }
             Selection::Closed { first, others, is_ambiguous } => {
                 policy.check_tokens(request, first, &others, is_ambiguous, now, watch)
@@ -130,7 +130,7 @@ impl PolicySnapshot {
         }
         // What did not do for one rule is not forwarded for another's sake.
         let proof = proof.filter(|_| would_deny.is_none()).unwrap_or(Proof::Nobody);
-        self.finish(request, first, proof, would_deny, watch)
+        self.finish(request, first, others, proof, would_deny, watch)
     }
 
     /// What the request proves to `rule`.
@@ -171,8 +171,9 @@ impl PolicySnapshot {
         Ok(Proof::Somebody { token, raw })
     }
 
-    /// Whether the verified tokens do for a rule. Where one of them would do alone, the others have to be from the
-    /// same issuer, since subjects of two issuers are two people; where each is needed, all name the same subject.
+    /// Whether the verified tokens do for a rule. Where one of them would do alone, each of the others has to as well,
+    /// and to be from the same issuer, since subjects of two issuers are two people; where each is needed, each has to
+    /// prove a part, and all name the same subject. So whichever of them is forwarded was asked for.
     fn judge(
         &self,
         request: &CheckRequest,
@@ -188,29 +189,37 @@ impl PolicySnapshot {
         if tokens.len() == 1 {
             return Ok(());
         }
-        let one_will_do =
-            tokens.iter().any(|token| wanted.requirement.judge(&[*token], facts).is_ok());
+        let alone = |token: &&VerifiedToken| wanted.requirement.judge(&[*token], facts);
+        let one_will_do = tokens.iter().any(|token| alone(token).is_ok());
+        let each = if one_will_do {
+            tokens.iter().try_for_each(alone)
+        } else {
+            tokens.iter().try_for_each(|token| wanted.requirement.judge_part(token, facts))
+        };
         let is_same = |other: &VerifiedToken| {
             first.subject().is_some()
                 && first.subject() == other.subject()
                 && (!one_will_do || first.iss() == other.iss())
         };
         let is_same = tokens.iter().all(|token| is_same(token));
-        let same = is_same.then_some(()).ok_or(DenialReason::ClaimMismatch);
+        let same = each.and(is_same.then_some(()).ok_or(DenialReason::ClaimMismatch));
         watch.note(|| Step { looked_at: Fact::SameSubject, reason: same.err() });
         same
     }
 
+    /// Lets a request pass that did for `first`, which is told, and for `others`.
     fn finish(
         &self,
         request: &CheckRequest,
-        rule: &Rule,
+        first: &Rule,
+        others: &[&Rule],
         proof: Proof<'_>,
         would_deny: Option<Denial>,
         watch: &mut impl Watch,
     ) -> Decision {
-        let traces =
-            if rule.keep_token { TokenTraces::default() } else { rule.tokens.traces(request) };
+        let rules = || std::iter::once(first).chain(others.iter().copied());
+        let taken = rules().filter(|rule| !rule.keep_token).map(|rule| &*rule.tokens);
+        let traces = TokenTraces::of(request, taken);
         let proved = match &proof {
             Proof::Nobody => None,
             Proof::Somebody { token, raw } => Some((&**token, RawToken::new(raw))),
@@ -221,11 +230,17 @@ impl PolicySnapshot {
             Ok(mutations) => mutations,
             Err(Unforwardable { reason, .. }) => {
                 let issuer = proved.map(|(token, _)| token.issuer().clone());
-                return Decision::Deny(Denial { issuer, ..denial(rule, reason) });
+                let denial = Denial { issuer, ..denial(first, reason) };
+                // What cannot be told of somebody is no reason for a shadow rule to refuse.
+                if proved.is_some() && rules().all(|rule| rule.mode == RuleMode::Shadow) {
+                    let would_deny = Some(denial);
+                    return self.finish(request, first, others, Proof::Nobody, would_deny, watch);
+                }
+                return Decision::Deny(denial);
             }
         };
         Decision::Allow(Allowance {
-            rule: Some(rule.label.clone()),
+            rule: Some(first.label.clone()),
             token: match proof {
                 Proof::Nobody => None,
                 Proof::Somebody { token, .. } => Some(token),

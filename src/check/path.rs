@@ -33,11 +33,11 @@ impl<'a> RequestPath<'a> {
     /// Reads the path of a request target, up to its `?`.
     pub fn parse(target: &'a str) -> Self {
         let path = target.split('?').next().unwrap_or_default();
-        if is_plain(path) {
-            return Self::Plain(path);
-        }
         if path.len() > MAX_BYTES {
             return Self::Unreadable;
+        }
+        if is_plain(path) {
+            return Self::Plain(path);
         }
         if let Some(decoded) = harmlessly_decoded(path) {
             return Self::Escaped { raw: path, decoded };
@@ -64,7 +64,11 @@ fn is_plain(path: &str) -> bool {
         }
         previous = byte;
     }
-    !path.split('/').any(|segment| segment == "." || segment == "..")
+    !has_dot_segment(path)
+}
+
+fn has_dot_segment(path: &str) -> bool {
+    path.split('/').any(|segment| matches!(segment, "." | ".."))
 }
 
 /// A path with nothing odd in it but escapes, none of which stands for something that a reader acts upon: a
@@ -82,7 +86,13 @@ fn harmlessly_decoded(path: &str) -> Option<String> {
     let decoded = String::from_utf8(octets(path)).ok()?;
     // C1 controls are made of two octets.
     let is_readable = !decoded.chars().any(char::is_control);
-    (is_readable && is_plain(&path.replace('%', ""))).then_some(decoded)
+    // Nor does one that knows ASCII only, or trims: `/．．/` and `/.. /` are no segments to pass over.
+    let is_firm = trimmed(&decoded) == decoded && {
+        let narrow = narrowed(&decoded);
+        let slashes = |text: &str| text.matches(['/', '\\']).count();
+        slashes(&narrow) == slashes(&decoded) && !has_dot_segment(&narrow)
+    };
+    (is_readable && is_firm && is_plain(&path.replace('%', ""))).then_some(decoded)
 }
 
 /// Every reading of a path that is not plain. `None` when it cannot be read at all.
@@ -119,10 +129,12 @@ fn readings(path: &str) -> Option<Vec<String>> {
 }
 
 /// What readers do to a path. Done often enough, each changes nothing more.
-const STEPS: [fn(&str) -> String; 8] = [
+const STEPS: [fn(&str) -> String; 10] = [
     rooted,
     decoded,
     with_slashes,
+    narrowed,
+    trimmed,
     without_dot_segments,
     without_empty_segments,
     without_parameters,
@@ -177,6 +189,30 @@ fn escape(digits: &[u8]) -> Option<u8> {
 
 fn with_slashes(path: &str) -> String {
     path.replace('\\', "/")
+}
+
+/// Dots and slashes as compatibility decomposition (NFKC) or a best fit in ASCII has them.
+fn narrowed(path: &str) -> String {
+    let mut narrow = String::with_capacity(path.len());
+    for character in path.chars() {
+        match character {
+            '\u{2024}' | '\u{fe52}' | '\u{ff0e}' => narrow.push('.'),
+            '\u{2025}' | '\u{fe30}' => narrow.push_str(".."),
+            '\u{2044}' | '\u{2215}' | '\u{29f8}' | '\u{ff0f}' => narrow.push('/'),
+            '\u{2216}' | '\u{29f5}' | '\u{fe68}' | '\u{ff3c}' => narrow.push('\\'),
+            other => narrow.push(other),
+        }
+    }
+    narrow
+}
+
+/// Without the white space that some file systems and servers drop: at the end of a segment, and around dots.
+fn trimmed(path: &str) -> String {
+    let bare = path.split('/').map(|segment| match segment.trim() {
+        dots @ ("." | "..") => dots,
+        _ => segment.trim_end(),
+    });
+    bare.collect::<Vec<_>>().join("/")
 }
 
 /// RFC 3986 §5.2.4: an empty segment is one that `..` takes away.
@@ -312,6 +348,33 @@ mod tests {
         }
     }
 
+    #[test]
+    fn characters_that_some_readers_take_for_separators_and_dots_are_not_harmless() {
+        for target in [
+            "/public/%EF%BC%8E%EF%BC%8E/admin",
+            "/public/..%EF%BC%8Fadmin",
+            "/public%EF%BC%8F%E2%80%A5%EF%BC%BCadmin",
+            "/public/%E2%80%A4%E2%80%A4/admin",
+            "/public/%EF%B9%92%EF%B9%92%EF%BC%8Fadmin",
+            "/public/..%E2%88%95admin",
+            "/public/..%E2%81%84admin",
+            "/public/..%20/admin",
+            "/public/%20../admin",
+            "/public/..%C2%A0/admin",
+            "/admin%20",
+            "/admin%E3%80%80",
+        ] {
+            let path = RequestPath::parse(target);
+            assert!(matches!(path, RequestPath::Ambiguous(_)), "{target}: {path:?}");
+            assert!(has_reading(target, "/admin"), "{target}: {path:?}");
+        }
+        // Such characters within a name are part of it.
+        for target in ["/No%EF%BC%8E1", "/%20a", "/what%EF%BC%9F", "/%E2%80%A6"] {
+            let path = RequestPath::parse(target);
+            assert!(matches!(path, RequestPath::Escaped { .. }), "{target}: {path:?}");
+        }
+    }
+
     /// Each of these is what a reader that works in its own order makes of the target.
     #[test]
     fn every_order_of_decoding_cutting_and_resolving_is_among_the_readings() {
@@ -359,8 +422,10 @@ mod tests {
         {
             assert_eq!(RequestPath::parse(target), RequestPath::Unreadable, "{target:?}");
         }
-        let long = format!("/{}%20", "a".repeat(MAX_BYTES));
-        assert_eq!(RequestPath::parse(&long), RequestPath::Unreadable);
+        for end in ["", "%20b"] {
+            let long = format!("/{}{end}", "a".repeat(MAX_BYTES));
+            assert!(RequestPath::parse(&long) == RequestPath::Unreadable, "{end:?}");
+        }
     }
 
     #[test]

@@ -4,8 +4,13 @@
 use super::path::RequestPath;
 use super::request::CheckRequest;
 
+/// Headers that make something else of a request, to upstreams that heed them. No browser puts them into a preflight:
+/// they would be announced there.
+const NEVER: [&str; 5] =
+    ["content-type", "upgrade", "x-http-method", "x-http-method-override", "x-method-override"];
+
 /// Whether this is a true preflight, and nothing that only looks like one: method, one origin and one announced method,
-/// no body, no path that an upstream may read in another way.
+/// no body, no other method in a header, no path that an upstream may read in another way.
 pub(super) fn is_preflight(request: &CheckRequest) -> bool {
     let is_one = |name: &str, is_fit: fn(char) -> bool| {
         let mut values = request.header_values(name);
@@ -16,6 +21,10 @@ pub(super) fn is_preflight(request: &CheckRequest) -> bool {
     };
     let has_body = request.header_values("content-length").any(|length| length != "0")
         || request.header_values("transfer-encoding").next().is_some();
+    let is_odd = |(name, _): &(String, String)| {
+        let name = name.replace('_', "-");
+        NEVER.iter().any(|never| name.eq_ignore_ascii_case(never))
+    };
     let is_readable = match RequestPath::parse(&request.path) {
         RequestPath::Plain(_) | RequestPath::Escaped { .. } => true,
         RequestPath::Ambiguous(_) | RequestPath::Unreadable => false,
@@ -26,6 +35,7 @@ pub(super) fn is_preflight(request: &CheckRequest) -> bool {
             c.is_ascii_alphanumeric() || "-_".contains(c)
         })
         && !has_body
+        && !request.headers.iter().any(is_odd)
         && is_readable
 }
 
@@ -70,6 +80,12 @@ mod tests {
             ("OPTIONS", "/", vec![ORIGIN, ("access-control-request-method", "PUT,GET")]),
             ("OPTIONS", "/", vec![ORIGIN, METHOD, ("content-length", "5")]),
             ("OPTIONS", "/", vec![ORIGIN, METHOD, ("transfer-encoding", "chunked")]),
+            // What a browser never sends, and what makes another request of it.
+            ("OPTIONS", "/", vec![ORIGIN, METHOD, ("x-http-method-override", "DELETE")]),
+            ("OPTIONS", "/", vec![ORIGIN, METHOD, ("X_HTTP_Method", "DELETE")]),
+            ("OPTIONS", "/", vec![ORIGIN, METHOD, ("x-method-override", "")]),
+            ("OPTIONS", "/", vec![ORIGIN, METHOD, ("upgrade", "h2c")]),
+            ("OPTIONS", "/", vec![ORIGIN, METHOD, ("content-type", "text/plain")]),
             ("OPTIONS", "/a/../b", vec![ORIGIN, METHOD]),
             ("OPTIONS", "*", vec![ORIGIN, METHOD]),
             ("OPTIONS", "", vec![ORIGIN, METHOD]),

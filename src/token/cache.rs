@@ -69,7 +69,8 @@ pub struct CacheStats {
     pub bytes: u64,
 }
 
-/// What an entry holds beyond its token and its claims: the entry itself, its place in the table, what is derived.
+/// What an entry holds beyond its token, its claims and what is derived of them: the entry itself, its place in the
+/// table.
 const OVERHEAD: usize = 400;
 
 /// What a token with its claims takes typically, to size the table for.
@@ -165,7 +166,8 @@ struct ByBytes;
 
 impl<T> Weighter<Box<str>, Arc<KnownToken<T>>> for ByBytes {
     fn weight(&self, token: &Box<str>, known: &Arc<KnownToken<T>>) -> u64 {
-        u64::try_from(OVERHEAD + token.len() + known.verified.bytes()).unwrap_or(u64::MAX)
+        // What is derived comes later, and is about as long as the token again.
+        u64::try_from(OVERHEAD + 2 * token.len() + known.verified.bytes()).unwrap_or(u64::MAX)
     }
 }
 

@@ -93,8 +93,9 @@ impl Claims {
 
     /// An estimate of the memory that they hold, in bytes.
     pub(super) fn bytes(&self) -> usize {
-        let of_member = |(name, value): &(Box<str>, Value)| name.len() + value.bytes();
-        self.members.len() * size_of::<(Box<str>, Value)>()
+        let of_member =
+            |(name, value): &(Box<str>, Value)| json::allocated(name.len()) + value.bytes();
+        self.members.capacity() * size_of::<(Box<str>, Value)>()
             + self.members.iter().map(of_member).sum::<usize>()
     }
 

@@ -101,19 +101,20 @@ impl Value {
         }
     }
 
-    /// An estimate of the memory that it holds beyond its own size, in bytes.
+    /// An estimate of the memory that it holds beyond its own size, in bytes: also what lists keep in reserve, and what
+    /// each allocation takes besides. Whoever writes a token can make that several times what is in it.
     pub fn bytes(&self) -> usize {
         match self {
             Self::Null | Self::Bool(_) => 0,
-            Self::Number(text) | Self::String(text) => text.len(),
+            Self::Number(text) | Self::String(text) => allocated(text.len()),
             Self::Array(elements) => {
-                elements.iter().map(|element| size_of::<Self>() + element.bytes()).sum()
+                allocated(elements.capacity() * size_of::<Self>())
+                    + elements.iter().map(Self::bytes).sum::<usize>()
             }
             Self::Object(members) => {
-                let of = |(name, value): &(Box<str>, Self)| {
-                    size_of::<(Box<str>, Self)>() + name.len() + value.bytes()
-                };
-                members.iter().map(of).sum()
+                let of = |(name, value): &(Box<str>, Self)| allocated(name.len()) + value.bytes();
+                allocated(members.capacity() * size_of::<(Box<str>, Self)>())
+                    + members.iter().map(of).sum::<usize>()
             }
         }
     }
@@ -181,6 +182,11 @@ impl Value {
             Some(_) | None => Ok(Self::Number(text.into())),
         }
     }
+}
+
+/// What an allocation of so many bytes takes, more or less, of any allocator.
+pub fn allocated(bytes: usize) -> usize {
+    if bytes == 0 { 0 } else { (bytes + 8).next_multiple_of(16).max(32) }
 }
 
 /// Reads a raw value as a string.
@@ -410,6 +416,20 @@ mod tests {
         assert!(parse(&nested(MAX_DEPTH)).is_ok());
         assert_eq!(parse(&nested(MAX_DEPTH + 1)).err(), Some(Malformed::TooDeep));
         assert!(parse(&nested(60_000)).is_err());
+    }
+
+    #[test]
+    fn what_is_small_and_nested_is_counted_with_what_it_takes() {
+        for (text, least) in [
+            (
+                format!("{{\"a\":{}1{}}}", "[".repeat(32), "]".repeat(32)),
+                32 * 2 * size_of::<Value>(),
+            ),
+            (format!("{{\"a\":[{}1]}}", "1,".repeat(999)), 1000 * (size_of::<Value>() + 16)),
+        ] {
+            let bytes = parse(&text).unwrap().bytes();
+            assert!(bytes > least, "{bytes} for {text}");
+        }
     }
 
     #[test]

@@ -44,7 +44,7 @@ pub enum ExpressionError {
     /// Nested too deep.
     #[error("nested deeper than {MAX_DEPTH} levels")]
     TooDeep,
-    /// More than [`super::MAX_SOURCE_BYTES`].
+    /// More bytes than a condition may have.
     #[error("longer than {} bytes", super::MAX_SOURCE_BYTES)]
     TooLong,
     /// Loops in loops.

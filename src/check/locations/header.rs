@@ -26,7 +26,15 @@ impl HeaderLocation {
             request.headers.iter().filter(|(name, value)| self.is(name) && !value.is_empty());
         let each = values.map(|(_, value)| {
             // Envoy joins repeated headers with commas; no token holds one.
-            if value.contains(',') { Read::Several } else { self.read_value(value) }
+            if value.contains(',') {
+                return Read::Several;
+            }
+            // White space before a scheme some readers pass over.
+            let trimmed = value.trim_start();
+            if trimmed.len() < value.len() && self.read_value(trimmed) != Read::Missing {
+                return Read::Malformed;
+            }
+            self.read_value(value)
         });
         each.fold(Read::Missing, Read::and)
     }

@@ -83,17 +83,7 @@ impl TokenLocations {
 
     /// Where in `request` tokens stand, or something in their place.
     pub fn traces(&self, request: &CheckRequest) -> TokenTraces {
-        let mut traces = TokenTraces::default();
-        let mut cookies = Vec::new();
-        for location in &self.0 {
-            match location {
-                TokenLocation::Header(header) => traces.headers.extend(header.traces(request)),
-                TokenLocation::Cookie(name) => cookies.push(name.as_str()),
-                TokenLocation::Query(name) => traces.query.extend(query::spellings(request, name)),
-            }
-        }
-        traces.cookie = cookie::without(request, &cookies);
-        traces
+        TokenTraces::of(request, [self])
     }
 }
 
@@ -185,6 +175,26 @@ pub struct TokenTraces {
     pub cookie: Option<String>,
     /// Names of query parameters, in each spelling that was received.
     pub query: BTreeSet<String>,
+}
+
+impl TokenTraces {
+    /// Those of all `locations` together.
+    pub fn of<'a>(
+        request: &CheckRequest,
+        locations: impl IntoIterator<Item = &'a TokenLocations>,
+    ) -> Self {
+        let mut traces = Self::default();
+        let mut cookies = Vec::new();
+        for location in locations.into_iter().flat_map(TokenLocations::iter) {
+            match location {
+                TokenLocation::Header(header) => traces.headers.extend(header.traces(request)),
+                TokenLocation::Cookie(name) => cookies.push(name.as_str()),
+                TokenLocation::Query(name) => traces.query.extend(query::spellings(request, name)),
+            }
+        }
+        traces.cookie = cookie::without(request, &cookies);
+        traces
+    }
 }
 
 #[cfg(test)]

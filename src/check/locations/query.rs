@@ -17,10 +17,10 @@ pub(super) fn read<'a>(request: &'a CheckRequest, name: &str) -> Read<'a> {
         });
     let found = each.fold(Read::Missing, Read::and);
     // To some readers a semicolon parts parameters as well.
-    let hides_one = |(_, value): (&str, &str)| {
-        value.split(';').skip(1).any(|one| is(one.split('=').next().unwrap_or_default(), name))
+    let hides_one = |pair: &str| {
+        pair.split(';').skip(1).any(|one| is(one.split('=').next().unwrap_or_default(), name))
     };
-    if pairs(request).any(hides_one) { found.and(Read::Malformed) } else { found }
+    if texts(request).any(hides_one) { found.and(Read::Malformed) } else { found }
 }
 
 /// Every spelling under which `name` was sent.
@@ -30,10 +30,14 @@ pub(super) fn spellings(request: &CheckRequest, name: &str) -> Vec<String> {
 }
 
 fn pairs(request: &CheckRequest) -> impl Iterator<Item = (&str, &str)> {
+    texts(request).map(|pair| pair.split_once('=').unwrap_or((pair, "")))
+}
+
+fn texts(request: &CheckRequest) -> impl Iterator<Item = &str> {
     let query = request.query().unwrap_or_default();
     // Envoy takes a fragment off or refuses it; what is behind it is no parameter.
     let query = query.split('#').next().unwrap_or_default();
-    query.split('&').map(|pair| pair.split_once('=').unwrap_or((pair, "")))
+    query.split('&')
 }
 
 fn is(spelled: &str, name: &str) -> bool {

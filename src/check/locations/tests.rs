@@ -150,3 +150,54 @@ fn tokens_in_several_places_are_found_in_the_order_of_the_places() {
     let bad = CheckRequest { path: "/?t=q".to_owned(), ..request(&[("authorization", "Bearer")]) };
     assert_eq!(outcome_of(&all, &bad), "several");
 }
+
+#[test]
+fn a_scheme_behind_a_space_is_none_that_every_reader_sees() {
+    for value in [" Bearer a.b.c", "\tBearer a.b.c", "\u{a0}Bearer a.b.c"] {
+        assert_eq!(outcome(&[("authorization", value)]), "malformed", "{value:?}");
+    }
+    assert_eq!(outcome(&[("authorization", " Basic a")]), "missing");
+}
+
+#[test]
+fn a_parameter_behind_a_semicolon_is_found_wherever_that_stands() {
+    let query = TokenLocations::new(vec![TokenLocation::Query("access_token".to_owned())]);
+    for (path, expected) in [
+        ("/a?x;access_token=a.b.c", "malformed"),
+        ("/a?;access_token=a.b.c", "malformed"),
+        ("/a?y&x=1;z;access%5Ftoken=a.b.c", "malformed"),
+        ("/a?access_token=a.b.c&x;access_token=d", "several"),
+        ("/a?x;xaccess_token=a", "missing"),
+        ("/a?x=;y", "missing"),
+    ] {
+        let request = CheckRequest { path: path.to_owned(), ..CheckRequest::default() };
+        assert_eq!(outcome_of(&query, &request), expected, "{path}");
+    }
+}
+
+/// Browsers keep `__Host-` cookies from being set by another host, but not names that a lenient server trims to one,
+/// nor text in the value of another cookie.
+#[test]
+fn a_cookie_whose_name_only_some_readers_see_is_no_token() {
+    let names = ["jwt", "__Host-jwt", "__secure-jwt"];
+    let cookies = |name: &str| TokenLocations::new(vec![TokenLocation::Cookie(name.to_owned())]);
+    for name in names {
+        for pair in [format!("\u{a0}{name}=a.b.c"), format!("x=1; {name}\u{2003}=a.b.c")] {
+            let request = request(&[("cookie", &pair)]);
+            assert_eq!(outcome_of(&cookies(name), &request), "malformed", "{pair:?}");
+            assert!(!cookies(name).traces(&request).cookie.unwrap().contains("a.b.c"), "{pair:?}");
+        }
+        let ordinary = format!("x=1;\t{name} = a.b.c");
+        assert_eq!(outcome_of(&cookies(name), &request(&[("cookie", &ordinary)])), "token");
+    }
+    for (name, joined) in names.into_iter().zip(["token", "malformed", "malformed"]) {
+        let injected = format!("lang=en,{name}=a.b.c");
+        assert_eq!(
+            outcome_of(&cookies(name), &request(&[("cookie", &injected)])),
+            joined,
+            "{name}"
+        );
+        let first = format!("{name}=a.b.c,lang=en; x=1");
+        assert_eq!(outcome_of(&cookies(name), &request(&[("cookie", &first)])), "token", "{name}");
+    }
+}

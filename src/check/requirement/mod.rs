@@ -86,6 +86,16 @@ impl Requirement {
         self.judge_observed(tokens, facts, &mut Unobserved)
     }
 
+    /// Whether `token` proves at least one of the single requirements in it.
+    ///
+    /// # Errors
+    /// What the nearest of them lacks.
+    pub fn judge_part(&self, token: &VerifiedToken, facts: Facts<'_>) -> Result<(), DenialReason> {
+        let leaves = self.leaves();
+        let each = leaves.iter().map(|leaf| leaf.weigh(token, facts, &mut Unobserved));
+        nearest::<Unobserved>(each).map_err(Miss::reason)
+    }
+
     /// The same, watched by `observer`.
     ///
     /// # Errors

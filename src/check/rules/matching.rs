@@ -44,8 +44,8 @@ pub struct PathTemplate {
     pub below: bool,
 }
 
-/// A condition on a header: one of its values must meet it. A client may send what it likes, so a rule that opens
-/// something must not have one.
+/// A condition on a header: one of its values must meet it. A client may send what it likes, so a rule that lets pass
+/// without a token (open, optional, in shadow) must not have one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HeaderMatch {
     /// The name, in lower case.

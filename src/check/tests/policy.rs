@@ -325,6 +325,44 @@ fn the_first_of_several_tokens_is_the_one_that_is_forwarded_and_none_is_kept() {
 }
 
 #[test]
+fn no_token_comes_along_that_proves_nothing_the_rule_asks_for() {
+    let acme = json!([{"claim": "tenant", "equals": "acme"}]);
+    let one = json!({"issuer": "accounts", "claims": acme});
+    let two = json!({"all_of": [{"issuer": "accounts", "claims": acme}, {"issuer": "partner"}]});
+    let with = |require: Value| {
+        let tokens = json!([{"header": "authorization"}, {"cookie": "jwt"}]);
+        rule(json!({"tokens": tokens, "all_tokens": "verify", "require": require}))
+    };
+    let (one, two) = (with(one), with(two));
+    let ask = |authorizer: &Authorizer, first: &str, second: &str| {
+        let (bearer, cookie) = (format!("Bearer {first}"), format!("jwt={second}"));
+        reason(authorizer, &request("/", &[("authorization", &bearer), ("cookie", &cookie)]))
+    };
+    let good = ours(json!({"tenant": "acme"}));
+    let (partner, to_others) = (partners(json!({})), partners(json!({"aud": "others"})));
+    // The first is what the upstream would have got.
+    for (over, refused) in [
+        (json!({"tenant": "acme", "aud": "others"}), "audience_mismatch"),
+        (json!({"tenant": "evil"}), "claim_mismatch"),
+        (json!({"tenant": "acme", "n": 2}), "allowed"),
+    ] {
+        let other = ours(over.clone());
+        assert_eq!(ask(&one, &other, &good), refused, "{over}");
+        assert_eq!(ask(&one, &good, &other), refused, "{over}");
+    }
+    assert_eq!(ask(&two, &partner, &good), "allowed");
+    assert_eq!(ask(&two, &to_others, &good), "audience_mismatch");
+    let three = rule(json!({
+        "tokens": [{"header": "authorization"}, {"cookie": "jwt"}, {"query": "t"}],
+        "all_tokens": "verify",
+        "require": {"all_of": [{"issuer": "accounts", "claims": acme}, {"issuer": "partner"}]},
+    }));
+    let (bearer, cookie) = (format!("Bearer {to_others}"), format!("jwt={good}"));
+    let headers = [("authorization", bearer.as_str()), ("cookie", cookie.as_str())];
+    assert_eq!(reason(&three, &request(&format!("/?t={partner}"), &headers)), "audience_mismatch");
+}
+
+#[test]
 fn a_rule_keeps_the_token_where_it_says_so() {
     let rules = json!([
         {"name": "kept", "match": {"path": "/kept"}, "keep_token": true, "require": {"issuer": "accounts"}},
@@ -370,6 +408,50 @@ fn a_shadow_rule_lets_pass_what_it_refuses_without_claims_and_says_so() {
     // Where a header cannot be taken away, a shadow rule helps nobody.
     let nominated = request("/orders", &[("connection", "x-jwt-sub")]);
     assert_eq!(reason(&authorizer, &nominated), "malformed");
+}
+
+#[test]
+fn a_shadow_rule_lets_pass_a_token_whose_claims_cannot_be_forwarded() {
+    let forward = json!({"headers": [
+        {"claim": "sub", "header": "x-jwt-sub"},
+        {"claim": "name", "header": "x-jwt-name", "required": true, "max_bytes": 5},
+    ]});
+    let with = |mode: &str| {
+        let rules = json!([{"name": "one", "mode": mode, "require": {"issuer": "accounts"}}]);
+        policy(json!({"rules": rules, "forward": forward}))
+    };
+    let (shadow, enforce) = (with("shadow"), with("enforce"));
+    for (claims, expected) in [
+        (json!({}), "missing_claim"),
+        (json!({"name": "123456"}), "header_too_large"),
+        (json!({"name": "a\n"}), "malformed"),
+    ] {
+        let bearer = format!("Bearer {}", ours(claims));
+        let request = request("/", &[("authorization", &bearer), ("x-jwt-sub", "mallory")]);
+        assert_eq!(reason(&enforce, &request), expected);
+        let Decision::Allow(allowance) = decide(&shadow, &request) else { panic!("{expected}") };
+        let denial = allowance.would_deny.unwrap();
+        assert_eq!(denial.reason.as_str(), expected);
+        assert_eq!(denial.issuer.unwrap().name(), "accounts");
+        assert_eq!(allowance.token, None);
+        assert!(upstream_sees(&request, &allowance.mutations).is_empty());
+    }
+}
+
+#[test]
+fn where_two_rules_apply_the_tokens_of_neither_stay() {
+    let authorizer = policy(json!({"rules": [
+        {"name": "a", "match": {"path": "/a"}, "require": {"issuer": "accounts"}, "keep_token": true},
+        {"name": "rest", "tokens": [{"cookie": "jwt"}], "require": {"issuer": "accounts"}},
+    ]}));
+    let token = ours(json!({}));
+    let (bearer, cookie) = (format!("Bearer {token}"), format!("jwt={token}"));
+    let request = request("/x/../a", &[("authorization", &bearer), ("cookie", &cookie)]);
+    let seen = upstream_sees(&request, &allowed(&authorizer, &request));
+    assert_eq!(
+        seen,
+        [("authorization".to_owned(), bearer), ("x-jwt-sub".to_owned(), "alice".to_owned())]
+    );
 }
 
 #[test]

@@ -123,6 +123,14 @@ impl Compiler<'_> {
         };
         let keep_token = raw.keep_token.unwrap_or(defaults.keep_token);
         let action = action?;
+        let lets_nobody_pass = match &action {
+            RuleAction::AllowAnyone => false,
+            RuleAction::Require(require) => require.optional || mode == RuleMode::Shadow,
+        };
+        if lets_nobody_pass && !matches.headers.is_empty() {
+            let expected = "no such condition where a request without a token passes (optional, mode: shadow): whoever asks sends the headers it likes";
+            self.report.wrong(&path.key("match").key("headers"), "a condition", expected);
+        }
         Some(Rule { label, matches, by_name_only, action, tokens, keep_token, mode })
     }
 

@@ -53,7 +53,7 @@ pub(in crate::config) struct RawMatch {
     pub(in crate::config) methods: Option<List<String>>,
     /// Any of these; *.example.com is every host below it.
     pub(in crate::config) hosts: Option<List<String>>,
-    /// All of these. A client may send what it likes, so they are refused in a rule that lets anyone pass.
+    /// All of these. A client may send what it likes, so they are refused in a rule that lets pass without a token.
     pub(in crate::config) headers: Option<List<Mapping<RawHeaderMatch>>>,
 }
 

@@ -58,6 +58,8 @@ fn every_mistake_in_a_rule_is_reported_at_its_path() {
     #[rustfmt::skip]
     let table = [
         ("allow: anyone\n    match: {headers: [{name: x-probe}]}", "match.headers"),
+        ("require: {issuer: accounts, optional: true}\n    match: {headers: [{name: x-probe}]}", "match.headers"),
+        ("require: {issuer: accounts}\n    mode: shadow\n    match: {headers: [{name: x-probe}]}", "match.headers"),
         ("allow: anyone\n    mode: shadow", "mode"),
         ("allow: anyone\n    all_tokens: verify", "all_tokens"),
         ("require: {issuer: accounts}\n    mode: dry", "mode"),

@@ -6,7 +6,7 @@
 //! | `reason` | denied | the word of the metric |
 //! | `would_deny` | a shadow rule refused | the same word |
 //! | `rule`, `issuer` | known | their names |
-//! | `claims` | allowed with a token | the claims, as they were signed |
+//! | `claims` | allowed with a token | the claims, as they were signed; what is nested deeper than 16 levels as JSON text |
 //! | `header` | allowed with a token | `alg`, and `kid` and `typ` if there |
 //! | `scopes` | allowed with a token | a list, whichever claim they came from |
 //!
@@ -40,7 +40,7 @@ pub(super) fn of_allowance(allowance: &Allowance) -> Option<Struct> {
         fields.push(("header", header(token)));
         let scopes = Scopes::of(token.claims());
         fields.push(("scopes", list(scopes.iter().map(text))));
-        let claims = token.claims().iter().map(|(name, claim)| (name, value(claim)));
+        let claims = token.claims().iter().map(|(name, claim)| (name, value(claim, MAX_LEVELS)));
         fields.push(("claims", Value { kind: Some(Kind::StructValue(structure(claims))) }));
     }
     if fields.is_empty() {
@@ -57,9 +57,19 @@ fn header(token: &VerifiedToken) -> Value {
     Value { kind: Some(Kind::StructValue(structure(fields))) }
 }
 
+/// What is nested deeper is told as its JSON text. A level of JSON takes up to three of protobuf, of which Envoy reads a
+/// hundred; an answer that it cannot read is an error to it and no denial, and so may be taken for "allow".
+const MAX_LEVELS: usize = 16;
+
 /// A number that a double cannot hold is the text that was signed: another number would be worse.
-fn value(claim: &json::Value) -> Value {
+fn value(claim: &json::Value, levels: usize) -> Value {
+    let inner = levels.saturating_sub(1);
     match claim {
+        json::Value::Array(_) | json::Value::Object(_) if levels == 0 => {
+            let mut written = String::new();
+            claim.write_json(&mut written);
+            text(&written)
+        }
         json::Value::Null => Value { kind: Some(Kind::NullValue(0)) },
         json::Value::Bool(flag) => Value { kind: Some(Kind::BoolValue(*flag)) },
         json::Value::Number(number) => {
@@ -70,9 +80,9 @@ fn value(claim: &json::Value) -> Value {
             Value { kind: Some(kind) }
         }
         json::Value::String(content) => text(content),
-        json::Value::Array(elements) => list(elements.iter().map(value)),
+        json::Value::Array(elements) => list(elements.iter().map(|element| value(element, inner))),
         json::Value::Object(members) => {
-            let members = members.iter().map(|(name, member)| (&**name, value(member)));
+            let members = members.iter().map(|(name, member)| (&**name, value(member, inner)));
             Value { kind: Some(Kind::StructValue(structure(members))) }
         }
     }
@@ -109,7 +119,10 @@ fn structure<'a>(fields: impl IntoIterator<Item = (&'a str, Value)>) -> Struct {
 
 #[cfg(test)]
 mod tests {
+    use prost::Message as _;
+
     use super::*;
+    use crate::proto::envoy::service::auth::v3::CheckResponse;
 
     #[test]
     fn a_number_is_exact_or_its_own_text() {
@@ -127,5 +140,47 @@ mod tests {
         ] {
             assert_eq!(exact(number), double, "{number}");
         }
+    }
+
+    fn claim(text: &str) -> json::Value {
+        let document = format!("{{\"deep\":{text}}}");
+        let members = json::RawMembers::parse(document.as_bytes()).unwrap();
+        json::Value::parse(members.get("deep").unwrap()).unwrap()
+    }
+
+    /// The answer with this claim in it, written and read again.
+    fn told(claim: &json::Value) -> Result<Value, prost::DecodeError> {
+        let claims = structure([("deep", value(claim, MAX_LEVELS))]);
+        let claims = Value { kind: Some(Kind::StructValue(claims)) };
+        let dynamic_metadata = Some(structure([("claims", claims)]));
+        let answer = CheckResponse { dynamic_metadata, ..CheckResponse::default() };
+        let read = CheckResponse::decode(answer.encode_to_vec().as_slice())?;
+        assert_eq!(read, answer);
+        let mut fields = read.dynamic_metadata.unwrap().fields;
+        let Some(Kind::StructValue(mut claims)) = fields.remove("claims").unwrap().kind else {
+            panic!()
+        };
+        Ok(claims.fields.remove("deep").unwrap())
+    }
+
+    #[test]
+    fn no_claim_is_so_deep_that_envoy_cannot_read_the_answer() {
+        for (open, close) in [("{\"a\":", "}"), ("[", "]"), ("[{\"a\":", "}]")] {
+            for levels in 1..=json::MAX_DEPTH / open.matches(['[', '{']).count() {
+                let text = format!("{}\"é\"{}", open.repeat(levels), close.repeat(levels));
+                assert!(told(&claim(&text)).is_ok(), "{levels} of {open}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_too_deep_is_its_own_text() {
+        let nested = |levels: usize| format!("{}1{}", "[".repeat(levels), "]".repeat(levels));
+        let mut inner = told(&claim(&nested(MAX_LEVELS + 2))).unwrap();
+        for _ in 0..MAX_LEVELS {
+            let Some(Kind::ListValue(mut list)) = inner.kind else { panic!("{inner:?}") };
+            inner = list.values.remove(0);
+        }
+        assert_eq!(inner, text("[[1]]"));
     }
 }

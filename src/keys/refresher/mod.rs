@@ -211,8 +211,13 @@ impl KeyRefresher {
             return self;
         }
         while let Some(cause) = shutdown.run_until_cancelled(self.next()).await {
-            if shutdown.run_until_cancelled(self.refresh(cause)).await.is_none() {
+            let Some(worth_keeping) = shutdown.run_until_cancelled(self.attempt(cause)).await
+            else {
                 break;
+            };
+            // To the end, shutdown or not: tokens with these keys are accepted already, and a restart must not refuse them.
+            if let Some(fetched_at) = worth_keeping {
+                self.persist(fetched_at).await;
             }
         }
         self
@@ -237,6 +242,16 @@ impl KeyRefresher {
 
     /// One attempt. Returns how long to wait before the next.
     pub async fn refresh(&mut self, cause: Cause) -> Duration {
+        // Last: nobody who waits for a key waits for a disk.
+        if let Some(fetched_at) = self.attempt(cause).await {
+            self.persist(fetched_at).await;
+        }
+        self.schedule.wait(self.clock.now())
+    }
+
+    /// An attempt up to what it takes to keep its document. Says when that was read, if it is worth keeping. Dropped
+    /// while it reads, it has changed nothing.
+    async fn attempt(&mut self, cause: Cause) -> Option<UnixTime> {
         if let Some(demand) = &self.demand {
             demand.begins();
         }
@@ -254,11 +269,7 @@ impl KeyRefresher {
         if let Some(demand) = &self.demand {
             demand.ended(end, now);
         }
-        // Last: nobody who waits for a key waits for a disk.
-        if matches!(end, ReadEnd::Changed | ReadEnd::Unchanged) {
-            self.persist(now).await;
-        }
-        self.schedule.wait(now)
+        matches!(end, ReadEnd::Changed | ReadEnd::Unchanged).then_some(now)
     }
 
     /// Keeps the document in force for the next start. What that costs is told, and changes nothing else.

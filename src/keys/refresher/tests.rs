@@ -531,6 +531,30 @@ async fn shutdown_interrupts_a_fetch_under_way() {
 }
 
 #[tokio::test]
+async fn keys_that_were_in_force_are_kept_although_the_process_ends_that_moment() {
+    for round in 0..20 {
+        let state = tempfile::tempdir().unwrap();
+        let provider = Provider::start([ok(&["a"])]).await;
+        let rig = Rig::url(&provider).with_state(state.path());
+        let (store, shutdown, now) =
+            (Arc::clone(&rig.store), CancellationToken::new(), rig.clock.now());
+        let ends = async {
+            let mut looks = 0_u64;
+            while !matches!(find(&store, "a", now), KeyLookupIs::Found) {
+                looks += 1;
+                assert!(looks < 50_000_000, "it was never read");
+                tokio::task::yield_now().await;
+            }
+            shutdown.cancel();
+        };
+        tokio::join!(rig.refresher.run(shutdown.clone()), ends);
+        let mut next = Rig::url(&provider).with_state(state.path());
+        next.refresher.prepare().await;
+        assert!(next.has("a"), "round {round}");
+    }
+}
+
+#[tokio::test]
 async fn a_file_that_breaks_keeps_its_last_good_keys_and_is_read_again_when_it_is_whole() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("jwks.json");

@@ -158,6 +158,13 @@ impl App {
         let health = Health::new().await;
         Service::build(config, options, metrics, Vec::new(), health).await.ext_authz
     }
+
+    /// The same of what answers proxies over HTTP.
+    pub async fn forward_auth(config: Config, options: &Options) -> ForwardAuth {
+        let metrics = Metrics::new(generation::names(&config));
+        let health = Health::new().await;
+        Service::build(config, options, metrics, Vec::new(), health).await.forward_auth
+    }
 }
 
 /// A service with its ports taken, not running yet.

@@ -20,6 +20,7 @@ fn main() -> io::Result<()> {
     write("token", tokens())?;
     write("jwks", documents())?;
     write("check_request", requests())?;
+    write("forward_auth", questions())?;
     write("configuration", configurations())?;
     write("path", paths())?;
     write("locations", locations())
@@ -179,6 +180,37 @@ fn requests() -> Vec<Seed> {
         ("connect", message(request("CONNECT", "", &[]))),
         ("grpc", message(request("POST", "/a.B/C", &[("content-type", "application/grpc")]))),
     ]
+}
+
+/// See targets/forward_auth.rs.
+fn questions() -> Vec<Seed> {
+    let bearer = format!("authorization: Bearer {}\n", good_token());
+    let spoofed = "x-jwt-sub: mallory\nx_jwt_sub: mallory\n";
+    let said = |door: &str, by: &str, method: &str, path: &str| {
+        let [a, b, c] = match by {
+            "nginx" => ["x-original-method", "x-original-uri", "x-original-host"],
+            _ => ["x-forwarded-method", "x-forwarded-uri", "x-forwarded-host"],
+        };
+        format!("GET {door}\nhost: claimgate\n{a}: {method}\n{b}: {path}\n{c}: a.example\n")
+    };
+    let envoy = |method: &str, path: &str| format!("{method} /auth/envoy{path}\nhost: a.example\n");
+    let nginx = said("/auth/nginx", "nginx", "GET", "/orders?a=b");
+    let caddy = said("/auth/caddy?a=b", "caddy", "PUT", "/orders");
+    let traefik = said("/auth/traefik", "traefik", "GET", OPEN_PATH);
+    let seeds = [
+        ("envoy", envoy("GET", "/orders?a=b") + &bearer + spoofed),
+        ("envoy-open", envoy("GET", OPEN_PATH) + spoofed),
+        ("envoy-odd", envoy("GET", "/healthz/..;/%2e%2e//admin%00") + &bearer),
+        ("envoy-two", envoy("POST", "/") + &bearer + &bearer + "connection: x-jwt-sub\n"),
+        ("whole-url", "GET http://a.example/auth/envoy/healthz\nhost: b.example\n".to_owned()),
+        ("nginx", nginx.clone() + &bearer + spoofed + "cookie: a=1\ncookie: b=2\n"),
+        ("nginx-stranger", format!("!{nginx}{bearer}")),
+        ("nginx-twice", nginx + "x-original-uri: /healthz\n"),
+        ("caddy", caddy + &bearer + spoofed),
+        ("traefik", traefik + spoofed),
+        ("nowhere", "GET /\n".to_owned()),
+    ];
+    seeds.into_iter().map(|(name, text)| (name, text.into_bytes())).collect()
 }
 
 fn configurations() -> Vec<Seed> {

@@ -107,10 +107,11 @@ impl ForwardAuth {
             http1_headers: MAX_HEADERS,
             protocol: Protocol::Http1AndHttp2,
         };
-        connections::serve(acceptor, self.router(), bounds, metrics, shutdown).await;
+        connections::serve(acceptor, self.into_router(), bounds, metrics, shutdown).await;
     }
 
-    fn router(self) -> Router {
+    /// What answers a request, which has the [`Peer`] of its connection among its extensions; without, nobody is believed.
+    pub fn into_router(self) -> Router {
         Router::new().fallback(answer).with_state(Arc::new(self))
     }
 

@@ -2,6 +2,7 @@
 //! crash comes back from its input alone, and the only tokens that are genuine in it. It holds no target and no
 //! expectation. Nothing but the targets and `seeds` uses it.
 
+use std::net::Ipv4Addr;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -13,6 +14,7 @@ use claimgate::keys::jwks::Jwks;
 use claimgate::keys::key::{Algorithm, AlgorithmSet};
 use claimgate::keys::store::{KeyStore, SourceId, SourceKeys};
 use claimgate::server::ext_authz::ExtAuthz;
+use claimgate::server::forward_auth::ForwardAuth;
 use claimgate::token::Verifier;
 use claimgate::util::clock::{ManualClock, UnixTime};
 use claimgate::util::label::Label;
@@ -84,9 +86,21 @@ pub const OPEN_PATH: &str = "/healthz";
 /// The service, whole but for its ports.
 #[must_use]
 pub fn service(runtime: &tokio::runtime::Runtime) -> ExtAuthz {
+    runtime.block_on(App::ext_authz(configuration(), &options()))
+}
+
+/// The address that is believed in headers over HTTP.
+pub const TRUSTED: [u8; 4] = [192, 0, 2, 1];
+
+/// The same, as other proxies ask it.
+#[must_use]
+pub fn forward_auth(runtime: &tokio::runtime::Runtime) -> ForwardAuth {
+    runtime.block_on(App::forward_auth(configuration(), &options()))
+}
+
+fn options() -> Options {
     let clock = Arc::new(ManualClock::new(now()));
-    let options = Options { clock, log_sample: 0, ..Options::default() };
-    runtime.block_on(App::ext_authz(configuration(), &options))
+    Options { clock, log_sample: 0, ..Options::default() }
 }
 
 fn configuration() -> Config {
@@ -103,6 +117,7 @@ fn configuration() -> Config {
 pub fn policy(rules: &Value) -> Value {
     json!({
         "profile": "development",
+        "listen": {"http": "127.0.0.1:0", "trusted_forwarders": [Ipv4Addr::from(TRUSTED)]},
         "issuers": [{
             "name": "accounts", "issuer": ISSUER, "audiences": [AUDIENCE],
             "algorithms": ["EdDSA"], "keys": [{"jwks": {"keys": [key().public_jwk()]}}],

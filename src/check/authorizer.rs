@@ -202,7 +202,7 @@ impl PolicySnapshot {
                 && (!one_will_do || first.iss() == other.iss())
         };
         let is_same = tokens.iter().all(|token| is_same(token));
-        let same = each.and(is_same.then_some(()).ok_or(DenialReason::ClaimMismatch));
+        let same = each.and_then(|()| is_same.then_some(()).ok_or(DenialReason::ClaimMismatch));
         watch.note(|| Step { looked_at: Fact::SameSubject, reason: same.err() });
         same
     }

@@ -22,8 +22,9 @@ pub enum RequestPath<'a> {
     Unreadable,
 }
 
-/// Longer paths match no rule; Envoy's own limit for all headers together is 60 KiB.
-const MAX_BYTES: usize = 64 * 1024;
+/// Longer paths, without their query, match no rule. What is looked for in one takes time; servers commonly take no
+/// more for the whole request line (RFC 9110 §4.1 asks for 8,000).
+const MAX_BYTES: usize = 8 * 1024;
 
 /// All readings of a path together. A path that needs more was written to be misread.
 const MAX_READINGS: usize = 64;

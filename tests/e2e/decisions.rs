@@ -318,3 +318,27 @@ async fn the_caller_gets_headers_of_its_own_and_a_shadow_rule_only_watches() {
     assert_eq!(ask(false).send().await.unwrap().status(), 401);
     scene.service.stop().await.unwrap();
 }
+
+/// An answer that Envoy cannot read is an error to it, and where errors let pass, the client's own headers go on.
+#[tokio::test]
+async fn claims_as_deep_as_a_token_may_have_make_no_answer_that_envoy_cannot_read() {
+    let policy = json!({
+        "forward": {"headers": [{"claim": "sub", "header": "x-jwt-sub"}], "metadata": true},
+        "rules": [{"name": "rest", "require": {"issuer": "accounts"}}],
+    });
+    let scene = Scene::start(policy, |envoy| {
+        let manager = manager(envoy);
+        manager["http_filters"].as_array_mut().unwrap().remove(0);
+        manager["http_filters"][0]["typed_config"]["failure_mode_allow"] = true.into();
+    })
+    .await;
+    for (open, close) in [("{\"a\":", "}"), ("[", "]")] {
+        let nested = format!("{}1{}", open.repeat(32), close.repeat(32));
+        let deep: Value = serde_json::from_str(&nested).unwrap();
+        let bearer = format!("Bearer {}", scene.token(&json!({ "deep": deep })));
+        let headers = [("authorization", bearer.as_str()), ("x-jwt-sub", "mallory")];
+        let seen_by = seen(scene.get("/x", &headers).await).await;
+        assert_eq!(seen_by("x-jwt-sub"), ["alice"], "{open}");
+    }
+    scene.service.stop().await.unwrap();
+}

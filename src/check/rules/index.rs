@@ -5,6 +5,8 @@
 
 use std::borrow::Cow;
 use std::collections::HashMap;
+use std::iter::Peekable;
+use std::vec::IntoIter;
 
 use regex::{RegexSet, RegexSetBuilder};
 
@@ -47,21 +49,25 @@ impl RuleIndex {
 
     /// The rules that may apply, in their order.
     pub(super) fn candidates<'a>(&'a self, host: &Host<'_>, path: &str) -> Candidates<'a> {
-        let mut lists = Vec::new();
-        self.any_host.collect(path, &mut lists);
+        let (mut lists, mut matched) = (Vec::new(), Vec::new());
+        self.any_host.collect(path, &mut lists, &mut matched);
         if !self.hosts.is_empty() || !self.below.is_empty() {
             let host = lower(host.0);
             if let Some(paths) = self.hosts.get(&*host) {
-                paths.collect(path, &mut lists);
+                paths.collect(path, &mut lists, &mut matched);
             }
             if !self.below.is_empty() {
                 for (dot, _) in host.match_indices('.') {
                     let paths = host.get(dot..).and_then(|suffix| self.below.get(suffix));
-                    paths.into_iter().for_each(|paths| paths.collect(path, &mut lists));
+                    if let Some(paths) = paths {
+                        paths.collect(path, &mut lists, &mut matched);
+                    }
                 }
             }
         }
-        Candidates { lists }
+        matched.sort_unstable();
+        matched.dedup();
+        Candidates { lists, matched: matched.into_iter().peekable() }
     }
 }
 
@@ -76,13 +82,17 @@ fn lower(host: &str) -> Cow<'_, str> {
 /// Ascending lists, read as one.
 pub(super) struct Candidates<'a> {
     lists: Vec<&'a [usize]>,
+    /// Those with an expression, of which many may match: one list.
+    matched: Peekable<IntoIter<usize>>,
 }
 
 impl Iterator for Candidates<'_> {
     type Item = usize;
 
     fn next(&mut self) -> Option<usize> {
-        let next = self.lists.iter().filter_map(|list| list.first().copied()).min()?;
+        let firsts = self.lists.iter().filter_map(|list| list.first());
+        let next = firsts.chain(self.matched.peek()).copied().min()?;
+        self.matched.next_if_eq(&next);
         for list in &mut self.lists {
             if let Some((first, rest)) = list.split_first()
                 && *first == next
@@ -100,11 +110,17 @@ struct PathIndex {
     any: Vec<usize>,
     root: Node,
     /// Rules with an expression.
-    regexes: Vec<usize>,
-    /// All those expressions in one automaton. `None` if they do not fit into one: then each rule is asked.
-    set: Option<RegexSet>,
+    regexes: Vec<Expressions>,
     /// Rule and expression, until all are there.
     expressions: Vec<(usize, String)>,
+}
+
+/// Rules with an expression, some of all.
+#[derive(Clone, Debug)]
+struct Expressions {
+    rules: Vec<usize>,
+    /// Their expressions in one automaton. `None` if they do not fit into one: then each rule is asked.
+    set: Option<RegexSet>,
 }
 
 /// A place in the tree of segments.
@@ -119,8 +135,13 @@ struct Node {
     below: Vec<usize>,
 }
 
-/// For all expressions of a host together, compiled.
+/// Expressions in one automaton. Of more, its states no longer fit into their memory, and what it does then takes a time
+/// that grows with all of them at each byte: of five thousand, seconds for one path.
+const MOST_TOGETHER: usize = 128;
+
+/// For the expressions in one automaton, compiled, and for its states while it is at work.
 const MAX_COMPILED_BYTES: usize = 16 << 20;
+const MAX_STATE_BYTES: usize = 512 << 10;
 
 impl PathIndex {
     fn add(&mut self, path: &PathMatch, rule: usize) {
@@ -146,26 +167,30 @@ impl PathIndex {
     /// To be called once all rules are there.
     fn finish(&mut self) {
         let expressions = std::mem::take(&mut self.expressions);
-        if expressions.is_empty() {
-            return;
-        }
-        self.regexes = expressions.iter().map(|(rule, _)| *rule).collect();
-        let mut set = RegexSetBuilder::new(expressions.into_iter().map(|(_, text)| text));
-        self.set = set.size_limit(MAX_COMPILED_BYTES).build().ok();
+        let together = expressions.chunks(MOST_TOGETHER).map(|some| {
+            let mut set = RegexSetBuilder::new(some.iter().map(|(_, text)| text));
+            set.size_limit(MAX_COMPILED_BYTES).dfa_size_limit(MAX_STATE_BYTES);
+            Expressions {
+                rules: some.iter().map(|(rule, _)| *rule).collect(),
+                set: set.build().ok(),
+            }
+        });
+        self.regexes = together.collect();
     }
 
-    fn collect<'a>(&'a self, path: &str, lists: &mut Vec<&'a [usize]>) {
+    fn collect<'a>(&'a self, path: &str, lists: &mut Vec<&'a [usize]>, matched: &mut Vec<usize>) {
         let mut add = |list: &'a [usize]| {
             if !list.is_empty() {
                 lists.push(list);
             }
         };
         add(&self.any);
-        match &self.set {
-            None => add(&self.regexes),
-            Some(set) => {
-                for place in set.matches(path) {
-                    add(self.regexes.get(place..=place).unwrap_or_default());
+        for Expressions { rules, set } in &self.regexes {
+            match set {
+                None => add(rules),
+                Some(set) => {
+                    let places = set.matches(path).into_iter();
+                    matched.extend(places.filter_map(|place| rules.get(place)));
                 }
             }
         }
@@ -206,5 +231,27 @@ impl Node {
             Some(literal) => node.children.entry(literal.into()).or_default(),
             None => node.parameter.get_or_insert_default(),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn thousands_of_expressions_are_looked_for_in_small_automata() {
+        let mut index = PathIndex::default();
+        for rule in 0..1000 {
+            let pattern = TextPattern::regex(&format!("/.*/svc{rule}/.*")).unwrap();
+            index.add(&PathMatch::Regex(pattern), rule);
+        }
+        index.add(&PathMatch::Prefix("/a".to_owned()), 500);
+        index.finish();
+        let fits = |one: &Expressions| one.set.is_some() && one.rules.len() <= MOST_TOGETHER;
+        assert!(index.regexes.iter().all(fits));
+        let index = RuleIndex { any_host: index, ..RuleIndex::default() };
+        let found = |path: &str| index.candidates(&Host("h"), path).collect::<Vec<_>>();
+        assert_eq!(found("/a/svc999/svc7/svc128/"), [7, 128, 500, 999]);
+        assert_eq!(found("/b/svc1000/"), [0; 0]);
     }
 }

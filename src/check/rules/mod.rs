@@ -91,6 +91,9 @@ pub enum RuleMode {
 /// The key in Envoy's `context_extensions` that names a rule for a route.
 pub const CONTEXT_RULE: &str = "claimgate.rule";
 
+/// What every key in there begins with that is meant for claimgate.
+const CONTEXT_KEYS: &str = "claimgate.";
+
 impl RuleSet {
     /// These rules, tried in order. Their labels number them from 0.
     pub fn new(rules: Vec<Rule>) -> Self {
@@ -111,6 +114,11 @@ impl RuleSet {
         };
         let target = Target { request, host };
         let path = RequestPath::parse(&request.path);
+        // A key of ours that is mistyped would leave the route to be decided as if nothing had been said of it.
+        let is_unknown = |key: &str| key.starts_with(CONTEXT_KEYS) && key != CONTEXT_RULE;
+        if request.context.iter().any(|(key, _)| is_unknown(key)) {
+            return Selection::None(NoRule::UnknownKey);
+        }
         match request.context_value(CONTEXT_RULE) {
             Ok(None) => self.select_by_match(&target, &path),
             Ok(Some(name)) => self.select_by_name(name, &path),
@@ -214,6 +222,8 @@ pub enum NoRule {
     NamedTwice,
     /// The route names one that lets anyone pass, for a path that can be read in several ways.
     OpenForSeveral,
+    /// The route's configuration says something to claimgate under a key that means nothing.
+    UnknownKey,
     /// The route names one that there is not.
     UnknownName,
     /// The host is no authority.

@@ -235,6 +235,13 @@ fn envoy_names_a_rule_for_a_route_and_an_unknown_name_denies() {
         assert_eq!(with("/public", names), "none", "{names:?}");
     }
     assert_eq!(get(&rules, "/anything"), "none");
+    for (key, selects) in
+        [("claimgate.rules", "none"), ("claimgate.Rule", "none"), ("claimgate_rule", "open open")]
+    {
+        let context = vec![(key.to_owned(), "admin".to_owned())];
+        let sent = CheckRequest { context, ..request("GET", "h", "/public") };
+        assert_eq!(selected(&rules, &sent), selects, "{key}");
+    }
     // What a client sends is no context.
     let headers = vec![(CONTEXT_RULE.to_owned(), "open".to_owned())];
     let sent = CheckRequest { headers, ..request("GET", "h", "/admin") };

@@ -36,7 +36,7 @@ fuzz_target!(|target: &str| {
     };
     let readings = readings(target);
     match RULES.select(&request) {
-        Selection::None => {}
+        Selection::None(_) => {}
         Selection::Open(rule) => {
             let below = match rule.label.name() {
                 "public" => |path: &str| path == "/public" || path.starts_with("/public/"),

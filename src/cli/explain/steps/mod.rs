@@ -128,6 +128,11 @@ fn no_rule(none: NoRule, fact: &RulesFact) -> String {
             let reading = fact.readings.get(place).map(|one| shown(one)).unwrap_or_default();
             format!("no rule that asks for a token matches the path read as {reading}")
         }
+        NoRule::UnknownKey => {
+            format!(
+                "Envoy's context_extensions hold a key claimgate.…, and it is not {CONTEXT_RULE}"
+            )
+        }
         NoRule::NamedTwice => format!("Envoy's {CONTEXT_RULE} is there twice"),
         NoRule::OpenForSeveral => {
             "the named rule lets anyone pass, and the path can be read in several ways".to_owned()

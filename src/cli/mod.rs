@@ -36,11 +36,20 @@ struct Cli {
 enum Command {
     Serve(serve::Args),
     /// Check a configuration: print every mistake, or what was read.
+    ///
+    /// Exit code: 0 for a right one, 1 if --online got no keys from a source, 2 for one with mistakes, or with --strict
+    /// for a weak one.
     Check(check::Args),
     Demo(demo::Args),
     /// Say why a request is allowed or denied: every step of the decision, the reason and the headers.
+    ///
+    /// Keys come from the configuration, its files and `state_dir`, or from --jwks or --online.
+    ///
+    /// Exit code: 0 for allow, 1 for deny, 2 for a mistake in what was asked.
     Explain(Box<explain::Args>),
     /// Decode a token, without verifying anything.
+    ///
+    /// Exit code: 0 for a token of the right form, whoever made it, 1 for one that is malformed, 2 if there is none.
     Inspect(inspect::Args),
     /// Look into a JWK Set.
     Jwks(jwks::Args),

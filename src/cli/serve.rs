@@ -25,8 +25,8 @@ use crate::telemetry::logging::{self, LogFormat};
 /// (not ready, then --drain-delay, then no new requests, then --drain-deadline for those in flight), a second one ends
 /// at once.
 ///
-/// Log lines go to standard error. The admin port (listen.admin, by default 127.0.0.1:9193) has /livez, /readyz,
-/// /metrics and /status.
+/// Log lines go to standard error. Envoy asks at listen.grpc, by default 127.0.0.1:9191. The admin port (listen.admin,
+/// by default 127.0.0.1:9193) has /livez, /readyz, /metrics, /status and POST /keys/refresh.
 ///
 /// Exit code: 0 after a drain, 1 if a part of the service failed or the drain was cut short, 2 if it cannot start as
 /// configured.

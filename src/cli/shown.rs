@@ -6,10 +6,22 @@ use std::fmt::Write as _;
 /// Characters of a text that is not what the reader asked for.
 const MAX_SHOWN: usize = 120;
 
+/// Characters of an error: it names a location first, and what matters is at its end.
+const MAX_ERROR: usize = 500;
+
 /// Printable ASCII as it is, everything else escaped, and not too much of it: no line of ours can be made by others.
 pub(super) fn shown(text: &str) -> String {
-    let mut shown = escaped(text.chars().take(MAX_SHOWN));
-    if text.chars().nth(MAX_SHOWN).is_some() {
+    cut(text, MAX_SHOWN)
+}
+
+/// The same, of a source's error.
+pub(super) fn error_text(text: &str) -> String {
+    cut(text, MAX_ERROR)
+}
+
+fn cut(text: &str, max: usize) -> String {
+    let mut shown = escaped(text.chars().take(max));
+    if text.chars().nth(max).is_some() {
         shown.push('…');
     }
     shown

@@ -18,7 +18,7 @@ pub struct Args {
     #[arg(value_name = "FILE")]
     pub file: PathBuf,
     /// Fail for what is valid but weak as well: HS256, the development profile, keys that never become too
-    /// old, tokens that never expire, audiences that are not checked, a rule that opens everything.
+    /// old, tokens that never expire, audiences that are not checked, a rule that opens everything, a rule in shadow.
     #[arg(long)]
     pub strict: bool,
     /// Read every key source once as well, as the service does at its start.

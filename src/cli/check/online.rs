@@ -6,7 +6,7 @@ use std::io;
 use serde_json::{Value, json};
 
 use crate::app::inquiry::{self, Keys};
-use crate::cli::shown::{ascii, shown};
+use crate::cli::shown::{ascii, error_text, shown};
 use crate::config::Config;
 use crate::keys::status::SourceStatus;
 use crate::util::clock::{Clock as _, SystemClock};
@@ -45,7 +45,7 @@ impl Sources {
             );
             let kids = || source.kids.iter().map(|kid| shown(kid)).collect::<Vec<_>>().join(", ");
             let state = match failure(source) {
-                Some(failure) => format!("failed: {}", shown(&failure)),
+                Some(failure) => format!("failed: {}", error_text(&failure)),
                 None => format!("kept {}: {}", source.kids.len(), kids()),
             };
             let skipped = source.skipped.iter().map(|key| {

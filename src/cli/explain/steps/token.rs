@@ -3,7 +3,7 @@
 use super::{Around, Line};
 use crate::check::DenialReason;
 use crate::cli::at;
-use crate::cli::shown::{duration, shown};
+use crate::cli::shown::{duration, error_text, shown};
 use crate::keys::status::SourceStatus;
 use crate::token::observe::{KeyFact, Times, TokenFact};
 use crate::util::clock::UnixTime;
@@ -94,7 +94,7 @@ fn keys(count: usize) -> String {
 fn source_line(source: &SourceStatus, kid: Option<&str>, now: UnixTime) -> Line {
     let place = format!("source {}: {}", source.id.source, shown(&source.location));
     let state = match (source.last_success, &source.last_error) {
-        (_, Some((_, error))) => format!("failed: {}", shown(error)),
+        (_, Some((_, error))) => format!("failed: {}", error_text(error)),
         (None, None) => "not read (--online reads it)".to_owned(),
         (Some(read), None) => {
             let has = kid.is_some_and(|kid| source.kids.iter().any(|known| known == kid));

@@ -114,6 +114,7 @@ impl Metrics {
         describe(&recorder);
         let metrics = Self::counted_by(recorder, Arc::default(), settings);
         metrics.configured(1);
+        metrics.count_reload(None);
         metrics
     }
 
@@ -142,10 +143,15 @@ impl Metrics {
 
     /// Counts an attempt to read the configuration again: `config_reload_total{result}`.
     pub fn reloaded(&self, result: ReloadResult) {
+        self.count_reload(Some(result));
+    }
+
+    /// `None` for the zero that a series begins with: else Prometheus sees no increase at the first one that is invalid.
+    fn count_reload(&self, result: Option<ReloadResult>) {
         for (known, word) in ReloadResult::ALL {
             let key = Key::from_parts(RELOADS, vec![Pair::new("result", word)]);
             let counter = self.recorder.register_counter(&key, &METADATA);
-            counter.increment(u64::from(known == result));
+            counter.increment(u64::from(Some(known) == result));
         }
     }
 

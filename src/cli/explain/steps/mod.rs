@@ -151,7 +151,8 @@ fn conditions(matches: &RuleMatch) -> String {
     match &matches.path {
         PathMatch::Any => {}
         PathMatch::Exact(path) => all.push(format!("path {path}")),
-        PathMatch::Prefix(prefix) => all.push(format!("path {prefix}/ and below")),
+        PathMatch::Prefix(prefix) if prefix.is_empty() => all.push("path / and below".to_owned()),
+        PathMatch::Prefix(prefix) => all.push(format!("path {prefix} and below")),
         PathMatch::Template(template) => {
             let segments = template.segments.iter().map(|one| one.as_deref().unwrap_or("{}"));
             let tail = if template.below { "/**" } else { "" };

@@ -175,7 +175,9 @@ fn shown(addresses: &[Address]) -> String {
 fn seconds(text: &str) -> Result<Duration, String> {
     let seconds = text.parse().ok().and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
     let accepted = seconds.filter(|duration| *duration <= MAX_DRAIN);
-    accepted.ok_or_else(|| format!("seconds, 0 to {}, without a unit are accepted", MAX_DRAIN.as_secs()))
+    accepted.ok_or_else(|| {
+        format!("seconds, 0 to {}, without a unit are accepted", MAX_DRAIN.as_secs())
+    })
 }
 
 const TIME_TO_LOG: Duration = Duration::from_secs(1);

@@ -11,7 +11,8 @@ use crate::config::raw::{RawHeaderMatch, RawMatch};
 use crate::config::report::{Path, quote};
 use crate::config::scalar::{List, Mapping};
 
-const PATH: &str = "a path that starts with /, without //, a segment . or .., and any of %;?#*\\ or space";
+const PATH: &str =
+    "a path that starts with /, without //, a segment . or .., and any of %;?#*\\ or space";
 
 impl Compiler<'_> {
     pub(super) fn rule_match(&mut self, path: &Path, raw: Option<Mapping<RawMatch>>) -> RuleMatch {

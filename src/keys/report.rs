@@ -110,6 +110,13 @@ impl Reporter {
         *self = Self { id, location, board, metrics, ..before };
     }
 
+    /// Keys that went on from the configuration before are used until `usable_until`, which may be another time now.
+    pub(super) fn usable_until(&mut self, usable_until: Option<UnixTime>) {
+        self.usable_until = usable_until;
+        self.expired = false;
+        self.board.update(&self.id, |status| status.usable_until = usable_until);
+    }
+
     /// `keys` are in force since `confirmed`: what the metrics say of them, which may have other names now.
     pub(super) fn in_force(&self, origin: Origin, keys: &Content, confirmed: UnixTime) {
         self.metrics.succeeded(confirmed);

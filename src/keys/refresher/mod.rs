@@ -177,7 +177,8 @@ impl KeyRefresher {
         self.judged = before.judged;
         self.report.adopt(before.report);
         if let Some(good) = &before.good {
-            self.publish(good);
+            let (_, usable_until) = self.publish(good);
+            self.report.usable_until(usable_until);
             self.report.in_force(good.origin, &good.keys, good.confirmed);
         }
         self.good = before.good;

@@ -441,6 +441,26 @@ async fn a_document_with_a_private_key_in_it_is_not_written_down() {
 }
 
 #[tokio::test]
+async fn another_max_stale_holds_for_the_keys_in_force_and_is_told() {
+    let provider = Provider::start([ok(&["a"])]).await;
+    let with =
+        |max_stale| Rig::url_with(&provider, |settings| settings.refresh.max_stale = max_stale);
+    let mut before = with(Some(HOUR));
+    before.refresh().await;
+    for max_stale in [Some(3 * HOUR), Some(2 * HOUR), None] {
+        let mut rig = with(max_stale);
+        assert!(rig.refresher.adopt_from(&mut vec![before.refresher]));
+        let until = max_stale.map(|stale| rig.clock.now().saturating_add(stale));
+        assert_eq!(rig.status().usable_until, until);
+        let later = |hours: u32| rig.clock.now().saturating_add(hours * HOUR + HOUR / 2);
+        let found = |hours| matches!(find(&rig.store, "a", later(hours)), KeyLookupIs::Found);
+        assert!(found(1));
+        assert_eq!(found(2), max_stale != Some(2 * HOUR), "{max_stale:?}");
+        before = rig;
+    }
+}
+
+#[tokio::test]
 async fn what_is_kept_since_a_change_of_the_configuration_is_kept_whole() {
     let state = tempfile::tempdir().unwrap();
     let same = ok_with("ETag: \"1\"", &["a"]);

@@ -7,6 +7,9 @@
 # without bounds, in code without `unsafe`. Built for a named target, so that build scripts are not instrumented; the C
 # of aws-lc is compiled as always. Needs a C++ compiler besides. Honours CARGO_TARGET_DIR.
 #
+# The same inputs in the same order each time, so that a run says something of the change it is run for; FUZZ_SEED=0 has
+# them made up anew.
+#
 # What a crash leaves behind is in the target directory, as is what fuzzing has learned: it goes on from there.
 set -euo pipefail
 
@@ -54,7 +57,7 @@ fuzz() {
   mkdir -p "$learned" "$found"
   log=$(mktemp)
   # -timeout and -rss_limit_mb are bounds on one input, which none comes near.
-  "$target_dir/$host/release/$target" -max_total_time="$seconds" -timeout=10 -rss_limit_mb=1024 -max_len=8192 \
+  "$target_dir/$host/release/$target" -max_total_time="$seconds" -seed="${FUZZ_SEED:-1}" -timeout=10 -rss_limit_mb=1024 -max_len=8192 \
     -print_final_stats=1 -dict="$fuzz/dictionaries/$target.dict" -artifact_prefix="$found/" \
     "$learned" "$fuzz/corpus/$target" >"$log" 2>&1 || status=$?
   executions=$(sed -n 's/^stat::number_of_executed_units: *//p' "$log")

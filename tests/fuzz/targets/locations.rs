@@ -28,7 +28,8 @@ fuzz_target!(|parts: (Vec<&str>, &str)| {
         }
         Extracted::Missing | Extracted::Several | Extracted::Malformed => {}
     }
-    let left = locations.extract(&passed_on(sent, traces));
+    let passed_on = passed_on(sent, traces);
+    let left = locations.extract(&passed_on);
     assert!(!matches!(left, Extracted::Tokens { .. }), "{left:?} of {cookies:?} {query:?}");
 });
 

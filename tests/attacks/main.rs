@@ -25,6 +25,7 @@ mod envoy;
 mod form;
 mod json_text;
 mod key;
+mod request;
 mod rsa_padding;
 mod signature;
 mod table;
@@ -48,6 +49,7 @@ fn all(world: &World) -> Vec<(&'static str, Vec<Attack>)> {
         ("JSON and text", json_text::rows(world)),
         ("claims", claims::rows(world)),
         ("Envoy's messages", envoy::rows(world)),
+        ("the request", request::rows(world)),
     ]
 }
 

@@ -13,6 +13,7 @@
 )]
 
 mod allocation;
+mod requests;
 mod tokens;
 mod world;
 

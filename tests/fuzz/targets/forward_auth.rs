@@ -82,8 +82,10 @@ fn said<'a>(headers: &'a HeaderMap, prefix: &str, is_trusted: bool) -> (&'a str,
         let mut values = headers.get_all(format!("{prefix}{name}")).iter();
         let value = values.next().expect("allowed without it");
         assert!(values.next().is_none() && !value.is_empty(), "allowed with two");
-        // What is no text is not what is looked for below.
-        value.to_str().unwrap_or_default()
+        // The query may hold anything; what else is no text is not what is looked for below.
+        let end = |byte: &u8| matches!(byte, b'?' | b'#');
+        let path = value.as_bytes().split(end).next().unwrap_or_default();
+        std::str::from_utf8(path).unwrap_or_default()
     });
     (method, uri)
 }

@@ -13,9 +13,8 @@ if [ "$(uname -s)" != Linux ] || [ "$(id -u)" != 0 ]; then
   exit 1
 fi
 PYTHONPATH=$(tests/image/install.sh)
-ENVOY=$(deploy/install-envoy.sh)
 cargo fetch --locked --quiet
-export PYTHONPATH ENVOY
+export PYTHONPATH
 # From here on there is no network but one of our own: podman's bridges and firewall rules are in it and end with it, no port is
 # taken that somebody else has, and nothing can be fetched that is not here. The same for what is mounted.
 exec unshare --net --mount python3 -B tests/image/main.py "$@"

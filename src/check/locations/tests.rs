@@ -18,7 +18,7 @@ fn outcome(headers: &[(&str, &str)]) -> &'static str {
     outcome_of(&sources, &request(headers))
 }
 
-fn outcome_of(sources: &TokenLocations, request: &CheckRequest) -> &'static str {
+fn outcome_of(sources: &TokenLocations, request: &CheckRequest<'_>) -> &'static str {
     match sources.extract(request) {
         Extracted::Tokens { others, .. } if !others.is_empty() => "several",
         Extracted::Tokens { .. } => "token",

@@ -27,7 +27,7 @@ fn request(method: &str, host: &str, path: &str) -> CheckRequest {
     CheckRequest { method, host, path, ..CheckRequest::default() }
 }
 
-fn selected(rules: &RuleSet, request: &CheckRequest) -> String {
+fn selected(rules: &RuleSet, request: &CheckRequest<'_>) -> String {
     match rules.select(request) {
         Selection::None(_) => "none".to_owned(),
         Selection::Open(rule) => format!("open {}", rule.label),
@@ -224,7 +224,7 @@ fn envoy_names_a_rule_for_a_route_and_an_unknown_name_denies() {
     ]);
     let with = |path: &str, names: &[&str]| {
         let context = names.iter().map(|name| (CONTEXT_RULE.to_owned(), (*name).to_owned()));
-        selected(&rules, &CheckRequest { context: context.collect(), ..request("GET", "h", path) })
+        selected(&rules, &CheckRequest<'_> { context: context.collect(), ..request("GET", "h", path) })
     };
     assert_eq!(with("/public", &["admin"]), "admin");
     assert_eq!(with("/anything", &["named"]), "named");
@@ -271,7 +271,7 @@ fn headers_are_conditions_on_any_of_their_values() {
 }
 
 /// What the index is there to save: asking every rule in order.
-fn scanned<'a>(rules: &'a RuleSet, request: &CheckRequest, path: &str) -> Option<&'a Rule> {
+fn scanned<'a>(rules: &'a RuleSet, request: &CheckRequest<'_>, path: &str) -> Option<&'a Rule> {
     let target = Target { request, host: Host::parse(&request.host).unwrap() };
     let mut rules = rules.rules().iter();
     rules.find(|rule| !rule.by_name_only && rule.matches.holds(&target, path, rule.opens()))

@@ -11,7 +11,7 @@ use crate::check::trace::{Fact, Step};
 /// Whether what explains `decision` leads to it.
 pub(super) fn agrees(
     authorizer: &Authorizer,
-    request: &CheckRequest,
+    request: &CheckRequest<'_>,
     now: UnixTime,
     decision: &Decision,
 ) {

@@ -171,21 +171,21 @@ fn request(path: &str, headers: &[(&str, &str)]) -> CheckRequest {
 }
 
 /// Every decision that is tested is explained as well.
-fn decide(authorizer: &Authorizer, request: &CheckRequest) -> Decision {
+fn decide(authorizer: &Authorizer, request: &CheckRequest<'_>) -> Decision {
     let now = UnixTime::from_secs(NOW).unwrap();
     let decision = authorizer.check(request, now);
     explained::agrees(authorizer, request, now, &decision);
     decision
 }
 
-fn allowed(authorizer: &Authorizer, request: &CheckRequest) -> HeaderMutations {
+fn allowed(authorizer: &Authorizer, request: &CheckRequest<'_>) -> HeaderMutations {
     match decide(authorizer, request) {
         Decision::Allow(allowance) => allowance.mutations,
         Decision::Deny(denial) => panic!("denied: {denial:?}"),
     }
 }
 
-fn reason(authorizer: &Authorizer, request: &CheckRequest) -> &'static str {
+fn reason(authorizer: &Authorizer, request: &CheckRequest<'_>) -> &'static str {
     match decide(authorizer, request) {
         Decision::Allow(_) => "allowed",
         Decision::Deny(denial) => denial.reason.as_str(),
@@ -193,7 +193,7 @@ fn reason(authorizer: &Authorizer, request: &CheckRequest) -> &'static str {
 }
 
 /// What an upstream sees once Envoy has applied the answer: set (all copies), then remove.
-fn upstream_sees(request: &CheckRequest, mutations: &HeaderMutations) -> Vec<(String, String)> {
+fn upstream_sees(request: &CheckRequest<'_>, mutations: &HeaderMutations) -> Vec<(String, String)> {
     let mut headers: Vec<(String, String)> =
         request.headers.iter().map(|(n, v)| (n.to_lowercase(), v.clone())).collect();
     for (name, value) in &mutations.set {

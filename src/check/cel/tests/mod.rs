@@ -74,7 +74,7 @@ fn holds(condition: &str, members: &str) -> bool {
     holds_of(condition, members, &request())
 }
 
-fn holds_of(condition: &str, members: &str, request: &CheckRequest) -> bool {
+fn holds_of(condition: &str, members: &str, request: &CheckRequest<'_>) -> bool {
     let expression = Expression::compile(condition);
     let expression = expression.unwrap_or_else(|error| panic!("{condition}: {error}"));
     expression.holds(&token(members), request)

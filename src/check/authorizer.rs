@@ -71,7 +71,12 @@ impl Authorizer {
         &self.policy.rules
     }
 
-    fn decide(&self, request: &CheckRequest<'_>, now: UnixTime, watch: &mut impl Watch) -> Decision {
+    fn decide(
+        &self,
+        request: &CheckRequest<'_>,
+        now: UnixTime,
+        watch: &mut impl Watch,
+    ) -> Decision {
         let policy = &self.policy;
         if policy.allows_preflight && is_preflight(request) {
             watch.note(|| Step { looked_at: Fact::Preflight, reason: None });

@@ -45,11 +45,15 @@ pub(super) fn is_preflight(request: &CheckRequest<'_>) -> bool {
 mod tests {
     use super::*;
 
-    fn request(method: &str, path: &str, headers: &[(&str, &str)]) -> CheckRequest {
-        let headers = headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+    fn request<'a>(
+        method: &'a str,
+        path: &'a str,
+        headers: &[(&'a str, &'a str)],
+    ) -> CheckRequest<'a> {
+        let headers = headers.iter().map(|(name, value)| ((*name).into(), (*value).into()));
         CheckRequest {
-            method: method.to_owned(),
-            path: path.to_owned(),
+            method: method.into(),
+            path: path.into(),
             headers: headers.collect(),
             ..CheckRequest::default()
         }

@@ -217,6 +217,6 @@ pub struct Limits {
     /// More checks at once are answered `overloaded`. Those that wait for a missing key do not count. Default
     /// 8192.
     pub concurrent_checks: usize,
-    /// A check whose turn comes later than this after it arrived is answered `overloaded`. Default 100 ms.
+    /// A check whose turn comes later than this after it arrived is answered `overloaded`. Default 1 s.
     pub queue_time: Duration,
 }

@@ -15,9 +15,7 @@ use crate::check::{CheckRequest, Decision, Denial, DenialReason};
 use crate::keys::demand::KidDemand;
 use crate::server::generation::{Current, Generation};
 use crate::telemetry::decision_log::{DecisionLine, DecisionLog};
-use crate::telemetry::metrics::{
-    CheckOutcome, CheckVerdict, Metrics, UnderWay, UnknownKidOutcome,
-};
+use crate::telemetry::metrics::{CheckOutcome, CheckVerdict, Metrics, UnderWay, UnknownKidOutcome};
 use crate::util::clock::{Clock, Stopwatch, UnixTime};
 use crate::util::label::Label;
 
@@ -32,8 +30,9 @@ pub struct Checks {
     current: Current,
     log: DecisionLog,
     clock: Arc<dyn Clock>,
-    /// Checks that have arrived and are not answered, but for those that wait for a key.
+    /// Checks that have arrived and are not answered.
     under_way: Arc<UnderWay>,
+    /// Those among them that wait for a key.
     pub(super) waiting: AtomicUsize,
 }
 
@@ -43,7 +42,7 @@ pub struct Arrival {
     since: Stopwatch,
     /// How long whoever asked waits for the answer, from then on.
     deadline: Option<Duration>,
-    /// How many were under way before it.
+    /// How many were under way before it and not waiting.
     before: usize,
     under_way: Arc<UnderWay>,
 }
@@ -63,7 +62,8 @@ impl Checks {
     /// A request arrived. To be called before anything waits for its turn.
     pub fn arrived(&self) -> Arrival {
         let under_way = Arc::clone(&self.under_way);
-        Arrival { since: Stopwatch::start(), deadline: None, before: under_way.one_more(), under_way }
+        let before = under_way.one_more().saturating_sub(self.waiting.load(Ordering::Relaxed));
+        Arrival { since: Stopwatch::start(), deadline: None, before, under_way }
     }
 
     /// Decides on `request`, `None` if there is none in what was received, which is the one that arrived.
@@ -131,11 +131,10 @@ impl Checks {
         again
     }
 
-    /// Counts as under way no longer while it waits: who makes up key IDs while a provider hangs must not
+    /// Takes no place of others while it waits: who makes up key IDs while a provider hangs must not
     /// shut out good tokens. `None` when too many are waiting, which then have to do without.
     fn wait(&self) -> Option<Waiting<'_>> {
         let waiting = Waiting(self);
-        self.under_way.one_less();
         let before = self.waiting.fetch_add(1, Ordering::Relaxed);
         (before < MAX_WAITING).then_some(waiting)
     }
@@ -236,7 +235,6 @@ struct Waiting<'a>(&'a Checks);
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
         self.0.waiting.fetch_sub(1, Ordering::Relaxed);
-        self.0.under_way.one_more();
     }
 }
 

@@ -148,7 +148,11 @@ fn headers<'a>(keys: &Keys, request: &'a CheckRequest<'a>, sizes: &mut Sizes) ->
 }
 
 /// `None` when one key has two values.
-fn context<'a>(keys: &Keys, request: &'a CheckRequest<'a>, sizes: &mut Sizes) -> Option<Members<'a>> {
+fn context<'a>(
+    keys: &Keys,
+    request: &'a CheckRequest<'a>,
+    sizes: &mut Sizes,
+) -> Option<Members<'a>> {
     let mut members = Members::new();
     for (name, value) in request.context.iter().filter(|(name, _)| keys.have(name)) {
         sizes.key(name);

@@ -100,7 +100,8 @@ mod tests {
     fn debug_shows_no_value_of_a_claim() {
         let request = vec![("x-jwt-sub".into(), "alice".into())];
         let token = Some(Arc::new(TokenHeaders { request, ..TokenHeaders::default() }));
-        let mutations = HeaderMutations { token, cookie: Some("c=d".to_owned()), ..HeaderMutations::default() };
+        let mutations =
+            HeaderMutations { token, cookie: Some("c=d".to_owned()), ..HeaderMutations::default() };
         let shown = format!("{mutations:?}");
         assert!(shown.contains("x-jwt-sub"), "{shown}");
         assert!(!shown.contains("alice") && !shown.contains("c=d"), "{shown}");

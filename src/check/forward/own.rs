@@ -49,9 +49,7 @@ impl OwnNames {
         if !name.is_ascii() {
             return self.has_folded(name);
         }
-        let is = |own: &str, name: &[u8]| {
-            name.iter().copied().map(folded_ascii).eq(own.bytes())
-        };
+        let is = |own: &str, name: &[u8]| name.iter().copied().map(folded_ascii).eq(own.bytes());
         self.firsts & bit(name.bytes().next().map(folded_ascii)) != 0
             && (self.exact.iter().any(|own| own.len() == name.len() && is(own, name.as_bytes()))
                 || self.prefixes.iter().any(|own| {
@@ -101,7 +99,9 @@ mod tests {
 
     #[test]
     fn a_name_is_ours_in_every_spelling() {
-        for name in ["x-jwt-sub", "X_JWT_anything", "x.jwt.", "TENANT", "A1", "x user", "tenan\u{ff54}"] {
+        for name in
+            ["x-jwt-sub", "X_JWT_anything", "x.jwt.", "TENANT", "A1", "x user", "tenan\u{ff54}"]
+        {
             assert_eq!(own().has(name), !name.contains('\u{ff54}'), "{name}");
         }
         // The Kelvin sign is a k in lower case, the long s an S in upper case.

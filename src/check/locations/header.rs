@@ -46,9 +46,8 @@ impl HeaderLocation {
         let holds_one = |value: &str| {
             value.split(',').any(|part| self.read_value(part.trim_start()) != Read::Missing)
         };
-        let is_there = |(name, value): (&str, &str)| {
-            self.is(name) && !value.is_empty() && holds_one(value)
-        };
+        let is_there =
+            |(name, value): (&str, &str)| self.is(name) && !value.is_empty() && holds_one(value);
         let mut headers = request.headers.iter().map(|(name, value)| (&**name, &**value));
         headers.any(is_there).then(|| Arc::clone(&self.header))
     }

@@ -22,8 +22,9 @@ fn prefix(path: &str) -> PathMatch {
     PathMatch::Prefix(path.to_owned())
 }
 
-fn request(method: &str, host: &str, path: &str) -> CheckRequest {
+fn request(method: &str, host: &str, path: &str) -> CheckRequest<'static> {
     let (method, host, path) = (method.to_owned(), host.to_owned(), path.to_owned());
+    let (method, host, path) = (method.into(), host.into(), path.into());
     CheckRequest { method, host, path, ..CheckRequest::default() }
 }
 
@@ -223,8 +224,8 @@ fn envoy_names_a_rule_for_a_route_and_an_unknown_name_denies() {
         named,
     ]);
     let with = |path: &str, names: &[&str]| {
-        let context = names.iter().map(|name| (CONTEXT_RULE.to_owned(), (*name).to_owned()));
-        selected(&rules, &CheckRequest<'_> { context: context.collect(), ..request("GET", "h", path) })
+        let context = names.iter().map(|name| (CONTEXT_RULE.into(), (*name).into()));
+        selected(&rules, &CheckRequest { context: context.collect(), ..request("GET", "h", path) })
     };
     assert_eq!(with("/public", &["admin"]), "admin");
     assert_eq!(with("/anything", &["named"]), "named");
@@ -238,12 +239,12 @@ fn envoy_names_a_rule_for_a_route_and_an_unknown_name_denies() {
     for (key, selects) in
         [("claimgate.rules", "none"), ("claimgate.Rule", "none"), ("claimgate_rule", "open open")]
     {
-        let context = vec![(key.to_owned(), "admin".to_owned())];
+        let context = vec![(key.into(), "admin".into())];
         let sent = CheckRequest { context, ..request("GET", "h", "/public") };
         assert_eq!(selected(&rules, &sent), selects, "{key}");
     }
     // What a client sends is no context.
-    let headers = vec![(CONTEXT_RULE.to_owned(), "open".to_owned())];
+    let headers = vec![(CONTEXT_RULE.into(), "open".into())];
     let sent = CheckRequest { headers, ..request("GET", "h", "/admin") };
     assert_eq!(selected(&rules, &sent), "admin");
 }
@@ -264,7 +265,7 @@ fn headers_are_conditions_on_any_of_their_values() {
         (vec![("x-tenant", "")], "tenant"),
         (vec![], "rest"),
     ] {
-        let named = headers.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned()));
+        let named = headers.iter().map(|(n, v)| ((*n).into(), (*v).into()));
         let sent = CheckRequest { headers: named.collect(), ..request("GET", "h", "/") };
         assert_eq!(selected(&rules, &sent), name, "{headers:?}");
     }

@@ -90,8 +90,16 @@ impl Report {
                     format!("  set {name}: {}", self.header_value(name, value))
                 };
                 text.extend(mutations.set().map(line));
-                text.extend((!remove.is_empty()).then(|| format!("  remove {}", names(remove.iter().map(|name| &**name)))));
-                let query = || format!("  remove from the query: {}", names(remove_query.iter().map(String::as_str)));
+                text.extend(
+                    (!remove.is_empty())
+                        .then(|| format!("  remove {}", names(remove.iter().map(|name| &**name)))),
+                );
+                let query = || {
+                    format!(
+                        "  remove from the query: {}",
+                        names(remove_query.iter().map(String::as_str))
+                    )
+                };
                 text.extend((!remove_query.is_empty()).then(query));
                 let answer = |(name, value): (&str, &str)| {
                     format!("  set in the answer {name}: {}", shown(value))

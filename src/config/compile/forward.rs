@@ -2,8 +2,8 @@
 
 use super::Compiler;
 use crate::check::forward::{
-    ClaimFormat, Forward, ForwardSettings, ForwardedClaim, ForwardedHeader, ForwardedValue, PayloadHeader,
-    StripPattern, TargetHeader, TargetHeaderError, TooLong,
+    ClaimFormat, Forward, ForwardSettings, ForwardedClaim, ForwardedHeader, ForwardedValue,
+    PayloadHeader, StripPattern, TargetHeader, TargetHeaderError, TooLong,
 };
 use crate::check::locations::{TokenLocation, TokenLocations};
 use crate::config::raw::{RawForward, RawForwardedHeader};

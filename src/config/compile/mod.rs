@@ -94,7 +94,7 @@ const DEFAULT_LIMITS: Limits = Limits {
     jwks_keys: 256,
     header_bytes: 8 * 1024,
     concurrent_checks: 8192,
-    queue_time: Duration::from_millis(100),
+    queue_time: Duration::from_secs(1),
 };
 
 impl Compiler<'_> {

@@ -225,7 +225,7 @@ pub(in crate::config) struct RawLimits {
     pub(in crate::config) header_bytes: Option<Text<Size>>,
     /// More at once are answered overloaded. Default 8192.
     pub(in crate::config) concurrent_checks: Option<Text<Count>>,
-    /// One whose turn comes later than this is answered overloaded. Default 100ms.
+    /// One whose turn comes later than this, or than half of its caller's deadline, is answered overloaded. Default 1s.
     pub(in crate::config) queue_time: Option<Text<Duration>>,
 }
 

@@ -138,8 +138,9 @@ mod tests {
 
     /// What is read when it comes in pieces of `size` bytes.
     async fn read(sent: &[u8], size: usize) -> Result<Bytes, Unframed> {
-        let pieces = sent.chunks(size).map(|piece| Ok::<_, Infallible>(Frame::data(Bytes::copy_from_slice(piece))));
-        message(StreamBody::new(iter(pieces.collect::<Vec<_>>()))).await
+        let pieces = sent.chunks(size).map(Bytes::copy_from_slice);
+        let frames = pieces.map(|piece| Ok::<_, Infallible>(Frame::data(piece)));
+        message(StreamBody::new(iter(frames))).await
     }
 
     #[tokio::test]
@@ -165,7 +166,9 @@ mod tests {
         let two = [good.clone(), good.clone()].concat();
         let long = [&good[..], b"d"].concat();
         let endless = [&[0, 0xff, 0xff, 0xff, 0xff][..], &[0; 100]].concat();
-        for sent in [&b""[..], &good[..4], &good[..5], &good[..7], &compressed, &two, &long, &endless] {
+        for sent in
+            [&b""[..], &good[..4], &good[..5], &good[..7], &compressed, &two, &long, &endless]
+        {
             for size in [1, 3, 1000] {
                 assert_eq!(read(sent, size).await, Err(Unframed), "{sent:?} in {size}");
             }

@@ -10,9 +10,9 @@ use base64::alphabet;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 
 use super::Args;
-use crate::check::{CheckRequest, Pairs};
 use crate::check::locations::{HeaderLocation, TokenLocation, TokenLocations};
 use crate::check::rules::Selection;
+use crate::check::{CheckRequest, Pairs};
 use crate::config::Config;
 use crate::server::checks::header_text;
 use crate::util::json::{Malformed, RawMembers, Value};
@@ -211,8 +211,7 @@ fn pairs(
     let pair = |(place, text): (usize, &String)| {
         let pair = text.split_once(separator).map(|(name, value)| (name.trim(), value.trim()));
         let pair = pair.filter(|(name, _)| !name.is_empty());
-        let owned =
-            pair.map(|(name, value)| (name.to_owned().into(), value.to_owned().into()));
+        let owned = pair.map(|(name, value)| (name.to_owned().into(), value.to_owned().into()));
         owned.ok_or(RequestError::Pair { option, place: place + 1, expected })
     };
     texts.iter().enumerate().map(pair).collect()

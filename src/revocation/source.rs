@@ -60,6 +60,13 @@ impl Source {
 }
 
 impl SourceSettings {
+    /// Whether it is on this machine, and asks nobody.
+    pub fn is_local(&self) -> bool {
+        match self {
+            Self::File(_) => true,
+        }
+    }
+
     /// What an operator calls it, without what may be a secret.
     pub fn location(&self) -> String {
         match self {

@@ -158,7 +158,7 @@ impl Revoked {
     }
 
     /// Of this kind, from its parts. `None` when one is missing that the kind has.
-    fn of(kind: EntryKind, id: Option<Box<str>>, not_before: Option<UnixTime>) -> Option<Self> {
+    pub fn of(kind: EntryKind, id: Option<Box<str>>, not_before: Option<UnixTime>) -> Option<Self> {
         Some(match kind {
             EntryKind::Token => Self::Token { jti: id? },
             EntryKind::Subject => Self::Subject { sub: id?, not_before: not_before? },

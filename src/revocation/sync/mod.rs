@@ -7,7 +7,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::task;
+use tokio::{task, time};
 use tokio_util::sync::CancellationToken;
 
 use super::RevocationSettings;
@@ -160,6 +160,14 @@ impl RevocationSync {
         self.take(said).await;
     }
 
+    /// The same, if the source says something within `bound`.
+    pub async fn step_within(&mut self, bound: Duration) {
+        // What it said is taken to the end: it will not say it again.
+        if let Ok(said) = time::timeout(bound, self.next()).await {
+            self.take(said).await;
+        }
+    }
+
     async fn next(&mut self) -> Result<Update, SourceError> {
         if let Some(at) = self.retry_at {
             self.clock.sleep(at.since(self.clock.now())).await;
@@ -170,7 +178,11 @@ impl RevocationSync {
     async fn take(&mut self, said: Result<Update, SourceError>) {
         let now = self.clock.now();
         let applied = match said {
-            Ok(update) => self.apply(update, now).await,
+            // Whatever was not applied has to be said once more, with all the rest.
+            Ok(update) => self
+                .apply(update, now)
+                .await
+                .inspect_err(|_| self.source = Source::new(&self.settings)),
             Err(error) => Err(error),
         };
         match applied {
@@ -191,7 +203,8 @@ impl RevocationSync {
                 self.apply_changes(changes)?;
                 Ok(SyncResult::Changed)
             }
-            Update::Unchanged => Ok(SyncResult::Unchanged),
+            Update::Unchanged if self.is_loaded() => Ok(SyncResult::Unchanged),
+            Update::Unchanged => Err(not_loaded()),
         }
     }
 
@@ -229,11 +242,7 @@ impl RevocationSync {
 
     fn apply_changes(&mut self, changes: Changes) -> Result<(), SourceError> {
         let snapshot = self.store.load_full();
-        let Some(table) = snapshot.synced() else {
-            let what = "changes before everything was loaded: this is a bug in claimgate";
-            return Err(SourceError::Malformed(what.to_owned()));
-        };
-        let mut table = table.clone();
+        let mut table = snapshot.synced().ok_or_else(not_loaded)?.clone();
         for change in &changes.changes {
             match change {
                 Change::Add(slot) => table.insert(*slot),
@@ -323,6 +332,11 @@ fn merged(
     table.prune_all(forgotten_before(now));
     let kept = table.iter().filter(|slot| slot.is_kept()).count();
     (before.with_synced(table), kept)
+}
+
+fn not_loaded() -> SourceError {
+    let what = "it says what has changed before it said everything: this is a bug in claimgate";
+    SourceError::Malformed(what.to_owned())
 }
 
 /// Entries that expired before are in force no more.

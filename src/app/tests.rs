@@ -26,8 +26,11 @@ fn config(directory: &TempDir) -> Config {
         "x": "f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU",
         "y": "x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0",
     });
+    let revoked = directory.path().join("revoked.jsonl");
+    fs::write(&revoked, "{\"v\":1,\"kind\":\"end\"}\n").unwrap();
     let config = json!({
         "profile": "development",
+        "revocation": {"file": revoked},
         "listen": {
             "grpc": "127.0.0.1:0", "http": "127.0.0.1:0", "admin": "127.0.0.1:0",
             "tls": tls, "http_tls": tls, "admin_tls": tls,
@@ -46,7 +49,7 @@ fn options() -> Options {
     Options { clock: Arc::new(clock), ..Options::default() }
 }
 
-const PARTS: [&str; 10] = [
+const PARTS: [&str; 11] = [
     "admin",
     "certificates of listen.admin_tls",
     "certificates of listen.http_tls",
@@ -57,6 +60,7 @@ const PARTS: [&str; 10] = [
     "keys of accounts, source 0",
     "metrics upkeep",
     "readiness",
+    "revocations",
 ];
 
 #[tokio::test]

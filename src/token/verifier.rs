@@ -160,7 +160,7 @@ fn verify_for(
     });
     let signed_with = signed_with?;
     let signature = match signed_with {
-        SignedWith::Hs256 => hs256::verify(issuer, jws, keys, now).map(|key| (None, key.kid())),
+        SignedWith::Hs256 => hs256::verify(issuer, jws, keys, now).map(|kid| (None, kid)),
         SignedWith::Public(algorithm) => find_key(issuer, jws.kid.as_deref(), algorithm, keys, now)
             .and_then(|key| {
                 let input = jws.signing_input.as_bytes();

@@ -51,11 +51,10 @@ impl Compiler<'_> {
         path: &Path,
         raw: &mut RawRevocation,
     ) -> Option<SourceSettings> {
-        let file = raw.file.take().map(|text| {
+        raw.file.take().map(|text| {
             let path = self.file(&path.key("file"), &text, "revocations, one line of JSON each");
             SourceSettings::File(FileSettings { path })
-        });
-        file
+        })
     }
 
     fn revocation_policy(&mut self, path: &Path, raw: &RawRevocation) -> RevocationPolicy {

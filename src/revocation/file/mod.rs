@@ -70,11 +70,8 @@ impl Identity {
     }
 }
 
-#[derive(Debug)]
-enum Looked {
-    Same,
-    Other(Identity, Load),
-}
+/// `None`: it is the one that is known.
+type Looked = Option<(Identity, Load)>;
 
 impl FileSource {
     pub(super) fn new(settings: FileSettings) -> Self {
@@ -100,8 +97,8 @@ impl FileSource {
         // It panicked, or the runtime is shutting down.
         let looked = ended.unwrap_or_else(|error| Err(SourceError::Unreachable(error.to_string())));
         match looked.inspect_err(|_| self.known = None)? {
-            Looked::Same => Ok(Update::Unchanged),
-            Looked::Other(identity, load) => {
+            None => Ok(Update::Unchanged),
+            Some((identity, load)) => {
                 self.known = Some(identity);
                 let epoch = Epoch::new("file").ok_or(SourceError::NoEpoch)?;
                 Ok(Update::Load(epoch, load))
@@ -115,7 +112,7 @@ fn look(path: &Path, known: Option<Identity>, mut load: Load) -> Result<Looked, 
     // Looked at before it is opened: opening some devices has effects, and whoever opens a pipe waits.
     let metadata = std::fs::metadata(path).map_err(|error| unreadable(&error))?;
     if known == Some(Identity::of(&metadata)) {
-        return Ok(Looked::Same);
+        return Ok(None);
     }
     check_type(&metadata)?;
     let mut options = File::options();
@@ -124,7 +121,7 @@ fn look(path: &Path, known: Option<Identity>, mut load: Load) -> Result<Looked, 
     let metadata = file.metadata().map_err(|error| unreadable(&error))?;
     check_type(&metadata)?;
     read(&file, &mut |entry| load.add(entry))?;
-    Ok(Looked::Other(Identity::of(&metadata), load))
+    Ok(Some((Identity::of(&metadata), load)))
 }
 
 /// Reads every entry of a file, for whoever wants to see them.

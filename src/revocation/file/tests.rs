@@ -19,7 +19,7 @@ struct FileUnderTest {
 impl FileUnderTest {
     fn new() -> Self {
         let under_test = Self { directory: tempfile::tempdir().unwrap(), entries: Vec::new() };
-        under_test.write(&under_test.content());
+        under_test.write(under_test.content());
         under_test
     }
 
@@ -62,8 +62,8 @@ impl StoreUnderTest for FileUnderTest {
         match nth {
             0 => fs::remove_file(self.path()).unwrap(),
             1 => self.write(""),
-            2 => self.write(&whole[..cut]),
-            3 => self.write(&whole[..cut - 20]),
+            2 => self.write(whole.get(..cut).unwrap()),
+            3 => self.write(whole.get(..cut - 20).unwrap()),
             4 => self.write("{\"v\":1}\n".to_owned() + &whole),
             _ => return false,
         }
@@ -103,7 +103,11 @@ fn a_list_that_is_cut_off_anywhere_is_none() {
     assert_eq!(read_text(&whole), Ok(2));
     // The last byte is the last line's break, which says nothing.
     for length in 0..whole.len() - 1 {
-        assert!(read_text(&whole[..length]).is_err(), "{length} of {} bytes", whole.len());
+        assert!(
+            read_text(whole.get(..length).unwrap()).is_err(),
+            "{length} of {} bytes",
+            whole.len()
+        );
     }
 }
 

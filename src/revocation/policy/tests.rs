@@ -100,8 +100,10 @@ fn a_list_in_the_configuration_alone_never_ages() {
 #[test]
 fn readiness_waits_for_the_first_load_unless_it_need_not() {
     let waits = RevocationPolicy::default();
-    let goes_ahead =
-        RevocationPolicy { before_first_load: BeforeFirstLoad::Ready, ..waits.clone() };
+    let goes_ahead = RevocationPolicy {
+        before_first_load: BeforeFirstLoad::Ready,
+        ..RevocationPolicy::default()
+    };
     let unknown = Arc::new(RevocationStore::unknown(&[]));
     let is_ready = |policy: &RevocationPolicy| {
         let (store, policy) = (Arc::clone(&unknown), policy.clone());

@@ -154,7 +154,7 @@ fn many_come_and_go_and_each_is_found_while_it_is_there() {
     let snapshot = RevocationSnapshot::unknown();
     let name = |n: u32| format!("{n}");
     let of = |n: u32| {
-        let expires_at = if n % 2 == 0 { 1000 } else { 2000 };
+        let expires_at = if n.is_multiple_of(2) { 1000 } else { 2000 };
         slot_of(
             snapshot.digester(),
             &entry(ISS, Revoked::Token { jti: name(n).into() }, expires_at),

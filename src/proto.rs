@@ -1,8 +1,8 @@
 //! The types that Envoy's external-authorization API is made of, generated from `proto/` by `build.rs`.
 //!
-//! The modules mirror the protobuf packages. Only `server::ext_authz` and its codec use them: the rest of the crate
-//! has types of its own, which cannot hold what the wire can. The server end decodes with
-//! [`CheckCodec`](crate::server::codec::CheckCodec), the client end with tonic's own codec; `build.rs` says why.
+//! The modules mirror the protobuf packages. Only `server::ext_authz` uses them, and of requests only
+//! its tests do: the rest of the crate has types of its own, which cannot hold what the wire can. The generated server is
+//! for benchmarks; `build.rs` says why.
 //!
 //! Written by hand here: `Debug` for the messages that hold tokens or claims, which shows names and sizes only, so
 //! that no log line or panic message can print a request whole.
@@ -37,7 +37,6 @@ pub mod envoy {
         pub mod auth {
             pub mod v3 {
                 include!(concat!(env!("OUT_DIR"), "/envoy.service.auth.v3.rs"));
-                include!(concat!(env!("OUT_DIR"), "/client/envoy.service.auth.v3.rs"));
             }
         }
     }

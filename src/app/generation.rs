@@ -101,6 +101,7 @@ pub(super) async fn build(
         demand,
         answers: config.answers,
         max_concurrent: config.limits.concurrent_checks,
+        queue_time: config.limits.queue_time,
         board,
         profile: config.profile.as_str(),
         issuers: config.issuers.clone(),

@@ -59,12 +59,12 @@ impl Authorizer {
     }
 
     /// Decides. Reads the keys once, so no request sees half of two key sets.
-    pub fn check(&self, request: &CheckRequest, now: UnixTime) -> Decision {
+    pub fn check(&self, request: &CheckRequest<'_>, now: UnixTime) -> Decision {
         self.decide(request, now, &mut Unobserved)
     }
 
     /// Decides, and says what was looked at on the way. For people who ask, not for requests.
-    pub fn explain(&self, request: &CheckRequest, now: UnixTime) -> (Decision, Vec<Step>) {
+    pub fn explain(&self, request: &CheckRequest<'_>, now: UnixTime) -> (Decision, Vec<Step>) {
         let mut recorder = Recorder::default();
         let decision = self.decide(request, now, &mut recorder);
         (decision, recorder.steps)
@@ -75,7 +75,12 @@ impl Authorizer {
         &self.policy.rules
     }
 
-    fn decide(&self, request: &CheckRequest, now: UnixTime, watch: &mut impl Watch) -> Decision {
+    fn decide(
+        &self,
+        request: &CheckRequest<'_>,
+        now: UnixTime,
+        watch: &mut impl Watch,
+    ) -> Decision {
         let policy = &self.policy;
         if policy.allows_preflight && is_preflight(request) {
             watch.note(|| Step { looked_at: Fact::Preflight, reason: None });
@@ -106,7 +111,7 @@ impl PolicySnapshot {
     /// `first` and `others` are all that this request may be read as: it must do for each of them, with the same token.
     fn check_tokens(
         &self,
-        request: &CheckRequest,
+        request: &CheckRequest<'_>,
         first: &Rule,
         others: &[&Rule],
         is_ambiguous: bool,
@@ -140,7 +145,7 @@ impl PolicySnapshot {
     /// What the request proves to `rule`.
     fn prove<'a>(
         &self,
-        request: &'a CheckRequest,
+        request: &'a CheckRequest<'_>,
         rule: &Rule,
         is_ambiguous: bool,
         keys: &KeySnapshot,
@@ -189,7 +194,7 @@ impl PolicySnapshot {
     /// prove a part, and all name the same subject. So whichever of them is forwarded was asked for.
     fn judge(
         &self,
-        request: &CheckRequest,
+        request: &CheckRequest<'_>,
         wanted: &TokenRule,
         first: &VerifiedToken,
         others: &[Arc<KnownToken>],
@@ -223,7 +228,7 @@ impl PolicySnapshot {
     /// Lets a request pass that did for `first`, which is told, and for `others`.
     fn finish(
         &self,
-        request: &CheckRequest,
+        request: &CheckRequest<'_>,
         first: &Rule,
         others: &[&Rule],
         proof: Proof<'_>,
@@ -258,14 +263,14 @@ impl PolicySnapshot {
                 Proof::Nobody => None,
                 Proof::Somebody { token, .. } => Some(token),
             },
-            tells_claims: self.forward.metadata,
+            tells_claims: self.forward.settings().metadata,
             mutations,
             would_deny,
         })
     }
 
     /// A browser's question whether it may ask. It carries no token by design, and gets nothing but an answer to that.
-    fn pass_preflight(&self, request: &CheckRequest, watch: &mut impl Watch) -> Decision {
+    fn pass_preflight(&self, request: &CheckRequest<'_>, watch: &mut impl Watch) -> Decision {
         let mutations = self.forward.mutations(request, None, self.tokens.traces(request));
         watch.note(|| forwarded(&mutations));
         match mutations {

@@ -22,7 +22,7 @@ pub mod trace;
 
 pub use authorizer::{Authorizer, PolicySnapshot};
 pub use decision::{Allowance, Decision, Denial, DenialReason};
-pub use request::{CheckRequest, Contradiction};
+pub use request::{CheckRequest, Contradiction, Pairs};
 
 /// A verified token, with the headers that are made of it.
 pub type KnownToken = crate::token::KnownToken<forward::Forwarded>;

@@ -1,6 +1,8 @@
 //! What a CORS preflight is: a browser's `OPTIONS` request that asks whether a script of another origin may send the
 //! real one (Fetch standard, §4.8). It carries no credentials by design, so it can be let through where it is wanted.
 
+use std::borrow::Cow;
+
 use super::path::RequestPath;
 use super::request::CheckRequest;
 
@@ -11,7 +13,7 @@ const NEVER: [&str; 5] =
 
 /// Whether this is a true preflight, and nothing that only looks like one: method, one origin and one announced method,
 /// no body, no other method in a header, no path that an upstream may read in another way.
-pub(super) fn is_preflight(request: &CheckRequest) -> bool {
+pub(super) fn is_preflight(request: &CheckRequest<'_>) -> bool {
     let is_one = |name: &str, is_fit: fn(char) -> bool| {
         let mut values = request.header_values(name);
         match (values.next(), values.next()) {
@@ -21,7 +23,7 @@ pub(super) fn is_preflight(request: &CheckRequest) -> bool {
     };
     let has_body = request.header_values("content-length").any(|length| length != "0")
         || request.header_values("transfer-encoding").next().is_some();
-    let is_odd = |(name, _): &(String, String)| {
+    let is_odd = |(name, _): &(Cow<'_, str>, Cow<'_, str>)| {
         let name = name.replace('_', "-");
         NEVER.iter().any(|never| name.eq_ignore_ascii_case(never))
     };
@@ -43,11 +45,15 @@ pub(super) fn is_preflight(request: &CheckRequest) -> bool {
 mod tests {
     use super::*;
 
-    fn request(method: &str, path: &str, headers: &[(&str, &str)]) -> CheckRequest {
-        let headers = headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+    fn request<'a>(
+        method: &'a str,
+        path: &'a str,
+        headers: &[(&'a str, &'a str)],
+    ) -> CheckRequest<'a> {
+        let headers = headers.iter().map(|(name, value)| ((*name).into(), (*value).into()));
         CheckRequest {
-            method: method.to_owned(),
-            path: path.to_owned(),
+            method: method.into(),
+            path: path.into(),
             headers: headers.collect(),
             ..CheckRequest::default()
         }

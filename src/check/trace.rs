@@ -73,7 +73,7 @@ pub struct RulesFact {
 
 impl Step {
     /// Which rule applies to `request`.
-    pub(super) fn selection(request: &CheckRequest, selection: &Selection<'_>) -> Self {
+    pub(super) fn selection(request: &CheckRequest<'_>, selection: &Selection<'_>) -> Self {
         let (readings, is_ambiguous) = match RequestPath::parse(&request.path) {
             RequestPath::Plain(path) => (vec![path.to_owned()], false),
             RequestPath::Escaped { raw, decoded } => (vec![raw.to_owned(), decoded], false),
@@ -89,7 +89,7 @@ impl Step {
             }
         };
         let named = request.context_value(CONTEXT_RULE).ok().flatten().map(str::to_owned);
-        let host = request.host.clone();
+        let host = request.host.to_string();
         let fact = RulesFact { host, readings, is_ambiguous, named, selected, none };
         Self { looked_at: Fact::Rules(fact), reason: none.map(|_| DenialReason::NoRule) }
     }

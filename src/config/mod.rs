@@ -218,6 +218,8 @@ pub struct Limits {
     /// Names and values of all headers set in one answer. Default 8 KiB.
     pub header_bytes: usize,
     /// More checks at once are answered `overloaded`. Those that wait for a missing key do not count. Default
-    /// 1024.
+    /// 8192.
     pub concurrent_checks: usize,
+    /// A check whose turn comes later than this after it arrived is answered `overloaded`. Default 1 s.
+    pub queue_time: Duration,
 }

@@ -354,7 +354,11 @@ mod tests {
         };
         let board = Arc::new(StatusBoard::new([]));
         let mut report = Reporter::new(&settings, board, SourceMetrics::default());
-        tracing::subscriber::with_default(subscriber, || story(&mut report));
+        tracing::subscriber::with_default(subscriber, || {
+            // A test beside this one may have met these lines first, when nobody listened.
+            tracing::callsite::rebuild_interest_cache();
+            story(&mut report);
+        });
         let text = String::from_utf8(buffer.0.lock().unwrap().clone()).unwrap();
         text.lines().map(str::to_owned).collect()
     }

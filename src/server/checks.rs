@@ -1,7 +1,8 @@
-//! One check from the moment an adapter has a request until it has a decision: the bound on checks at once, the one
+//! One check from the moment an adapter has a request until it has a decision: the bounds on checks at once, the one
 //! wait that a request may have, the guard against a panic, and the recording. [`super::ext_authz`] and
 //! [`super::forward_auth`] call it. What is decided, `check` decides.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -14,7 +15,7 @@ use crate::check::{CheckRequest, Decision, Denial, DenialReason};
 use crate::keys::demand::KidDemand;
 use crate::server::generation::{Current, Generation};
 use crate::telemetry::decision_log::{DecisionLine, DecisionLog};
-use crate::telemetry::metrics::{CheckOutcome, CheckVerdict, Metrics, UnknownKidOutcome};
+use crate::telemetry::metrics::{CheckOutcome, CheckVerdict, Metrics, UnderWay, UnknownKidOutcome};
 use crate::util::clock::{Clock, Stopwatch, UnixTime};
 use crate::util::label::Label;
 
@@ -29,15 +30,28 @@ pub struct Checks {
     current: Current,
     log: DecisionLog,
     clock: Arc<dyn Clock>,
-    pub(super) running: AtomicUsize,
+    /// Checks that have arrived and are not answered.
+    under_way: Arc<UnderWay>,
+    /// Those among them that wait for a key.
     pub(super) waiting: AtomicUsize,
+}
+
+/// A check that has arrived. It is under way until this is dropped.
+#[derive(Debug)]
+pub struct Arrival {
+    since: Stopwatch,
+    /// How long whoever asked waits for the answer, from then on.
+    deadline: Option<Duration>,
+    /// How many were under way before it and not waiting.
+    before: usize,
+    under_way: Arc<UnderWay>,
 }
 
 impl Checks {
     /// Decides with the `current` generation.
     pub fn new(current: Current, log: DecisionLog, clock: Arc<dyn Clock>) -> Self {
-        let (running, waiting) = (AtomicUsize::new(0), AtomicUsize::new(0));
-        Self { current, log, clock, running, waiting }
+        let under_way = current.load().metrics.under_way();
+        Self { current, log, clock, under_way, waiting: AtomicUsize::new(0) }
     }
 
     /// What is in force right now.
@@ -45,27 +59,31 @@ impl Checks {
         self.current.load_full()
     }
 
-    /// Decides on `request`, `None` if there is none in what was received, for a caller who waits until `deadline`.
+    /// A request arrived. To be called before anything waits for its turn.
+    pub fn arrived(&self) -> Arrival {
+        let under_way = Arc::clone(&self.under_way);
+        let before = under_way.one_more().saturating_sub(self.waiting.load(Ordering::Relaxed));
+        Arrival { since: Stopwatch::start(), deadline: None, before, under_way }
+    }
+
+    /// Decides on `request`, `None` if there is none in what was received, which is the one that arrived.
     /// Also says which generation decided, which has to say what the answer looks like.
     pub async fn decide(
         &self,
-        request: Option<&CheckRequest>,
-        deadline: Option<Duration>,
+        request: Option<&CheckRequest<'_>>,
+        arrival: Arrival,
     ) -> (Decision, Arc<Generation>) {
-        let watch = Stopwatch::start();
         let now = self.clock.now();
-        let is_late = deadline.is_some_and(|deadline| deadline.is_zero());
         let generation = self.current();
-        let decision = match (request, self.enter(&generation)) {
-            (_, Some(_running)) if is_late => before_any_rule(DenialReason::Overloaded),
-            (None, Some(_running)) => before_any_rule(DenialReason::Malformed),
-            (Some(request), Some(running)) => {
+        let decision = match request {
+            _ if arrival.is_too_late(&generation) => before_any_rule(DenialReason::Overloaded),
+            None => before_any_rule(DenialReason::Malformed),
+            Some(request) => {
                 let decision = guarded(|| generation.authorizer.check(request, now));
-                self.with_missing_key(decision, request, &running, deadline, now).await
+                self.with_missing_key(decision, request, &generation, &arrival, now).await
             }
-            (_, None) => before_any_rule(DenialReason::Overloaded),
         };
-        self.record(&generation.metrics, request, &decision, now, watch);
+        self.record(&generation.metrics, request, &decision, now, arrival.since);
         (decision, generation)
     }
 
@@ -74,16 +92,15 @@ impl Checks {
     async fn with_missing_key(
         &self,
         decision: Decision,
-        request: &CheckRequest,
-        running: &Running<'_>,
-        deadline: Option<Duration>,
+        request: &CheckRequest<'_>,
+        generation: &Generation,
+        arrival: &Arrival,
         now: UnixTime,
     ) -> Decision {
         let Some(Denial { issuer: Some(issuer), missing_kid: Some(kid), .. }) = decision.denial()
         else {
             return decision;
         };
-        let generation = running.generation;
         let metrics = &generation.metrics;
         let mut wait = match generation.demand.ask_for_kid(issuer, kid, now) {
             KidDemand::UnderWay(wait) => wait,
@@ -96,11 +113,11 @@ impl Checks {
                 return decision;
             }
         };
-        let Some(_waiting) = running.wait() else {
+        let Some(_waiting) = self.wait() else {
             metrics.unknown_kid(issuer, UnknownKidOutcome::Limited);
             return decision;
         };
-        let time_left = deadline.map(|deadline| deadline.saturating_sub(TIME_TO_ANSWER));
+        let time_left = arrival.time_left().map(|left| left.saturating_sub(TIME_TO_ANSWER));
         let longest = wait.longest().min(time_left.unwrap_or(Duration::MAX));
         let has_ended = time::timeout(longest, wait.done()).await.is_ok();
         let again = guarded(|| generation.authorizer.check(request, self.clock.now()));
@@ -114,18 +131,18 @@ impl Checks {
         again
     }
 
-    /// `None` when too many checks are running.
-    pub(super) fn enter<'a>(&'a self, generation: &'a Generation) -> Option<Running<'a>> {
-        generation.metrics.check_began();
-        let running = Running { service: self, generation };
-        let before = self.running.fetch_add(1, Ordering::Relaxed);
-        (before < generation.max_concurrent).then_some(running)
+    /// Takes no place of others while it waits: who makes up key IDs while a provider hangs must not
+    /// shut out good tokens. `None` when too many are waiting, which then have to do without.
+    fn wait(&self) -> Option<Waiting<'_>> {
+        let waiting = Waiting(self);
+        let before = self.waiting.fetch_add(1, Ordering::Relaxed);
+        (before < MAX_WAITING).then_some(waiting)
     }
 
     fn record(
         &self,
         metrics: &Metrics,
-        request: Option<&CheckRequest>,
+        request: Option<&CheckRequest<'_>>,
         decision: &Decision,
         now: UnixTime,
         watch: Stopwatch,
@@ -171,41 +188,53 @@ impl Checks {
 
 impl fmt::Debug for Checks {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Checks").field("running", &self.running).finish_non_exhaustive()
+        f.debug_struct("Checks").field("under_way", &self.under_way).finish_non_exhaustive()
     }
 }
 
-/// One running check, until it is dropped.
-pub(super) struct Running<'a> {
-    service: &'a Checks,
-    generation: &'a Generation,
-}
+impl Arrival {
+    /// Whoever asked waits that long; `None`: it did not say.
+    pub fn with_deadline(mut self, deadline: Option<Duration>) -> Self {
+        self.deadline = deadline;
+        self
+    }
 
-impl<'a> Running<'a> {
-    /// Takes no place of a running check while it waits: who makes up key IDs while a provider hangs must not
-    /// shut out good tokens. `None` when too many are waiting, which then have to do without.
-    fn wait(&self) -> Option<Waiting<'a>> {
-        let waiting = Waiting(self.service);
-        self.service.running.fetch_sub(1, Ordering::Relaxed);
-        let before = self.service.waiting.fetch_add(1, Ordering::Relaxed);
-        (before < MAX_WAITING).then_some(waiting)
+    /// Whether it came when there were too many, or its turn comes when it is hardly worth an answer any more: then
+    /// nobody would wait for what it costs to decide it, and those behind it would wait longer. Half of what its caller
+    /// waits at most, so that what is decided arrives.
+    fn is_too_late(&self, generation: &Generation) -> bool {
+        let half = self.deadline.map_or(Duration::MAX, |deadline| deadline / 2);
+        self.before >= generation.max_concurrent
+            || self.since.elapsed() >= half.min(generation.queue_time)
+    }
+
+    fn time_left(&self) -> Option<Duration> {
+        self.deadline.map(|deadline| deadline.saturating_sub(self.since.elapsed()))
+    }
+
+    /// One whose turn comes `waited` after it arrived.
+    #[cfg(test)]
+    pub(super) fn long_ago(self, waited: Duration) -> Self {
+        let since = Stopwatch::started_before(waited);
+        let (deadline, before) = (self.deadline, self.before);
+        let under_way = Arc::clone(&self.under_way);
+        under_way.one_more();
+        Self { since, deadline, before, under_way }
     }
 }
 
-/// A running check that waits, until this is dropped.
+impl Drop for Arrival {
+    fn drop(&mut self) {
+        self.under_way.one_less();
+    }
+}
+
+/// A check that waits for a key, until this is dropped.
 struct Waiting<'a>(&'a Checks);
 
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
         self.0.waiting.fetch_sub(1, Ordering::Relaxed);
-        self.0.running.fetch_add(1, Ordering::Relaxed);
-    }
-}
-
-impl Drop for Running<'_> {
-    fn drop(&mut self) {
-        self.service.running.fetch_sub(1, Ordering::Relaxed);
-        self.generation.metrics.check_ended();
     }
 }
 
@@ -222,15 +251,16 @@ pub(super) fn before_any_rule(reason: DenialReason) -> Decision {
 }
 
 /// Bytes that are no UTF-8 become `!`, as Envoy itself writes them into the `headers` of a check.
-pub fn header_text(bytes: Vec<u8>) -> String {
-    String::from_utf8(bytes).unwrap_or_else(|error| {
-        let mut text = String::new();
-        for chunk in error.as_bytes().utf8_chunks() {
-            text.push_str(chunk.valid());
-            text.extend(chunk.invalid().iter().map(|_| '!'));
-        }
-        text
-    })
+pub fn header_text(bytes: &[u8]) -> Cow<'_, str> {
+    if let Ok(text) = str::from_utf8(bytes) {
+        return Cow::Borrowed(text);
+    }
+    let mut text = String::with_capacity(bytes.len());
+    for chunk in bytes.utf8_chunks() {
+        text.push_str(chunk.valid());
+        text.extend(chunk.invalid().iter().map(|_| '!'));
+    }
+    Cow::Owned(text)
 }
 
 #[cfg(test)]
@@ -239,7 +269,7 @@ mod tests {
 
     #[test]
     fn bytes_that_are_no_utf8_become_exclamation_marks() {
-        assert_eq!(header_text(b"a\xff\xfeb".to_vec()), "a!!b");
-        assert_eq!(header_text("\u{e9}".into()), "\u{e9}");
+        assert_eq!(header_text(b"a\xff\xfeb"), "a!!b");
+        assert_eq!(header_text("\u{e9}".as_bytes()), "\u{e9}");
     }
 }

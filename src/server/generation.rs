@@ -2,6 +2,7 @@
 //! it in; whoever answers loads it once, so that no answer is made of half of two configurations.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 
@@ -27,6 +28,8 @@ pub struct Generation {
     pub answers: AnswerSettings,
     /// More checks at once are `overloaded`.
     pub max_concurrent: usize,
+    /// And so are those whose turn comes later than this.
+    pub queue_time: Duration,
     /// Counts under the names of this configuration; the counts themselves go on.
     pub metrics: Metrics,
     /// How its key sources are doing.

@@ -2,11 +2,17 @@
 
 use std::time::Duration;
 
+use axum::Router;
+use futures_util::TryFutureExt as _;
+use futures_util::future::Either;
+use http::Request;
+use http_body_util::Either as OneOf;
 use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
+use tower::{ServiceExt as _, service_fn};
 
-use super::connections::{self, Bounds, Protocol, WhenFull};
-use super::ext_authz::{DESCRIPTORS, ExtAuthz};
+use super::connections::{self, Arriving, Bounds, Protocol, WhenFull};
+use super::ext_authz::{CHECK_PATH, DESCRIPTORS, ExtAuthz};
 use super::health::Health;
 use super::listener::Acceptor;
 use crate::telemetry::metrics::ConnectionMetrics;
@@ -37,7 +43,7 @@ pub async fn serve(
     metrics: ConnectionMetrics,
     shutdown: CancellationToken,
 ) {
-    let routes = routes(ext_authz, health, settings.reflection);
+    let others = others(health, settings.reflection);
     let bounds = Bounds {
         connections: settings.max_connections,
         when_full: WhenFull::RefuseNew,
@@ -48,19 +54,31 @@ pub async fn serve(
         http1_headers: 0,
         protocol: Protocol::Http2,
     };
-    connections::serve(acceptor, routes.into_axum_router(), bounds, metrics, shutdown).await;
+    let services = service_fn(move |request: Request<Arriving>| {
+        // Nearly every request is this one, and is spared the way through the others.
+        if request.uri().path() == CHECK_PATH {
+            let answer = ext_authz.call(request);
+            Either::Left(answer.map_ok(|response| response.map(OneOf::Left)))
+        } else {
+            let others = others.clone().oneshot(request);
+            Either::Right(others.map_ok(|response| response.map(OneOf::Right)))
+        }
+    });
+    connections::serve(acceptor, services, bounds, metrics, shutdown).await;
 }
 
-fn routes(ext_authz: ExtAuthz, health: &Health, with_reflection: bool) -> Routes {
-    let routes = Routes::new(ext_authz.into_service()).add_service(health.service());
+/// Health checks, and reflection. What is neither is answered as not implemented.
+fn others(health: &Health, with_reflection: bool) -> Router {
+    let routes = Routes::new(health.service());
     // The descriptors come from our own build: if they could not be read, there would be no service.
     let reflection = with_reflection.then(|| {
         tonic_reflection::server::Builder::configure()
             .register_encoded_file_descriptor_set(DESCRIPTORS)
             .build_v1()
     });
-    match reflection {
-        Some(Ok(reflection)) => routes.add_service(reflection).prepare(),
-        Some(Err(_)) | None => routes.prepare(),
-    }
+    let routes = match reflection {
+        Some(Ok(reflection)) => routes.add_service(reflection),
+        Some(Err(_)) | None => routes,
+    };
+    routes.prepare().into_axum_router()
 }

@@ -7,7 +7,6 @@
 
 pub mod admin;
 pub mod checks;
-pub mod codec;
 pub mod connections;
 pub mod ext_authz;
 pub mod forward_auth;

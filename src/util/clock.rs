@@ -114,7 +114,8 @@ impl Clock for ManualClock {
     }
 }
 
-/// Measures how long something took. Never decides anything: durations go to metrics only.
+/// Measures how long something took. Says nothing of a token: what depends on it are metrics, and whether a check is still
+/// worth an answer.
 #[derive(Clone, Copy, Debug)]
 pub struct Stopwatch(Instant);
 
@@ -123,6 +124,13 @@ impl Stopwatch {
     #[expect(clippy::disallowed_methods, reason = "the one place that reads the monotonic clock")]
     pub fn start() -> Self {
         Self(Instant::now())
+    }
+
+    /// One that was started that long ago.
+    #[cfg(test)]
+    pub(crate) fn started_before(ago: Duration) -> Self {
+        let Self(now) = Self::start();
+        Self(now.checked_sub(ago).unwrap_or(now))
     }
 
     /// Time since the start.

@@ -150,39 +150,45 @@ impl Service {
         assert!(answer.starts_with("passes"), "it passes\n{line}");
         let is_nobody = answer.starts_with("passes as nobody");
         assert_eq!(allowance.token.is_none(), is_nobody, "{line}");
-        let set = &allowance.mutations.set;
+        let set: Vec<(&str, &str)> = allowance.mutations.set().collect();
         let mut would_deny = None;
         for part in quoted(answer) {
             if let Some((name, value)) = part.split_once(": ") {
-                let there = set.contains(&(name.to_owned(), value.to_owned()));
+                let there = set.contains(&(name, value));
                 assert!(there, "{part}: {set:?}\n{line}");
             } else if DenialReason::ALL.iter().any(|reason| reason.as_str() == part) {
                 would_deny = Some(part);
             } else {
-                assert!(set.iter().all(|(name, _)| *name != part), "{part}\n{line}");
+                assert!(set.iter().all(|(name, _)| **name != *part), "{part}\n{line}");
             }
         }
         let got = allowance.would_deny.map(|denial| denial.reason.as_str());
         assert_eq!(would_deny.as_deref(), got, "{line}");
     }
 
-    fn request(&self, example: &Example) -> CheckRequest {
+    fn request<'a>(&self, example: &'a Example) -> CheckRequest<'a> {
         let [target, rest @ ..] = &*example.request else { panic!("{}", example.line) };
         let (method, target) = target.split_once(' ').expect("a method and a path");
         let (host, path) = target.split_at(target.find('/').expect("a path"));
         let mut request = CheckRequest {
-            method: method.to_owned(),
-            host: if host.is_empty() { "api.example.com" } else { host }.to_owned(),
-            path: path.to_owned(),
+            method: method.into(),
+            host: if host.is_empty() { "api.example.com" } else { host }.into(),
+            path: path.into(),
             ..CheckRequest::default()
         };
         for part in rest {
             match part.split_once(": ") {
-                Some((name, value)) => request.headers.push((name.to_owned(), value.to_owned())),
-                None => request.context.push(("claimgate.rule".to_owned(), part.clone())),
+                Some((name, value)) => request.headers.push((name.into(), value.into())),
+                None => request.context.push(("claimgate.rule".into(), part.into())),
             }
         }
-        request.headers.extend(example.tokens.iter().map(|token| self.header(token)));
+        request.headers.extend(
+            example
+                .tokens
+                .iter()
+                .map(|token| self.header(token))
+                .map(|(name, value)| (name.into(), value.into())),
+        );
         request
     }
 

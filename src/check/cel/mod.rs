@@ -65,11 +65,11 @@ impl Expression {
 
     /// Whether the condition holds. What cannot be evaluated does not, nor what is neither true nor false, nor what
     /// would cost too much; neither does one that asks for something of the request that has several readings.
-    pub fn holds(&self, token: &VerifiedToken, request: &CheckRequest) -> bool {
+    pub fn holds(&self, token: &VerifiedToken, request: &CheckRequest<'_>) -> bool {
         self.holds_for(token.issuer().name(), token.claims(), request)
     }
 
-    fn holds_for(&self, issuer: &str, claims: &Claims, request: &CheckRequest) -> bool {
+    fn holds_for(&self, issuer: &str, claims: &Claims, request: &CheckRequest<'_>) -> bool {
         let evaluate = |path: &str| self.evaluate(&Facts { issuer, claims, request, path });
         if !self.0.checked.uses.has(Variable::Path) {
             return evaluate("");

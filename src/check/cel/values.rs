@@ -23,7 +23,7 @@ use crate::util::json::Value;
 pub(super) struct Facts<'a> {
     pub(super) issuer: &'a str,
     pub(super) claims: &'a Claims,
-    pub(super) request: &'a CheckRequest,
+    pub(super) request: &'a CheckRequest<'a>,
     /// The one reading of its path that is evaluated.
     pub(super) path: &'a str,
 }
@@ -122,7 +122,7 @@ fn claims<'a>(
 }
 
 /// One that was sent several times is all of them, joined as Envoy joins them: no reader may take one for the one.
-fn headers<'a>(keys: &Keys, request: &'a CheckRequest, sizes: &mut Sizes) -> Members<'a> {
+fn headers<'a>(keys: &Keys, request: &'a CheckRequest<'a>, sizes: &mut Sizes) -> Members<'a> {
     let mut joined: HashMap<String, Cow<'a, str>> = HashMap::new();
     // The pseudo headers would be a way around what is said of path and host.
     let wanted = |name: &str| !name.starts_with(':') && keys.have_lowered(name);
@@ -148,7 +148,11 @@ fn headers<'a>(keys: &Keys, request: &'a CheckRequest, sizes: &mut Sizes) -> Mem
 }
 
 /// `None` when one key has two values.
-fn context<'a>(keys: &Keys, request: &'a CheckRequest, sizes: &mut Sizes) -> Option<Members<'a>> {
+fn context<'a>(
+    keys: &Keys,
+    request: &'a CheckRequest<'a>,
+    sizes: &mut Sizes,
+) -> Option<Members<'a>> {
     let mut members = Members::new();
     for (name, value) in request.context.iter().filter(|(name, _)| keys.have(name)) {
         sizes.key(name);

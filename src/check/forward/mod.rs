@@ -6,17 +6,19 @@
 //! compared folded, and every spelling that was received is removed by that spelling. Envoy removes after it
 //! sets, so what is set and what is removed never share a name.
 
+mod headers;
+mod own;
 mod target;
 mod value;
 
-use std::collections::BTreeSet;
-use std::fmt;
-use std::sync::OnceLock;
+use std::sync::Arc;
 
+pub use self::headers::{Forwarded, HeaderMutations, TextPairs, TokenHeaders};
 pub use self::target::{StripPattern, TargetHeader, TargetHeaderError, plain_header_name};
 pub use self::value::ClaimFormat;
 
-use self::target::{folded, is_field_name};
+use self::own::OwnNames;
+use self::target::is_field_name;
 use super::KnownToken;
 use super::decision::DenialReason;
 use super::locations::TokenTraces;
@@ -26,6 +28,13 @@ use crate::token::{RawToken, VerifiedToken};
 /// What is forwarded, and what is claimgate's own.
 #[derive(Clone, Debug, Default)]
 pub struct Forward {
+    settings: ForwardSettings,
+    own: OwnNames,
+}
+
+/// What a configuration says of it.
+#[derive(Clone, Debug, Default)]
+pub struct ForwardSettings {
     /// Headers for the upstream.
     pub headers: Vec<ForwardedHeader>,
     /// A header for the whole payload.
@@ -100,47 +109,18 @@ pub struct Unforwardable {
     pub reason: DenialReason,
 }
 
-/// Changes to a request. `set` and `remove` share no name. `Debug` shows names and no value.
-#[derive(Clone, Default, PartialEq, Eq)]
-pub struct HeaderMutations {
-    /// Overwrites every header of that name. Names in lower case, values fit for a header field.
-    pub set: Vec<(String, String)>,
-    /// Removed, spelled as received or, where a name of ours was not received, as ours.
-    pub remove: Vec<String>,
-    /// Query parameters to remove, spelled as received.
-    pub remove_query: Vec<String>,
-    /// Overwrites every header of that name in the upstream's answer.
-    pub response: Vec<(String, String)>,
-}
-
-impl fmt::Debug for HeaderMutations {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let names = |headers: &[(String, String)]| -> Vec<String> {
-            headers.iter().map(|(name, _)| name.clone()).collect()
-        };
-        f.debug_struct("HeaderMutations")
-            .field("set", &names(&self.set))
-            .field("remove", &self.remove)
-            .field("remove_query", &self.remove_query)
-            .field("response", &names(&self.response))
-            .finish()
-    }
-}
-
-/// Headers for the upstream, and for the caller.
-type Written = (Vec<(String, String)>, Vec<(String, String)>);
-
-/// What is made of a token for its headers, once. `Debug` shows none of it.
-#[derive(Default)]
-pub struct Forwarded(OnceLock<Result<Written, Unforwardable>>);
-
-impl fmt::Debug for Forwarded {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Forwarded").finish_non_exhaustive()
-    }
-}
-
 impl Forward {
+    /// Forwards as `settings` say.
+    pub fn new(settings: ForwardSettings) -> Self {
+        let own = OwnNames::new(settings.targets(), &settings.strip);
+        Self { settings, own }
+    }
+
+    /// As configured.
+    pub fn settings(&self) -> &ForwardSettings {
+        &self.settings
+    }
+
     /// What an allowed request gets, with the claims of `token` or, where there is none, without any. The tokens at
     /// `traces` are taken away.
     ///
@@ -150,7 +130,7 @@ impl Forward {
     /// none for a header that must be there; and which header it is about.
     pub fn mutations(
         &self,
-        request: &CheckRequest,
+        request: &CheckRequest<'_>,
         token: Option<(&KnownToken, RawToken<'_>)>,
         traces: TokenTraces,
     ) -> Result<HeaderMutations, Unforwardable> {
@@ -158,27 +138,67 @@ impl Forward {
             let header = "connection".to_owned();
             return Err(Unforwardable { header, reason: DenialReason::Malformed });
         }
-        let mut mutations = HeaderMutations::default();
-        if let Some((token, raw)) = token {
-            let made = token.derived.0.get_or_init(|| {
-                let payload = self.payload.as_ref();
-                let set = self.written(&self.headers, token, payload, raw)?;
-                Ok((set, self.written(&self.response_headers, token, None, raw)?))
-            });
-            (mutations.set, mutations.response) = made.clone()?;
-        }
-        let mut remove = self.names_to_remove(request, &mutations.set)?;
+        let token = token.map(|(token, raw)| {
+            let made = token.derived.0.get_or_init(|| self.settings.of_token(token, raw));
+            made.clone()
+        });
+        let token = token.transpose()?;
+        let set = token.as_ref().map_or(&[][..], |token| &token.request);
+        let mut remove = self.names_to_remove(request, set)?;
         remove.extend(traces.headers);
-        match traces.cookie {
-            None => {}
-            Some(rest) if rest.is_empty() => {
-                remove.insert("cookie".to_owned());
+        let cookie = traces.cookie.filter(|rest| {
+            let is_left = !rest.is_empty();
+            if !is_left {
+                remove.push("cookie".into());
             }
-            Some(rest) => mutations.set.push(("cookie".to_owned(), rest)),
+            is_left
+        });
+        remove.sort_unstable();
+        remove.dedup();
+        let remove_query = traces.query.into_iter().collect();
+        Ok(HeaderMutations { token, cookie, remove, remove_query })
+    }
+
+    /// Received names that are ours however they are spelled, and our names that are not set; without the
+    /// exact names that are set, which Envoy overwrites in all their copies.
+    fn names_to_remove(
+        &self,
+        request: &CheckRequest<'_>,
+        set: &[(Arc<str>, Box<str>)],
+    ) -> Result<Vec<Arc<str>>, Unforwardable> {
+        let is_set = |name: &str| set.iter().any(|(header, _)| **header == *name);
+        let mut remove = Vec::new();
+        for (name, _) in request.headers.iter().filter(|(name, _)| self.own.has(name)) {
+            let name = name.to_ascii_lowercase();
+            // What is no field name cannot be removed by name.
+            if !is_field_name(&name) {
+                return Err(Unforwardable { header: name, reason: DenialReason::Malformed });
+            }
+            if !is_set(&name) {
+                remove.push(name.into());
+            }
         }
-        mutations.remove = remove.into_iter().collect();
-        mutations.remove_query = traces.query.into_iter().collect();
-        Ok(mutations)
+        let unset = self.settings.targets().filter(|target| !is_set(target.as_str()));
+        remove.extend(unset.map(TargetHeader::shared));
+        Ok(remove)
+    }
+
+    /// `Connection: x-jwt-sub` asks the next hop to drop a header of ours (RFC 9110 §7.6.1).
+    fn connection_names_ours(&self, request: &CheckRequest<'_>) -> bool {
+        let named = request.header_values("connection").flat_map(|value| value.split(','));
+        named.map(str::trim).any(|name| self.own.has(name))
+    }
+}
+
+impl ForwardSettings {
+    fn of_token(
+        &self,
+        token: &VerifiedToken,
+        raw: RawToken<'_>,
+    ) -> Result<Arc<TokenHeaders>, Unforwardable> {
+        let request = self.written(&self.headers, token, self.payload.as_ref(), raw)?;
+        let response = self.written(&self.response_headers, token, None, raw)?;
+        Ok(Arc::new(TokenHeaders { request, response, ..TokenHeaders::default() }))
     }
 
     /// Every header of a request that claimgate sets, whoever asks.
@@ -193,7 +213,7 @@ impl Forward {
         verified: &VerifiedToken,
         payload: Option<&PayloadHeader>,
         raw: RawToken<'_>,
-    ) -> Result<Vec<(String, String)>, Unforwardable> {
+    ) -> Result<TextPairs, Unforwardable> {
         let mut set = Vec::with_capacity(headers.len() + 1);
         let mut bytes = 0_usize;
         let mut add = |header: &TargetHeader, value: String| {
@@ -202,7 +222,7 @@ impl Forward {
             if bytes > self.max_bytes {
                 return Err(DenialReason::HeaderTooLarge);
             }
-            set.push((name.to_owned(), value));
+            set.push((header.shared(), value.into()));
             Ok(())
         };
         for ForwardedHeader { header, value } in headers {
@@ -223,47 +243,6 @@ impl Forward {
         }
         Ok(set)
     }
-
-    /// Received names that are ours however they are spelled, and our names that are not set; without the
-    /// exact names that are set, which Envoy overwrites in all their copies.
-    fn names_to_remove(
-        &self,
-        request: &CheckRequest,
-        set: &[(String, String)],
-    ) -> Result<BTreeSet<String>, Unforwardable> {
-        let is_set = |name: &str| set.iter().any(|(header, _)| header == name);
-        let mut remove = BTreeSet::new();
-        for (name, _) in &request.headers {
-            if !self.owns(name) {
-                continue;
-            }
-            let name = name.to_ascii_lowercase();
-            // What is no field name cannot be removed by name.
-            if !is_field_name(&name) {
-                return Err(Unforwardable { header: name, reason: DenialReason::Malformed });
-            }
-            if !is_set(&name) {
-                remove.insert(name);
-            }
-        }
-        let unset = self.targets().map(TargetHeader::as_str).filter(|name| !is_set(name));
-        remove.extend(unset.map(str::to_owned));
-        Ok(remove)
-    }
-
-    /// Whether a received name folds to one of ours.
-    fn owns(&self, name: &str) -> bool {
-        // Pseudo-headers are Envoy's own and cannot be removed.
-        !name.starts_with(':')
-            && (self.targets().any(|header| folded(name).eq(header.as_str().chars()))
-                || self.strip.iter().any(|pattern| pattern.matches(name)))
-    }
-
-    /// `Connection: x-jwt-sub` asks the next hop to drop a header of ours (RFC 9110 §7.6.1).
-    fn connection_names_ours(&self, request: &CheckRequest) -> bool {
-        let named = request.header_values("connection").flat_map(|value| value.split(','));
-        named.map(str::trim).any(|name| self.owns(name))
-    }
 }
 
 impl ForwardedClaim {
@@ -281,17 +260,5 @@ impl ForwardedClaim {
             TooLong::Deny => Err(DenialReason::HeaderTooLarge),
             TooLong::Drop => Ok(None),
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn debug_shows_no_value_of_a_claim() {
-        let set = vec![("x-jwt-sub".to_owned(), "alice".to_owned())];
-        let shown = format!("{:?}", HeaderMutations { set, ..HeaderMutations::default() });
-        assert!(shown.contains("x-jwt-sub") && !shown.contains("alice"), "{shown}");
     }
 }

@@ -1,10 +1,11 @@
 //! Names of headers: those that claimgate may set, and those that it takes away from every request.
 
 use std::fmt;
+use std::sync::Arc;
 
 /// The name of a header that claimgate may set: lower case, letters, digits and hyphens.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct TargetHeader(String);
+pub struct TargetHeader(Arc<str>);
 
 impl TargetHeader {
     /// Checks a configured name.
@@ -18,12 +19,17 @@ impl TargetHeader {
         {
             return Err(TargetHeaderError::Reserved);
         }
-        Ok(Self(name))
+        Ok(Self(name.into()))
     }
 
     /// The name.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// The name, without a copy.
+    pub(super) fn shared(&self) -> Arc<str> {
+        Arc::clone(&self.0)
     }
 }
 
@@ -89,24 +95,14 @@ impl StripPattern {
     /// `content-length` away), and a `*` elsewhere than at the end of a name.
     pub fn parse(pattern: &str) -> Result<Self, TargetHeaderError> {
         let Some(prefix) = pattern.strip_suffix('*') else {
-            return TargetHeader::parse(pattern).map(|name| Self::Exact(name.0));
+            return TargetHeader::parse(pattern).map(|name| Self::Exact(name.0.to_string()));
         };
         let TargetHeader(prefix) = TargetHeader::parse(prefix)?;
         let mut reserved = RESERVED.iter().chain(&RESERVED_PREFIXES);
-        if reserved.any(|name| name.starts_with(&prefix)) {
+        if reserved.any(|name| name.starts_with(&*prefix)) {
             return Err(TargetHeaderError::Reserved);
         }
-        Ok(Self::Prefix(prefix))
-    }
-
-    pub(super) fn matches(&self, name: &str) -> bool {
-        match self {
-            Self::Exact(exact) => folded(name).eq(exact.chars()),
-            Self::Prefix(prefix) => {
-                let mut name = folded(name);
-                prefix.chars().all(|c| name.next() == Some(c))
-            }
-        }
+        Ok(Self::Prefix(prefix.to_string()))
     }
 }
 
@@ -138,14 +134,5 @@ mod tests {
         for pattern in ["x-jwt-*", "x-jwt-sub", "x-user*"] {
             assert!(StripPattern::parse(pattern).is_ok(), "{pattern}");
         }
-    }
-
-    #[test]
-    fn whatever_a_cgi_server_folds_to_our_name_is_ours() {
-        let pattern = StripPattern::parse("x-jwt-*").unwrap();
-        for separator in "!#$%&'*+-.^_`|~".chars() {
-            assert!(pattern.matches(&format!("X{separator}jwt{separator}Sub")), "{separator}");
-        }
-        assert!(!pattern.matches("xjwtsub"));
     }
 }

@@ -1,6 +1,7 @@
 //! A header that carries a token: `Authorization: Bearer …`, or a name and a prefix of the operator's choice.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use super::Read;
 use crate::check::request::CheckRequest;
@@ -9,7 +10,7 @@ use crate::check::request::CheckRequest;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HeaderLocation {
     /// The header's name in lower case.
-    pub header: String,
+    pub header: Arc<str>,
     /// What stands before the token. Ending in a space it is an authentication scheme: compared without
     /// case and followed by one or more spaces (RFC 9110 §11.1). Anything else is compared exactly.
     pub prefix: String,
@@ -18,10 +19,10 @@ pub struct HeaderLocation {
 impl HeaderLocation {
     /// `Authorization: Bearer` (RFC 6750 §2.1).
     pub fn bearer() -> Self {
-        Self { header: "authorization".to_owned(), prefix: "Bearer ".to_owned() }
+        Self { header: "authorization".into(), prefix: "Bearer ".to_owned() }
     }
 
-    pub(super) fn read<'a>(&self, request: &'a CheckRequest) -> Read<'a> {
+    pub(super) fn read<'a>(&self, request: &'a CheckRequest<'_>) -> Read<'a> {
         let values =
             request.headers.iter().filter(|(name, value)| self.is(name) && !value.is_empty());
         let each = values.map(|(_, value)| {
@@ -40,15 +41,15 @@ impl HeaderLocation {
     }
 
     /// The header's own name, in lower case, if there is a token in it or something in its place.
-    pub(super) fn traces(&self, request: &CheckRequest) -> Option<String> {
+    pub(super) fn traces(&self, request: &CheckRequest<'_>) -> Option<Arc<str>> {
         // Several credentials may stand in one value, joined by commas.
         let holds_one = |value: &str| {
             value.split(',').any(|part| self.read_value(part.trim_start()) != Read::Missing)
         };
-        let is_there = |(name, value): &(String, String)| {
-            self.is(name) && !value.is_empty() && holds_one(value)
-        };
-        request.headers.iter().any(is_there).then(|| self.header.clone())
+        let is_there =
+            |(name, value): (&str, &str)| self.is(name) && !value.is_empty() && holds_one(value);
+        let mut headers = request.headers.iter().map(|(name, value)| (&**name, &**value));
+        headers.any(is_there).then(|| Arc::clone(&self.header))
     }
 
     fn is(&self, name: &str) -> bool {

@@ -8,6 +8,7 @@ mod query;
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::fmt;
+use std::sync::Arc;
 
 pub use self::header::HeaderLocation;
 
@@ -47,7 +48,7 @@ impl TokenLocations {
     }
 
     /// Looks for tokens, at most one in each place.
-    pub fn extract<'a>(&self, request: &'a CheckRequest) -> Extracted<'a> {
+    pub fn extract<'a>(&self, request: &'a CheckRequest<'_>) -> Extracted<'a> {
         let mut found = Extracted::Missing;
         let mut is_malformed = false;
         for location in &self.0 {
@@ -71,7 +72,7 @@ impl TokenLocations {
     }
 
     /// What stands in each place, for whoever explains what [`Self::extract`] found.
-    pub fn found(&self, request: &CheckRequest) -> Vec<(&TokenLocation, Found)> {
+    pub fn found(&self, request: &CheckRequest<'_>) -> Vec<(&TokenLocation, Found)> {
         let found = |location: &TokenLocation| match location.read(request) {
             Read::Token(token) => Found::Token { bytes: token.len() },
             Read::Missing => Found::Nothing,
@@ -82,13 +83,13 @@ impl TokenLocations {
     }
 
     /// Where in `request` tokens stand, or something in their place.
-    pub fn traces(&self, request: &CheckRequest) -> TokenTraces {
+    pub fn traces(&self, request: &CheckRequest<'_>) -> TokenTraces {
         TokenTraces::of(request, [self])
     }
 }
 
 impl TokenLocation {
-    fn read<'a>(&self, request: &'a CheckRequest) -> Read<'a> {
+    fn read<'a>(&self, request: &'a CheckRequest<'_>) -> Read<'a> {
         match self {
             Self::Header(header) => header.read(request),
             Self::Cookie(name) => cookie::read(request, name),
@@ -170,7 +171,7 @@ impl<'a> Read<'a> {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TokenTraces {
     /// Headers, in lower case.
-    pub headers: BTreeSet<String>,
+    pub headers: Vec<Arc<str>>,
     /// What is left of the cookies when the tokens are taken out; `None` when none was in there.
     pub cookie: Option<String>,
     /// Names of query parameters, in each spelling that was received.
@@ -180,7 +181,7 @@ pub struct TokenTraces {
 impl TokenTraces {
     /// Those of all `locations` together.
     pub fn of<'a>(
-        request: &CheckRequest,
+        request: &CheckRequest<'_>,
         locations: impl IntoIterator<Item = &'a TokenLocations>,
     ) -> Self {
         let mut traces = Self::default();

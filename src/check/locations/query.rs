@@ -8,7 +8,7 @@ use crate::check::path;
 use crate::check::request::CheckRequest;
 
 /// The one token under `name`.
-pub(super) fn read<'a>(request: &'a CheckRequest, name: &str) -> Read<'a> {
+pub(super) fn read<'a>(request: &'a CheckRequest<'_>, name: &str) -> Read<'a> {
     let found = pairs(request).filter(|(spelled, _)| is(spelled, name));
     let each =
         found.filter(|(_, value)| !value.is_empty()).map(|(_, value)| match decoded(value) {
@@ -24,16 +24,16 @@ pub(super) fn read<'a>(request: &'a CheckRequest, name: &str) -> Read<'a> {
 }
 
 /// Every spelling under which `name` was sent.
-pub(super) fn spellings(request: &CheckRequest, name: &str) -> Vec<String> {
+pub(super) fn spellings(request: &CheckRequest<'_>, name: &str) -> Vec<String> {
     let found = pairs(request).filter(|(spelled, _)| is(spelled, name));
     found.map(|(spelled, _)| spelled.to_owned()).collect()
 }
 
-fn pairs(request: &CheckRequest) -> impl Iterator<Item = (&str, &str)> {
+fn pairs<'a>(request: &'a CheckRequest<'_>) -> impl Iterator<Item = (&'a str, &'a str)> {
     texts(request).map(|pair| pair.split_once('=').unwrap_or((pair, "")))
 }
 
-fn texts(request: &CheckRequest) -> impl Iterator<Item = &str> {
+fn texts<'a>(request: &'a CheckRequest<'_>) -> impl Iterator<Item = &'a str> {
     let query = request.query().unwrap_or_default();
     // Envoy takes a fragment off or refuses it; what is behind it is no parameter.
     let query = query.split('#').next().unwrap_or_default();

@@ -2,23 +2,20 @@
 
 use super::*;
 
-fn request(headers: &[(&str, &str)]) -> CheckRequest {
-    let headers = headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+fn request<'a>(headers: &[(&'a str, &'a str)]) -> CheckRequest<'a> {
+    let headers = headers.iter().map(|(name, value)| ((*name).into(), (*value).into()));
     CheckRequest { headers: headers.collect(), ..CheckRequest::default() }
 }
 
 fn outcome(headers: &[(&str, &str)]) -> &'static str {
     let sources = TokenLocations::new(vec![
         TokenLocation::Header(HeaderLocation::bearer()),
-        TokenLocation::Header(HeaderLocation {
-            header: "x-token".to_owned(),
-            prefix: String::new(),
-        }),
+        TokenLocation::Header(HeaderLocation { header: "x-token".into(), prefix: String::new() }),
     ]);
     outcome_of(&sources, &request(headers))
 }
 
-fn outcome_of(sources: &TokenLocations, request: &CheckRequest) -> &'static str {
+fn outcome_of(sources: &TokenLocations, request: &CheckRequest<'_>) -> &'static str {
     match sources.extract(request) {
         Extracted::Tokens { others, .. } if !others.is_empty() => "several",
         Extracted::Tokens { .. } => "token",
@@ -124,13 +121,12 @@ fn a_query_parameter_is_found_and_named_in_every_spelling() {
         ("/access_token=a", "missing", vec![]),
         ("/a?x=1#&access_token=a", "missing", vec![]),
     ] {
-        let request = CheckRequest { path: path.to_owned(), ..CheckRequest::default() };
+        let request = CheckRequest { path: path.into(), ..CheckRequest::default() };
         assert_eq!(outcome_of(&query, &request), expected, "{path}");
         let spelled: BTreeSet<String> = spelled.into_iter().map(str::to_owned).collect();
         assert_eq!(query.traces(&request).query, spelled, "{path}");
     }
-    let escaped =
-        CheckRequest { path: "/?access_token=a%2Eb+c".to_owned(), ..CheckRequest::default() };
+    let escaped = CheckRequest { path: "/?access_token=a%2Eb+c".into(), ..CheckRequest::default() };
     let Extracted::Tokens { first, .. } = query.extract(&escaped) else { panic!() };
     assert_eq!(first, "a.b c");
 }
@@ -143,11 +139,11 @@ fn tokens_in_several_places_are_found_in_the_order_of_the_places() {
         TokenLocation::Header(HeaderLocation::bearer()),
     ]);
     let headers = [("authorization", "Bearer h"), ("cookie", "t=c")];
-    let sent = CheckRequest { path: "/?t=q".to_owned(), ..request(&headers) };
+    let sent = CheckRequest { path: "/?t=q".into(), ..request(&headers) };
     let Extracted::Tokens { first, others } = all.extract(&sent) else { panic!() };
     assert_eq!((first.as_ref(), others), ("q", vec!["c".into(), "h".into()]));
     // One that is none among them: nobody knows which of them counts.
-    let bad = CheckRequest { path: "/?t=q".to_owned(), ..request(&[("authorization", "Bearer")]) };
+    let bad = CheckRequest { path: "/?t=q".into(), ..request(&[("authorization", "Bearer")]) };
     assert_eq!(outcome_of(&all, &bad), "several");
 }
 
@@ -170,7 +166,7 @@ fn a_parameter_behind_a_semicolon_is_found_wherever_that_stands() {
         ("/a?x;xaccess_token=a", "missing"),
         ("/a?x=;y", "missing"),
     ] {
-        let request = CheckRequest { path: path.to_owned(), ..CheckRequest::default() };
+        let request = CheckRequest { path: path.into(), ..CheckRequest::default() };
         assert_eq!(outcome_of(&query, &request), expected, "{path}");
     }
 }

@@ -51,7 +51,7 @@ pub struct TokenRequirement {
 #[derive(Clone, Copy, Debug)]
 pub struct Facts<'a> {
     /// The request, as received.
-    pub request: &'a CheckRequest,
+    pub request: &'a CheckRequest<'a>,
     /// The trusted issuers, by the number of their label.
     pub issuers: &'a [Issuer],
 }
@@ -242,7 +242,7 @@ impl TokenRequirement {
 }
 
 impl Condition<'_> {
-    fn weigh(&self, token: &VerifiedToken, request: &CheckRequest) -> Result<(), Miss> {
+    fn weigh(&self, token: &VerifiedToken, request: &CheckRequest<'_>) -> Result<(), Miss> {
         let claims = token.claims();
         let (holds, miss) = match self {
             Self::Issuer(issuer) => (*issuer == token.issuer(), Miss::OtherIssuer),

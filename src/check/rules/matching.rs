@@ -56,7 +56,7 @@ pub struct HeaderMatch {
 
 /// What of a request the conditions look at, besides the path, of which there may be several readings.
 pub(super) struct Target<'a> {
-    pub(super) request: &'a CheckRequest,
+    pub(super) request: &'a CheckRequest<'a>,
     pub(super) host: Host<'a>,
 }
 
@@ -64,7 +64,7 @@ impl RuleMatch {
     /// Whether all conditions hold. Methods are case-sensitive (RFC 9110 §9.1), but an upstream may not know: `post`
     /// must not walk around a rule that closes `POST`, and opens nothing.
     pub(super) fn holds(&self, target: &Target<'_>, path: &str, opens: bool) -> bool {
-        let method = target.request.method.as_str();
+        let method = &*target.request.method;
         let is_named = |name: &String| {
             if opens { name == method } else { name.eq_ignore_ascii_case(method) }
         };
@@ -115,7 +115,7 @@ impl PathTemplate {
 }
 
 impl HeaderMatch {
-    fn matches(&self, request: &CheckRequest) -> bool {
+    fn matches(&self, request: &CheckRequest<'_>) -> bool {
         request.header_values(&self.name).any(|value| match &self.value {
             None => true,
             // Envoy joins the values of a repeated header.

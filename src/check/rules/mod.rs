@@ -110,7 +110,7 @@ impl RuleSet {
     }
 
     /// Finds what applies: the rule that Envoy names for its route, else the first one that matches.
-    pub fn select(&self, request: &CheckRequest) -> Selection<'_> {
+    pub fn select(&self, request: &CheckRequest<'_>) -> Selection<'_> {
         let Ok(host) = Host::parse(&request.host) else {
             return Selection::None(NoRule::UnreadableHost);
         };

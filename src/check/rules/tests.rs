@@ -27,12 +27,13 @@ fn prefix(path: &str) -> PathMatch {
     PathMatch::Prefix(path.to_owned())
 }
 
-fn request(method: &str, host: &str, path: &str) -> CheckRequest {
+fn request(method: &str, host: &str, path: &str) -> CheckRequest<'static> {
     let (method, host, path) = (method.to_owned(), host.to_owned(), path.to_owned());
+    let (method, host, path) = (method.into(), host.into(), path.into());
     CheckRequest { method, host, path, ..CheckRequest::default() }
 }
 
-fn selected(rules: &RuleSet, request: &CheckRequest) -> String {
+fn selected(rules: &RuleSet, request: &CheckRequest<'_>) -> String {
     match rules.select(request) {
         Selection::None(_) => "none".to_owned(),
         Selection::Open(rule) => format!("open {}", rule.label),
@@ -228,7 +229,7 @@ fn envoy_names_a_rule_for_a_route_and_an_unknown_name_denies() {
         named,
     ]);
     let with = |path: &str, names: &[&str]| {
-        let context = names.iter().map(|name| (CONTEXT_RULE.to_owned(), (*name).to_owned()));
+        let context = names.iter().map(|name| (CONTEXT_RULE.into(), (*name).into()));
         selected(&rules, &CheckRequest { context: context.collect(), ..request("GET", "h", path) })
     };
     assert_eq!(with("/public", &["admin"]), "admin");
@@ -243,12 +244,12 @@ fn envoy_names_a_rule_for_a_route_and_an_unknown_name_denies() {
     for (key, selects) in
         [("claimgate.rules", "none"), ("claimgate.Rule", "none"), ("claimgate_rule", "open open")]
     {
-        let context = vec![(key.to_owned(), "admin".to_owned())];
+        let context = vec![(key.into(), "admin".into())];
         let sent = CheckRequest { context, ..request("GET", "h", "/public") };
         assert_eq!(selected(&rules, &sent), selects, "{key}");
     }
     // What a client sends is no context.
-    let headers = vec![(CONTEXT_RULE.to_owned(), "open".to_owned())];
+    let headers = vec![(CONTEXT_RULE.into(), "open".into())];
     let sent = CheckRequest { headers, ..request("GET", "h", "/admin") };
     assert_eq!(selected(&rules, &sent), "admin");
 }
@@ -269,14 +270,14 @@ fn headers_are_conditions_on_any_of_their_values() {
         (vec![("x-tenant", "")], "tenant"),
         (vec![], "rest"),
     ] {
-        let named = headers.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned()));
+        let named = headers.iter().map(|(n, v)| ((*n).into(), (*v).into()));
         let sent = CheckRequest { headers: named.collect(), ..request("GET", "h", "/") };
         assert_eq!(selected(&rules, &sent), name, "{headers:?}");
     }
 }
 
 /// What the index is there to save: asking every rule in order.
-fn scanned<'a>(rules: &'a RuleSet, request: &CheckRequest, path: &str) -> Option<&'a Rule> {
+fn scanned<'a>(rules: &'a RuleSet, request: &CheckRequest<'_>, path: &str) -> Option<&'a Rule> {
     let target = Target { request, host: Host::parse(&request.host).unwrap() };
     let mut rules = rules.rules().iter();
     rules.find(|rule| !rule.by_name_only && rule.matches.holds(&target, path, rule.opens()))

@@ -11,7 +11,7 @@ use crate::check::trace::{Fact, Step};
 /// Whether what explains `decision` leads to it.
 pub(super) fn agrees(
     authorizer: &Authorizer,
-    request: &CheckRequest,
+    request: &CheckRequest<'_>,
     now: UnixTime,
     decision: &Decision,
 ) {
@@ -125,8 +125,11 @@ fn every_explanation_in_a_table_of_all_combinations_leads_to_the_decision() {
     let contexts = [vec![], route("named"), route("nobody"), route("open")];
     let mut cases = 0;
     let mut decide = |path: &str, host: &str, headers: &[(String, String)], context: &[_]| {
-        let (method, host, path) = ("GET".to_owned(), host.to_owned(), path.to_owned());
-        let (headers, context) = (headers.to_vec(), context.to_vec());
+        let (method, host, path) = ("GET".into(), host.into(), path.into());
+        let pairs = |pairs: &[(String, String)]| {
+            pairs.iter().map(|(name, value)| (name.clone().into(), value.clone().into())).collect()
+        };
+        let (headers, context) = (pairs(headers), pairs(context));
         let request = CheckRequest { method, host, path, headers, context };
         *reasons.entry(reason(&authorizer, &request)).or_insert(0) += 1;
         cases += 1;
@@ -165,7 +168,7 @@ fn every_explanation_in_a_table_of_all_combinations_leads_to_the_decision() {
 fn preflights_and_tokens_in_the_query_are_explained() {
     let authorizer = everything();
     let preflight = CheckRequest {
-        method: "OPTIONS".to_owned(),
+        method: "OPTIONS".into(),
         ..request(
             "/rest",
             &[("origin", "https://x.example"), ("access-control-request-method", "PUT")],

@@ -137,7 +137,8 @@ fn explained(args: &Args) -> Result<Report, ExplainError> {
     let now = args.at.unwrap_or_else(|| SystemClock.now());
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(ExplainError::Runtime)?;
-    let payload_header = config.forward.payload.as_ref().map(|one| one.header.to_string());
+    let payload_header =
+        config.forward.settings().payload.as_ref().map(|one| one.header.to_string());
     let generation = runtime.block_on(Box::pin(inquiry::ask(config, keys, now)));
     // Names that are still being resolved, a file system that does not answer: their deadlines are over.
     runtime.shutdown_background();

@@ -74,8 +74,6 @@ impl Report {
         text.extend(self.token_place.iter().map(|place| format!("--token is in {}", shown(place))));
         self.lines.iter().for_each(|line| write(line, 0, &mut text));
         let label = |label: Option<&Label>| label.map_or("(none)", Label::name).to_owned();
-        let names =
-            |list: &[String]| list.iter().map(|one| shown(one)).collect::<Vec<_>>().join(", ");
         match &self.decision {
             Decision::Allow(allowance) => {
                 text.push(format!("allow: rule {}", label(allowance.rule.as_ref())));
@@ -86,18 +84,27 @@ impl Report {
                         denial.reason.as_str()
                     ));
                 }
-                let HeaderMutations { set, remove, remove_query, response } = &allowance.mutations;
-                let line = |(name, value): &(String, String)| {
+                let mutations = &allowance.mutations;
+                let HeaderMutations { remove, remove_query, .. } = mutations;
+                let line = |(name, value): (&str, &str)| {
                     format!("  set {name}: {}", self.header_value(name, value))
                 };
-                text.extend(set.iter().map(line));
-                text.extend((!remove.is_empty()).then(|| format!("  remove {}", names(remove))));
-                let query = || format!("  remove from the query: {}", names(remove_query));
+                text.extend(mutations.set().map(line));
+                text.extend(
+                    (!remove.is_empty())
+                        .then(|| format!("  remove {}", names(remove.iter().map(|name| &**name)))),
+                );
+                let query = || {
+                    format!(
+                        "  remove from the query: {}",
+                        names(remove_query.iter().map(String::as_str))
+                    )
+                };
                 text.extend((!remove_query.is_empty()).then(query));
-                let answer = |(name, value): &(String, String)| {
+                let answer = |(name, value): (&str, &str)| {
                     format!("  set in the answer {name}: {}", shown(value))
                 };
-                text.extend(response.iter().map(answer));
+                text.extend(mutations.response().map(answer));
             }
             Decision::Deny(Denial { rule, issuer, reason, .. }) => {
                 let (rule, issuer) = (label(rule.as_ref()), label(issuer.as_ref()));
@@ -155,12 +162,12 @@ impl Report {
     }
 
     fn mutations(&self, mutations: &HeaderMutations) -> Value {
-        let set = mutations.set.iter();
+        let set = mutations.set();
         let set = set.map(|(name, value)| json!([name, self.header_value(name, value)]));
-        let response = mutations.response.iter().map(|(name, value)| json!([name, shown(value)]));
+        let response = mutations.response().map(|(name, value)| json!([name, shown(value)]));
         json!({
             "set": set.collect::<Vec<_>>(),
-            "remove": mutations.remove,
+            "remove": mutations.remove.iter().map(|name| &**name).collect::<Vec<_>>(),
             "remove_query": mutations.remove_query,
             "response": response.collect::<Vec<_>>(),
         })
@@ -175,10 +182,14 @@ impl Report {
     }
 }
 
+fn names<'a>(names: impl Iterator<Item = &'a str>) -> String {
+    names.map(shown).collect::<Vec<_>>().join(", ")
+}
+
 /// Without the query, in which a token may stand.
-fn told(request: &CheckRequest) -> String {
+fn told(request: &CheckRequest<'_>) -> String {
     let path = request.path.split(['?', '#']).next().unwrap_or_default();
-    let parts = [request.method.as_str(), request.host.as_str(), path];
+    let parts = [&*request.method, &*request.host, path];
     let parts = parts.iter().filter(|part| !part.is_empty()).map(|part| shown(part));
     parts.collect::<Vec<_>>().join(" ")
 }

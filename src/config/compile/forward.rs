@@ -2,8 +2,8 @@
 
 use super::Compiler;
 use crate::check::forward::{
-    ClaimFormat, Forward, ForwardedClaim, ForwardedHeader, ForwardedValue, PayloadHeader,
-    StripPattern, TargetHeader, TargetHeaderError, TooLong,
+    ClaimFormat, Forward, ForwardSettings, ForwardedClaim, ForwardedHeader, ForwardedValue,
+    PayloadHeader, StripPattern, TargetHeader, TargetHeaderError, TooLong,
 };
 use crate::check::locations::{TokenLocation, TokenLocations};
 use crate::config::raw::{RawForward, RawForwardedHeader};
@@ -36,14 +36,14 @@ impl Compiler<'_> {
         let mut responses =
             Targets { tokens: None, never: &MEANINGFUL_TO_CALLERS, taken: Vec::new() };
         let response_path = path.key("response_headers");
-        Forward {
+        Forward::new(ForwardSettings {
             headers,
             payload: payload.map(|header| PayloadHeader { header, padded }),
             response_headers: self.forwarded(&response_path, raw.response_headers, &mut responses),
             strip: self.strip(&path.key("strip"), raw.strip),
             metadata: raw.metadata.unwrap_or(false),
             max_bytes: self.limits.header_bytes,
-        }
+        })
     }
 
     fn strip(&mut self, path: &Path, raw: Option<List<String>>) -> Vec<StripPattern> {
@@ -224,7 +224,7 @@ impl Compiler<'_> {
 /// Whether tokens are looked for in this very header.
 pub(super) fn holds_tokens(tokens: &TokenLocations, header: &TargetHeader) -> bool {
     tokens.iter().any(|location| match location {
-        TokenLocation::Header(location) => location.header == header.as_str(),
+        TokenLocation::Header(location) => *location.header == *header.as_str(),
         TokenLocation::Cookie(_) | TokenLocation::Query(_) => false,
     })
 }

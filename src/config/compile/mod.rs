@@ -17,6 +17,7 @@ mod tokens;
 
 use std::ffi::OsString;
 use std::path::{Path as FilePath, PathBuf};
+use std::time::Duration;
 
 use self::rules::RuleDefaults;
 use super::raw::{RawCache, RawConfig, RawLimits};
@@ -95,7 +96,8 @@ const DEFAULT_LIMITS: Limits = Limits {
     jwks_bytes: 512 * 1024,
     jwks_keys: 256,
     header_bytes: 8 * 1024,
-    concurrent_checks: 1024,
+    concurrent_checks: 8192,
+    queue_time: Duration::from_secs(1),
 };
 
 impl Compiler<'_> {
@@ -123,6 +125,15 @@ impl Compiler<'_> {
             self.report.wrong(&path.key("max_bytes"), bytes, "0, or at least 1MiB");
         }
         bytes
+    }
+
+    /// What is answered after a minute nobody waits for any more.
+    fn queue_time(&mut self, path: &Path, raw: Option<Text<Duration>>) -> Duration {
+        let Some(Text(given)) = raw else { return DEFAULT_LIMITS.queue_time };
+        if given < Duration::from_millis(1) || given > Duration::from_secs(60) {
+            self.report.wrong(path, format!("{} ms", given.as_millis()), "1ms to 60s");
+        }
+        given
     }
 
     fn limits(&mut self, path: &Path, raw: Option<Mapping<RawLimits>>) -> Limits {
@@ -170,6 +181,7 @@ impl Compiler<'_> {
                 1,
                 100_000,
             ),
+            queue_time: self.queue_time(&path.key("queue_time"), raw.queue_time),
         }
     }
 }

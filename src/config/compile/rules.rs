@@ -77,7 +77,9 @@ impl Compiler<'_> {
             Some(own) => {
                 let path = path.key("tokens");
                 let own = self.tokens(&path, Some(own));
-                for header in defaults.forward.targets().filter(|one| holds_tokens(&own, one)) {
+                for header in
+                    defaults.forward.settings().targets().filter(|one| holds_tokens(&own, one))
+                {
                     let expected = "places that forward does not write to";
                     self.report.wrong(&path, header, expected);
                 }

@@ -50,6 +50,7 @@ impl Compiler<'_> {
             (Some(name), None, None) => {
                 let header = self.token_header(&path.key("header"), &name, before)?;
                 let prefix = self.token_prefix(&path.key("prefix"), raw.prefix, &header);
+                let header = header.into();
                 return Some(TokenLocation::Header(HeaderLocation { header, prefix }));
             }
             (None, Some(name), None) => {
@@ -99,7 +100,7 @@ impl Compiler<'_> {
             return None;
         };
         let is_taken = |other: &TokenLocation| match other {
-            TokenLocation::Header(other) => other.header == header,
+            TokenLocation::Header(other) => *other.header == *header,
             TokenLocation::Cookie(_) | TokenLocation::Query(_) => false,
         };
         if header == "cookie" {

@@ -229,8 +229,10 @@ pub(in crate::config) struct RawLimits {
     pub(in crate::config) jwks_keys: Option<Text<Count>>,
     /// Names and values of all headers set in one answer. Default 8KiB.
     pub(in crate::config) header_bytes: Option<Text<Size>>,
-    /// More at once are answered overloaded. Default 1024.
+    /// More at once are answered overloaded. Default 8192.
     pub(in crate::config) concurrent_checks: Option<Text<Count>>,
+    /// One whose turn comes later than this, or than half of its caller's deadline, is answered overloaded. Default 1s.
+    pub(in crate::config) queue_time: Option<Text<Duration>>,
 }
 
 #[derive(Debug, Default, Deserialize, JsonSchema)]

@@ -47,7 +47,7 @@ impl Allowance {
 }
 
 /// A body as it arrives.
-pub(super) struct Received<B> {
+pub struct Received<B> {
     body: B,
     /// That may still be read.
     allowed: usize,

@@ -13,23 +13,25 @@ mod opening;
 mod tests;
 
 use std::collections::VecDeque;
+use std::convert::Infallible;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
-use axum::body::Body;
-use axum::http::Request;
-use hyper::body::Incoming as IncomingBody;
+use axum::BoxError;
+use bytes::Bytes;
+use http::{Request, Response};
+use hyper::body::{Body, Incoming as IncomingBody};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use hyper_util::service::TowerToHyperService;
 use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::{self, Instant};
 use tokio_util::sync::CancellationToken;
-use tower::{ServiceExt as _, service_fn};
+use tower::{Service, ServiceExt as _, service_fn};
 
-use self::body::{Allowance, Received};
+use self::body::Allowance;
+pub use self::body::Received;
 use self::opening::{Opened, Opening};
 use super::listener::{Acceptor, Incoming};
 use crate::telemetry::metrics::{ConnectionMetrics, TurnedAway};
@@ -99,15 +101,47 @@ const CONNECTION_WINDOW: u32 = 4 * 1024 * 1024;
 /// Of one answer, on its way to a client that does not read.
 const SEND_BUFFER: usize = 64 * 1024;
 
+/// The body of a request, as it arrives.
+pub type Arriving = Received<IncomingBody>;
+
+/// What answers requests: a `tower` service, such as axum's `Router`, that is always ready.
+pub trait Answering:
+    Service<
+        Request<Arriving>,
+        Response = Response<Self::Body>,
+        Error = Infallible,
+        Future: Send + 'static,
+    > + Clone
+    + Send
+    + Sync
+    + 'static
+{
+    /// Of an answer.
+    type Body: Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static;
+}
+
+impl<S, B> Answering for S
+where
+    S: Service<Request<Arriving>, Response = Response<B>, Error = Infallible>
+        + Clone
+        + Send
+        + Sync
+        + 'static,
+    S::Future: Send + 'static,
+    B: Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
+{
+    type Body = B;
+}
+
 /// Serves until `shutdown`; then stops listening, refuses new requests (GOAWAY), finishes those in flight and returns.
 pub async fn serve(
     mut acceptor: Acceptor,
-    routes: Router,
+    service: impl Answering,
     bounds: Bounds,
     metrics: ConnectionMetrics,
     shutdown: CancellationToken,
 ) {
-    let mut connections = Connections::new(routes, bounds, metrics, shutdown.clone());
+    let mut connections = Connections::new(service, bounds, metrics, shutdown.clone());
     loop {
         tokio::select! {
             incoming = acceptor.accept() => connections.admit(incoming),
@@ -120,12 +154,12 @@ pub async fn serve(
 }
 
 /// The open connections of one listener.
-struct Connections {
+struct Connections<S> {
     tasks: JoinSet<()>,
     /// In the order of their coming; some are over.
     open: VecDeque<Open>,
     bounds: Bounds,
-    shared: Arc<Shared>,
+    shared: Arc<Shared<S>>,
 }
 
 struct Open {
@@ -134,23 +168,23 @@ struct Open {
 }
 
 /// What all connections need.
-struct Shared {
+struct Shared<S> {
     http: Builder<TokioExecutor>,
-    routes: Router,
+    service: S,
     allowance: Allowance,
     metrics: ConnectionMetrics,
     shutdown: CancellationToken,
 }
 
-impl Connections {
+impl<S: Answering> Connections<S> {
     fn new(
-        routes: Router,
+        service: S,
         bounds: Bounds,
         metrics: ConnectionMetrics,
         shutdown: CancellationToken,
     ) -> Self {
         let (http, allowance) = (bounds.http(), Allowance::default());
-        let shared = Arc::new(Shared { http, routes, allowance, metrics, shutdown });
+        let shared = Arc::new(Shared { http, service, allowance, metrics, shutdown });
         Self { tasks: JoinSet::new(), open: VecDeque::new(), bounds, shared }
     }
 
@@ -207,17 +241,21 @@ impl Connections {
     }
 }
 
-async fn serve_one(incoming: Incoming, shared: Arc<Shared>, opened: Opened, age: Option<Duration>) {
+async fn serve_one<S: Answering>(
+    incoming: Incoming,
+    shared: Arc<Shared<S>>,
+    opened: Opened,
+    age: Option<Duration>,
+) {
     let shutdown = &shared.shutdown;
     let peer = incoming.peer();
     // Nothing has been asked on it yet: who connects while the service ends loses nothing.
     let Some(Some(io)) = shutdown.run_until_cancelled(incoming.handshake()).await else { return };
     let io = TokioIo::new(Opening::new(io, opened.clone()));
-    let (routes, allowance) = (shared.routes.clone(), shared.allowance.clone());
+    let (service, allowance) = (shared.service.clone(), shared.allowance.clone());
     let answering = service_fn(move |mut request: Request<IncomingBody>| {
         request.extensions_mut().insert(peer);
-        let received = |body| Body::new(Received::new(body, &allowance));
-        routes.clone().oneshot(request.map(received))
+        service.clone().oneshot(request.map(|body| Received::new(body, &allowance)))
     });
     let service = TowerToHyperService::new(answering);
     let mut connection = pin!(shared.http.serve_connection(io, service));

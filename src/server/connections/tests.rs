@@ -2,6 +2,8 @@
 
 use std::convert::Infallible;
 
+use axum::Router;
+use axum::body::Body;
 use axum::routing::{any, get};
 use http_body_util::BodyExt as _;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream, duplex};
@@ -11,7 +13,7 @@ use crate::telemetry::metrics::{Metrics, MetricsSettings};
 
 /// A listener that answers `GET /` at once, and `/body` when the body is whole, with its length.
 struct Listener {
-    connections: Connections,
+    connections: Connections<Router>,
     metrics: Metrics,
     shutdown: CancellationToken,
 }

@@ -1,5 +1,5 @@
 //! What Envoy's other filters and its access log get to know of a decision: dynamic metadata in the namespace
-//! `envoy.filters.http.ext_authz`. [`super::wire`] puts it into the answer.
+//! `envoy.filters.http.ext_authz`. [`super::answer`] puts it into the answer.
 //!
 //! | key | when | value |
 //! | --- | --- | --- |
@@ -12,10 +12,13 @@
 //!
 //! The last three only under `forward.metadata`. `%DYNAMIC_METADATA(envoy.filters.http.ext_authz:reason)%` shows one.
 
+use std::collections::BTreeSet;
+
+use prost::Message as _;
 use prost_types::{ListValue, Struct, Value, value::Kind};
 
 use crate::check::requirement::Scopes;
-use crate::check::{Allowance, Denial};
+use crate::check::{Allowance, Decision, Denial};
 use crate::token::VerifiedToken;
 use crate::util::json;
 use crate::util::label::Label;
@@ -28,22 +31,48 @@ pub(super) fn of_denial(denial: &Denial) -> Struct {
     structure(fields)
 }
 
-/// The metadata of a request that passes; `None` when there is nothing to tell.
-pub(super) fn of_allowance(allowance: &Allowance) -> Option<Struct> {
+/// The metadata of a request that passes: what the token says, written once, and the rest. Both empty when there is
+/// nothing to tell.
+pub(super) fn of_allowance(allowance: &Allowance) -> (&[u8], Vec<u8>) {
+    let token = allowance.token.as_deref().zip(allowance.mutations.token.as_deref());
+    let token = token.filter(|_| allowance.tells_claims).map(|(token, headers)| {
+        &**headers.encoded_metadata.get_or_init(|| of_token(token).encode_to_vec().into())
+    });
+    let rest = of_passing(allowance).map(|rest| rest.encode_to_vec());
+    (token.unwrap_or_default(), rest.unwrap_or_default())
+}
+
+/// The keys of what is told with `decision`.
+pub(super) fn keys(decision: &Decision) -> Vec<String> {
+    let told = match decision {
+        Decision::Allow(allowance) => {
+            let token = allowance.token.as_ref().filter(|_| allowance.tells_claims);
+            [token.map(|token| of_token(token)), of_passing(allowance)]
+        }
+        Decision::Deny(denial) => [Some(of_denial(denial)), None],
+    };
+    let keys: BTreeSet<String> =
+        told.into_iter().flatten().flat_map(|told| told.fields.into_keys()).collect();
+    keys.into_iter().collect()
+}
+
+fn of_token(token: &VerifiedToken) -> Struct {
+    let mut fields = vec![("issuer", text(token.issuer().name())), ("header", header(token))];
+    let scopes = Scopes::of(token.claims());
+    fields.push(("scopes", list(scopes.iter().map(text))));
+    let claims = token.claims().iter().map(|(name, claim)| (name, value(claim, MAX_LEVELS)));
+    fields.push(("claims", Value { kind: Some(Kind::StructValue(structure(claims))) }));
+    structure(fields)
+}
+
+/// What does not follow from the token.
+fn of_passing(allowance: &Allowance) -> Option<Struct> {
     let mut fields = Vec::new();
     if let Some(denial) = &allowance.would_deny {
         fields.push(("would_deny", text(denial.reason.as_str())));
         fields.extend(named("issuer", denial.issuer.as_ref()));
     }
-    if let Some(token) = allowance.token.as_ref().filter(|_| allowance.tells_claims) {
-        fields.extend(named("issuer", Some(token.issuer())));
-        fields.push(("header", header(token)));
-        let scopes = Scopes::of(token.claims());
-        fields.push(("scopes", list(scopes.iter().map(text))));
-        let claims = token.claims().iter().map(|(name, claim)| (name, value(claim, MAX_LEVELS)));
-        fields.push(("claims", Value { kind: Some(Kind::StructValue(structure(claims))) }));
-    }
-    if fields.is_empty() {
+    if fields.is_empty() && (allowance.token.is_none() || !allowance.tells_claims) {
         return None;
     }
     fields.extend(named("rule", allowance.rule.as_ref()));
@@ -119,8 +148,6 @@ fn structure<'a>(fields: impl IntoIterator<Item = (&'a str, Value)>) -> Struct {
 
 #[cfg(test)]
 mod tests {
-    use prost::Message as _;
-
     use super::*;
     use crate::proto::envoy::service::auth::v3::CheckResponse;
 

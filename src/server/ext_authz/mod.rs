@@ -1,91 +1,121 @@
-//! Envoy's external-authorization API: `CheckRequest` → `check::CheckRequest`, `Decision` → `CheckResponse`, and the
-//! recording of each. With its codec the only file that knows the wire types. It decides nothing.
+//! Envoy's external-authorization API, `envoy.service.auth.v3.Authorization/Check`: the bytes of a request → a decision →
+//! the bytes of the answer. The only module that knows the wire types. It decides nothing.
 //!
 //! The answers follow what Envoy does with them. A gRPC error is not a denial: with `failure_mode_allow` Envoy lets the
-//! request through, so every outcome, a panic included, is a well-formed answer. An empty `CheckResponse` means "allow",
-//! so answers are made in one place (`wire::respond`), which starts from a denial.
+//! request through, so every outcome, rubbish and a panic included, is a well-formed answer. An empty `CheckResponse`
+//! means "allow", so answers are made in one place (`answer::Answers::encode`).
+//!
+//! It is on the way of every request of a mesh. So the request is read where it was received ([`received`]), what is said
+//! of a token is written once ([`answer`]), and gRPC around it is no more than it has to be ([`call`]).
 
+mod answer;
+mod call;
 mod metadata;
-mod wire;
+mod received;
 
+use std::convert::Infallible;
 use std::fmt;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use futures_util::FutureExt as _;
-use tonic::{Request, Response, Status};
+use http::{HeaderMap, Request, Response};
+use http_body::Body;
 
-use self::wire::{deadline, respond, translate};
+use self::answer::Answers;
+pub use self::call::AnswerBody;
 use crate::check::{Decision, DenialReason};
-use crate::proto::envoy::service::auth::v3::authorization_server::{
-    Authorization, AuthorizationServer,
-};
-use crate::proto::envoy::service::auth::v3::{CheckRequest as WireRequest, CheckResponse};
-use crate::server::checks::{Checks, before_any_rule};
+use crate::server::checks::{Arrival, Checks, before_any_rule};
 
 /// The service's name, as health checks ask for it.
 pub const SERVICE_NAME: &str = "envoy.service.auth.v3.Authorization";
 
+/// Where its one method is asked for.
+pub const CHECK_PATH: &str = "/envoy.service.auth.v3.Authorization/Check";
+
 /// What reflection clients are told.
 pub const DESCRIPTORS: &[u8] = crate::proto::DESCRIPTORS;
 
-/// Odd, large requests are to be denied, not failed, so the limit is far above what Envoy sends
-/// (60 KiB of headers unless configured otherwise).
-const MAX_REQUEST_BYTES: usize = 16 * 1024 * 1024;
-
 /// The keys of the dynamic metadata that come with `decision`.
 pub fn metadata_keys(decision: &Decision) -> Vec<String> {
-    let metadata = match decision {
-        Decision::Allow(allowance) => metadata::of_allowance(allowance),
-        Decision::Deny(denial) => Some(metadata::of_denial(denial)),
-    };
-    metadata.map(|metadata| metadata.fields.into_keys().collect()).unwrap_or_default()
+    metadata::keys(decision)
 }
 
 /// The service that Envoy asks.
-pub struct ExtAuthz(Arc<Checks>);
+#[derive(Clone)]
+pub struct ExtAuthz {
+    checks: Arc<Checks>,
+    answers: Arc<Answers>,
+}
 
 impl ExtAuthz {
     /// Answers with what `checks` decide.
     pub fn new(checks: Arc<Checks>) -> Self {
-        Self(checks)
+        Self { checks, answers: Arc::default() }
     }
 
-    /// The service in the form that a gRPC server takes.
-    pub fn into_service(self) -> AuthorizationServer<Self> {
-        AuthorizationServer::new(self).max_decoding_message_size(MAX_REQUEST_BYTES)
+    /// Answers one call of [`CHECK_PATH`], which arrives as this is called and not when what is returned is polled.
+    pub fn call<B>(
+        &self,
+        request: Request<B>,
+    ) -> impl Future<Output = Result<Response<AnswerBody>, Infallible>> + Send + use<B>
+    where
+        B: Body<Data = Bytes> + Send + 'static,
+    {
+        let arrival = self.checks.arrived();
+        let service = self.clone();
+        async move {
+            let (head, body) = request.into_parts();
+            let message = call::message(body).await.unwrap_or_default();
+            let arrival = arrival.with_deadline(deadline(&head.headers));
+            Ok(call::response(service.answer(&message, arrival).await))
+        }
     }
 
-    async fn answer(&self, request: WireRequest, deadline: Option<Duration>) -> CheckResponse {
-        let request = translate(request);
+    /// The answer to a `CheckRequest` of these bytes, in its frame.
+    pub(super) async fn answer(&self, message: &[u8], arrival: Arrival) -> Bytes {
+        // The decision has its own guard; this one holds for everything around it, where a panic would
+        // end the connection, which Envoy takes for an error and not for a denial.
+        let answer = AssertUnwindSafe(self.decide(message, arrival)).catch_unwind();
+        answer.await.unwrap_or_else(|_| {
+            let denied = before_any_rule(DenialReason::Internal);
+            self.answers.encode(&denied, self.checks.current().answers, false)
+        })
+    }
+
+    async fn decide(&self, message: &[u8], arrival: Arrival) -> Bytes {
+        let request = received::read(message).unwrap_or_default();
         let is_grpc = request.as_ref().is_some_and(|request| request.is_grpc());
-        let (decision, generation) = self.0.decide(request.as_ref(), deadline).await;
-        respond(decision, generation.answers, is_grpc)
+        let (decision, generation) = self.checks.decide(request.as_ref(), arrival).await;
+        self.answers.encode(&decision, generation.answers, is_grpc)
     }
 }
 
 impl fmt::Debug for ExtAuthz {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("ExtAuthz").field(&self.0).finish()
+        f.debug_struct("ExtAuthz").field("checks", &self.checks).finish_non_exhaustive()
     }
 }
 
-#[tonic::async_trait]
-impl Authorization for ExtAuthz {
-    async fn check(
-        &self,
-        request: Request<WireRequest>,
-    ) -> Result<Response<CheckResponse>, Status> {
-        let deadline = deadline(request.metadata());
-        let request = request.into_inner();
-        // The decision has its own guard; this one holds for everything around it, where a panic would
-        // end the connection, which Envoy takes for an error and not for a denial.
-        let answer = AssertUnwindSafe(self.answer(request, deadline)).catch_unwind();
-        Ok(Response::new(answer.await.unwrap_or_else(|_| {
-            let answers = self.0.current().answers;
-            respond(before_any_rule(DenialReason::Internal), answers, false)
-        })))
+/// `grpc-timeout`, at most eight digits and a unit: how long whoever asked waits for the answer. Zero has
+/// given up already.
+fn deadline(headers: &HeaderMap) -> Option<Duration> {
+    let timeout = headers.get("grpc-timeout")?.to_str().ok()?;
+    let (digits, unit) = timeout.split_at_checked(timeout.len().checked_sub(1)?)?;
+    if digits.is_empty() || digits.len() > 8 || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    let count: u64 = digits.parse().ok()?;
+    match unit {
+        "H" => Some(Duration::from_secs(count * 3600)),
+        "M" => Some(Duration::from_secs(count * 60)),
+        "S" => Some(Duration::from_secs(count)),
+        "m" => Some(Duration::from_millis(count)),
+        "u" => Some(Duration::from_micros(count)),
+        "n" => Some(Duration::from_nanos(count)),
+        _ => None,
     }
 }
 

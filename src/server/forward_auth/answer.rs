@@ -9,6 +9,8 @@
 //! a token, as it is to be: `authorization` and `cookie` are the client's, less the token that is to go. Copied like the
 //! other headers, they come out right whatever a rule says of `keep_token`.
 
+use std::sync::Arc;
+
 use axum::body::Body;
 use axum::http::header::{AUTHORIZATION, CACHE_CONTROL, COOKIE};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
@@ -17,36 +19,40 @@ use axum::response::Response;
 use super::original::Door;
 use crate::check::answer::{AnswerSettings, DeniedAnswer};
 use crate::check::forward::HeaderMutations;
-use crate::check::{CheckRequest, Decision, Denial, DenialReason};
+use crate::check::{CheckRequest, Decision, DenialReason};
 
 /// Told to Envoy, which takes it for itself (`ext_authz`' HTTP service): names, with commas between.
 const TO_REMOVE: &str = "x-envoy-auth-headers-to-remove";
 
 /// The only place where an answer is made.
 pub(super) fn respond(
-    decision: Decision,
-    request: Option<&CheckRequest>,
+    decision: &Decision,
+    request: Option<&CheckRequest<'_>>,
     door: Door<'_>,
     settings: AnswerSettings,
 ) -> Response {
     let is_grpc = request.is_some_and(CheckRequest::is_grpc);
-    let denial = match (decision, request) {
+    let reason = match (decision, request) {
         (Decision::Allow(allowance), Some(request)) => {
-            match allowed(allowance.mutations, request, door) {
+            match allowed(&allowance.mutations, request, door) {
                 Some(response) => return response,
                 // Values were made to fit, and the client's own came in a header.
-                None => Denial::before_any_rule(DenialReason::Internal),
+                None => DenialReason::Internal,
             }
         }
-        (Decision::Allow(_), None) => Denial::before_any_rule(DenialReason::Internal),
-        (Decision::Deny(denial), _) => denial,
+        (Decision::Allow(_), None) => DenialReason::Internal,
+        (Decision::Deny(denial), _) => denial.reason,
     };
-    denied(DeniedAnswer::new(denial.reason, settings, is_grpc))
+    denied(DeniedAnswer::new(reason, settings, is_grpc))
 }
 
 /// `None` when a header cannot be written.
-fn allowed(mutations: HeaderMutations, request: &CheckRequest, door: Door<'_>) -> Option<Response> {
-    let HeaderMutations { set, remove, .. } = mutations;
+fn allowed(
+    mutations: &HeaderMutations,
+    request: &CheckRequest<'_>,
+    door: Door<'_>,
+) -> Option<Response> {
+    let remove = &mutations.remove;
     let mut answer = with_status(StatusCode::OK, Body::empty());
     let headers = answer.headers_mut();
     match door {
@@ -54,29 +60,29 @@ fn allowed(mutations: HeaderMutations, request: &CheckRequest, door: Door<'_>) -
         Door::Envoy(_) => {
             headers.insert(TO_REMOVE, HeaderValue::try_from(remove.join(",")).ok()?);
         }
-        Door::Nginx | Door::Traefik => keep(headers, &remove, request)?,
+        Door::Nginx | Door::Traefik => keep(headers, remove, request)?,
         Door::Caddy => {
             for name in [AUTHORIZATION, COOKIE] {
                 headers.insert(name, HeaderValue::from_static(""));
             }
-            for name in &remove {
+            for name in remove {
                 let name = HeaderName::from_bytes(name.as_bytes()).ok()?;
                 headers.insert(name, HeaderValue::from_static(""));
             }
-            keep(headers, &remove, request)?;
+            keep(headers, remove, request)?;
         }
     }
-    for (name, text) in &set {
+    for (name, text) in mutations.set() {
         headers.insert(HeaderName::from_bytes(name.as_bytes()).ok()?, value(text)?);
     }
     Some(answer)
 }
 
 /// Says what may hold a token and stays. `None` when it cannot be written.
-fn keep(headers: &mut HeaderMap, remove: &[String], request: &CheckRequest) -> Option<()> {
+fn keep(headers: &mut HeaderMap, remove: &[Arc<str>], request: &CheckRequest<'_>) -> Option<()> {
     for (name, between) in [(AUTHORIZATION, ","), (COOKIE, "; ")] {
         let sent: Vec<&str> = request.header_values(name.as_str()).collect();
-        if !sent.is_empty() && !remove.iter().any(|removed| name == removed.as_str()) {
+        if !sent.is_empty() && !remove.iter().any(|removed| name == **removed) {
             let sent = value(&sent.join(between))?;
             headers.insert(name, sent);
         }

@@ -43,7 +43,7 @@ use tokio_util::sync::CancellationToken;
 use self::answer::respond;
 use self::original::{Door, Fault};
 use self::trusted::TrustedForwarders;
-use super::checks::{Checks, before_any_rule};
+use super::checks::{Arrival, Checks, before_any_rule};
 use super::connections::{self, Bounds, Protocol, WhenFull};
 use super::listener::{Acceptor, Peer};
 use crate::check::{CheckRequest, DenialReason};
@@ -115,18 +115,18 @@ impl ForwardAuth {
         Router::new().fallback(answer).with_state(Arc::new(self))
     }
 
-    async fn check(&self, asked: &Parts) -> Response {
+    async fn check(&self, asked: &Parts, arrival: Arrival) -> Response {
         let Some(door) = Door::of(&asked.uri) else {
             return (StatusCode::NOT_FOUND, DOORS).into_response();
         };
         let request = self.original(asked, door);
-        let deadline = door.deadline(&asked.headers);
-        let (decision, generation) = self.checks.decide(request.as_ref(), deadline).await;
-        respond(decision, request.as_ref(), door, generation.answers)
+        let arrival = arrival.with_deadline(door.deadline(&asked.headers));
+        let (decision, generation) = self.checks.decide(request.as_ref(), arrival).await;
+        respond(&decision, request.as_ref(), door, generation.answers)
     }
 
     /// `None` when it is not known what is asked about, which is denied.
-    fn original(&self, asked: &Parts, door: Door<'_>) -> Option<CheckRequest> {
+    fn original<'a>(&self, asked: &'a Parts, door: Door<'a>) -> Option<CheckRequest<'a>> {
         let peer = asked.extensions.get::<Peer>().copied();
         let is_trusted = peer.is_some_and(|peer| self.trusted.contains(peer));
         let original = match door.believes_headers() && !is_trusted {
@@ -152,14 +152,15 @@ impl ForwardAuth {
 }
 
 async fn answer(State(service): State<Arc<ForwardAuth>>, request: Request<Body>) -> Response {
+    let arrival = service.checks.arrived();
     // The body goes unread.
     let (asked, _) = request.into_parts();
     // The decision has its own guard; this one holds for everything around it: a connection that ends without an answer
     // is something that a proxy may be configured to let pass.
-    let answer = AssertUnwindSafe(service.check(&asked)).catch_unwind();
+    let answer = AssertUnwindSafe(service.check(&asked, arrival)).catch_unwind();
     answer.await.unwrap_or_else(|_| {
         let answers = service.checks.current().answers;
-        respond(before_any_rule(DenialReason::Internal), None, Door::Nginx, answers)
+        respond(&before_any_rule(DenialReason::Internal), None, Door::Nginx, answers)
     })
 }
 

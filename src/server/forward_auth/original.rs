@@ -1,6 +1,7 @@
 //! What is asked about: from the request that asks → `check::CheckRequest`. Nothing is made up: what is missing, or there
 //! twice, is a fault, and a fault is a denial.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use axum::http::header::{CONNECTION, HOST};
@@ -88,27 +89,27 @@ impl<'a> Door<'a> {
     }
 
     /// What is asked about.
-    pub(super) fn original(self, asked: &Parts) -> Result<CheckRequest, Fault> {
+    pub(super) fn original(self, asked: &'a Parts) -> Result<CheckRequest<'a>, Fault> {
         if nominates(&asked.headers) {
             return Err(Fault::Connection);
         }
         let (method, path, host) = match self {
-            Self::Envoy(target) => {
-                (asked.method.as_str().to_owned(), target.to_owned(), host(asked)?)
-            }
+            Self::Envoy(target) => (asked.method.as_str().into(), target.into(), host(asked)?),
             Self::Nginx => said(&asked.headers, NGINX)?,
             Self::Caddy | Self::Traefik => said(&asked.headers, FORWARDED)?,
         };
         let kept = asked.headers.iter().filter(|(name, _)| !is_between_hops(name.as_str()));
-        let headers = kept.map(|(name, value)| {
-            (name.as_str().to_owned(), header_text(value.as_bytes().to_vec()))
-        });
+        let headers =
+            kept.map(|(name, value)| (name.as_str().into(), header_text(value.as_bytes())));
         Ok(CheckRequest { method, host, path, headers: headers.collect(), context: Vec::new() })
     }
 }
 
-/// What headers say of a request: method, path with query, host.
-fn said(headers: &HeaderMap, names: [&'static str; 3]) -> Result<(String, String, String), Fault> {
+/// Method, path with query, host.
+type Said<'a> = (Cow<'a, str>, Cow<'a, str>, Cow<'a, str>);
+
+/// What headers say of a request.
+fn said<'a>(headers: &'a HeaderMap, names: [&'static str; 3]) -> Result<Said<'a>, Fault> {
     let [method_name, uri_name, host_name] = names;
     let method = the_one(headers, method_name)?;
     let path = the_one(headers, uri_name)?;
@@ -122,23 +123,23 @@ fn said(headers: &HeaderMap, names: [&'static str; 3]) -> Result<(String, String
 }
 
 /// Of HTTP/2 and of a whole URL it stands in the request line, and what else there is must not say otherwise.
-fn host(asked: &Parts) -> Result<String, Fault> {
+fn host(asked: &Parts) -> Result<Cow<'_, str>, Fault> {
     match asked.uri.authority() {
         None => the_one(&asked.headers, "host"),
         Some(host) => {
             let others = asked.headers.get_all(HOST);
             let is_said_once =
                 others.iter().all(|other| other.as_bytes() == host.as_str().as_bytes());
-            is_said_once.then(|| host.as_str().to_owned()).ok_or(Fault::Repeated("host"))
+            is_said_once.then(|| host.as_str().into()).ok_or(Fault::Repeated("host"))
         }
     }
 }
 
 /// The value of a header that is there once, and not empty.
-fn the_one(headers: &HeaderMap, name: &'static str) -> Result<String, Fault> {
+fn the_one<'a>(headers: &'a HeaderMap, name: &'static str) -> Result<Cow<'a, str>, Fault> {
     let mut values = headers.get_all(name).iter();
     match (values.next(), values.next()) {
-        (Some(value), None) if !value.is_empty() => Ok(header_text(value.as_bytes().to_vec())),
+        (Some(value), None) if !value.is_empty() => Ok(header_text(value.as_bytes())),
         (None | Some(_), None) => Err(Fault::Missing(name)),
         (_, Some(_)) => Err(Fault::Repeated(name)),
     }

@@ -1,10 +1,12 @@
 //! The doors and the answers, without a socket.
 
+use std::sync::Arc;
+
 use axum::http::{HeaderMap, Uri};
 
 use super::*;
 use crate::check::answer::AnswerSettings;
-use crate::check::forward::HeaderMutations;
+use crate::check::forward::{HeaderMutations, TokenHeaders};
 use crate::check::{Allowance, Decision};
 
 fn parts(uri: &str, headers: &[(&str, &str)]) -> Parts {
@@ -15,9 +17,10 @@ fn parts(uri: &str, headers: &[(&str, &str)]) -> Parts {
     request.body(()).unwrap().into_parts().0
 }
 
-fn original(uri: &str, headers: &[(&str, &str)]) -> Result<CheckRequest, Fault> {
-    let parts = parts(uri, headers);
-    Door::of(&parts.uri).expect("a door").original(&parts)
+fn original(uri: &str, headers: &[(&str, &str)]) -> Result<CheckRequest<'static>, Fault> {
+    // For as long as the request that is borrowed from it.
+    let parts: &'static Parts = Box::leak(Box::new(parts(uri, headers)));
+    Door::of(&parts.uri).expect("a door").original(parts)
 }
 
 #[test]
@@ -69,7 +72,7 @@ fn what_is_asked_about_is_the_request_itself_or_what_the_headers_of_the_door_say
     ] {
         let request = original(uri, &both).unwrap();
         assert_eq!((&*request.method, &*request.host, &*request.path), (method, host, path));
-        assert_eq!(request.headers, [("x-tenant".to_owned(), "contoso".to_owned())], "{uri}");
+        assert_eq!(request.headers, [("x-tenant".into(), "contoso".into())], "{uri}");
     }
 }
 
@@ -143,7 +146,7 @@ fn what_says_how_a_request_came_is_no_header_of_the_request() {
     let headers = names.into_iter().map(|name| (name, "close"));
     let with: Vec<_> = headers.chain([("host", "a"), ("x-real", "b")]).collect();
     let request = original("/auth/envoy/", &with).unwrap();
-    assert_eq!(request.headers, [("x-real".to_owned(), "b".to_owned())]);
+    assert_eq!(request.headers, [("x-real".into(), "b".into())]);
 }
 
 #[test]
@@ -162,15 +165,21 @@ fn how_long_the_asker_waits_is_believed_where_envoy_asks() {
     }
 }
 
+/// A token's subject as a header.
+fn sub(value: &str) -> HeaderMutations {
+    let request = vec![("x-jwt-sub".into(), value.into())];
+    let token = Some(Arc::new(TokenHeaders { request, ..TokenHeaders::default() }));
+    HeaderMutations { token, ..HeaderMutations::default() }
+}
+
 /// What `door` answers to a request with these headers, names and values in order.
 fn answered(door: Door<'_>, sent: &[(&str, &str)], mutations: HeaderMutations) -> String {
-    let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
-    let headers = sent.iter().map(owned).collect();
+    let headers = sent.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect();
     let request = CheckRequest { headers, ..CheckRequest::default() };
     let allowance =
         Allowance { rule: None, token: None, tells_claims: false, mutations, would_deny: None };
     let decision = Decision::Allow(allowance);
-    let response = respond(decision, Some(&request), door, AnswerSettings::default());
+    let response = respond(&decision, Some(&request), door, AnswerSettings::default());
     assert_eq!(response.status(), 200);
     assert_eq!(response.headers()["cache-control"], "no-store");
     let mut lines: Vec<_> = response
@@ -186,9 +195,8 @@ fn answered(door: Door<'_>, sent: &[(&str, &str)], mutations: HeaderMutations) -
 #[test]
 fn each_proxy_is_told_what_is_to_go_in_the_way_that_it_hears() {
     let mutations = || HeaderMutations {
-        set: vec![("x-jwt-sub".to_owned(), "alice".to_owned())],
-        remove: ["authorization", "x-jwt-name", "x_jwt_sub"].map(str::to_owned).into(),
-        ..HeaderMutations::default()
+        remove: ["authorization", "x-jwt-name", "x_jwt_sub"].map(Arc::from).into(),
+        ..sub("alice")
     };
     let sent = [("authorization", "Bearer a"), ("cookie", "a=1"), ("cookie", "b=2")];
     assert_eq!(
@@ -209,13 +217,10 @@ fn each_proxy_is_told_what_is_to_go_in_the_way_that_it_hears() {
 #[test]
 fn a_token_that_stays_is_in_the_answer_and_one_in_a_cookie_is_taken_out_of_it() {
     let sent = [("authorization", "Basic a"), ("cookie", "token=t; b=2")];
-    let rest = || HeaderMutations {
-        set: vec![("cookie".to_owned(), "b=2".to_owned())],
-        ..HeaderMutations::default()
-    };
+    let rest = || HeaderMutations { cookie: Some("b=2".to_owned()), ..HeaderMutations::default() };
     for door in [Door::Nginx, Door::Traefik, Door::Caddy] {
         assert_eq!(answered(door, &sent, rest()), "authorization: Basic a\ncookie: b=2");
-        let none = HeaderMutations { remove: vec!["cookie".to_owned()], ..Default::default() };
+        let none = HeaderMutations { remove: vec!["cookie".into()], ..Default::default() };
         let basic = "authorization: Basic a";
         let expected =
             if door == Door::Caddy { format!("{basic}\ncookie: ") } else { basic.into() };
@@ -226,10 +231,6 @@ fn a_token_that_stays_is_in_the_answer_and_one_in_a_cookie_is_taken_out_of_it() 
 
 #[test]
 fn what_cannot_be_written_or_was_not_read_is_denied() {
-    let sub = |value: &str| HeaderMutations {
-        set: vec![("x-jwt-sub".to_owned(), value.to_owned())],
-        ..HeaderMutations::default()
-    };
     let allowed = |mutations| {
         let (rule, token, tells_claims, would_deny) = (None, None, false, None);
         Decision::Allow(Allowance { rule, token, tells_claims, mutations, would_deny })
@@ -237,12 +238,12 @@ fn what_cannot_be_written_or_was_not_read_is_denied() {
     let answers = AnswerSettings::default();
     let request = CheckRequest::default();
     for decision in [allowed(sub("a\r\nx-admin: true")), allowed(sub("a\0"))] {
-        let response = respond(decision, Some(&request), Door::Nginx, answers);
+        let response = respond(&decision, Some(&request), Door::Nginx, answers);
         assert_eq!(response.status(), 503);
         assert_eq!(response.headers()["x-ext-auth-reason"], "internal");
     }
-    let response = respond(allowed(sub("alice")), None, Door::Nginx, answers);
+    let response = respond(&allowed(sub("alice")), None, Door::Nginx, answers);
     assert_eq!(response.status(), 503);
-    let response = respond(allowed(sub("\u{e9}")), Some(&request), Door::Nginx, answers);
+    let response = respond(&allowed(sub("\u{e9}")), Some(&request), Door::Nginx, answers);
     assert_eq!(response.headers()["x-jwt-sub"].as_bytes(), "\u{e9}".as_bytes());
 }

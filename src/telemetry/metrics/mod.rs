@@ -12,6 +12,7 @@ mod tls;
 mod token_cache;
 
 use std::fmt;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -60,10 +61,32 @@ pub struct Metrics {
     verified: Box<[OnceLock<Counter>]>,
     allowed_duration: Histogram,
     denied_duration: Histogram,
+    under_way: Arc<UnderWay>,
     inflight: Gauge,
     token_cache: TokenCacheMetrics,
     /// By issuer.
     unknown_kids: Vec<[Counter; UnknownKidOutcome::ALL.len()]>,
+}
+
+/// How many checks are under way, in every generation of the metrics.
+#[derive(Debug, Default)]
+pub struct UnderWay(AtomicUsize);
+
+impl UnderWay {
+    /// One began. Returns how many there were before it.
+    pub fn one_more(&self) -> usize {
+        self.0.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// One ended.
+    pub fn one_less(&self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// How many there are.
+    pub fn count(&self) -> usize {
+        self.0.load(Ordering::Relaxed)
+    }
 }
 
 /// How one check ended.
@@ -114,7 +137,7 @@ impl Metrics {
     pub fn new(settings: MetricsSettings) -> Self {
         let recorder = Arc::new(recorder());
         describe(&recorder);
-        let metrics = Self::counted_by(recorder, Arc::default(), settings);
+        let metrics = Self::counted_by(recorder, Arc::default(), Arc::default(), settings);
         metrics.configured(1);
         metrics.count_reload(None);
         metrics
@@ -124,7 +147,7 @@ impl Metrics {
     pub fn renamed(&self, settings: MetricsSettings, generation: u64) -> Self {
         self.build_info(0.0);
         let (recorder, retired) = (Arc::clone(&self.recorder), Arc::clone(&self.retired));
-        let metrics = Self::counted_by(recorder, retired, settings);
+        let metrics = Self::counted_by(recorder, retired, self.under_way(), settings);
         metrics.configured(generation);
         metrics
     }
@@ -160,6 +183,7 @@ impl Metrics {
     fn counted_by(
         recorder: Arc<PrometheusRecorder>,
         retired: Arc<Retired>,
+        under_way: Arc<UnderWay>,
         settings: MetricsSettings,
     ) -> Self {
         let duration = |decision| {
@@ -176,6 +200,7 @@ impl Metrics {
             allowed_duration,
             denied_duration,
             token_cache: TokenCacheMetrics::new(&recorder),
+            under_way,
             inflight: gauge(&recorder, "claimgate_inflight_checks", vec![]),
             unknown_kids: settings
                 .issuers
@@ -221,14 +246,9 @@ impl Metrics {
         let _registered = self.verified_counter(issuer, algorithm);
     }
 
-    /// A check began.
-    pub fn check_began(&self) {
-        self.inflight.increment(1.0);
-    }
-
-    /// A check ended.
-    pub fn check_ended(&self) {
-        self.inflight.decrement(1.0);
+    /// The checks under way, to be counted by whoever sees them come and go: `claimgate_inflight_checks`.
+    pub fn under_way(&self) -> Arc<UnderWay> {
+        Arc::clone(&self.under_way)
     }
 
     /// The metrics of one key source.
@@ -259,6 +279,8 @@ impl Metrics {
 
     /// Everything in Prometheus' text format.
     pub fn render(&self) -> String {
+        // Exact below 2^53 checks.
+        self.inflight.set(self.under_way.count() as f64);
         self.retired.taken_out_of(self.handle.render())
     }
 

@@ -1,4 +1,4 @@
-//! Any bytes as the message that Envoy sends, through the gRPC service, its codec included, to the bytes of its answer.
+//! Any bytes as the message that Envoy sends, through the gRPC service to the bytes of its answer.
 //!
 //! Whatever comes in, the call ends well and the answer is one or the other: a denial, or an allow that a genuine token
 //! or the one open rule earned, and which leaves the upstream no claim header that is not from this answer.
@@ -9,34 +9,32 @@ use std::cell::RefCell;
 
 use bytes::{BufMut as _, Bytes, BytesMut};
 use claimgate::proto::envoy::service::auth::v3::attribute_context::HttpRequest;
-use claimgate::proto::envoy::service::auth::v3::authorization_server::AuthorizationServer;
 use claimgate::proto::envoy::service::auth::v3::check_response::HttpResponse;
 use claimgate::proto::envoy::service::auth::v3::{CheckRequest, CheckResponse, OkHttpResponse};
-use claimgate::server::ext_authz::ExtAuthz;
+use claimgate::server::ext_authz::{CHECK_PATH, ExtAuthz};
 use claimgate_fuzz::{CLAIM_HEADER, OPEN_PATH, good_token, service};
 use http_body_util::{BodyExt as _, Full};
 use libfuzzer_sys::fuzz_target;
 use prost::Message as _;
 use tokio::runtime::{Builder, Runtime};
-use tower::ServiceExt as _;
 
 struct World {
     runtime: Runtime,
-    service: AuthorizationServer<ExtAuthz>,
+    service: ExtAuthz,
     good: String,
 }
 
 thread_local! {
     static WORLD: RefCell<World> = RefCell::new({
         let runtime = Builder::new_current_thread().enable_time().build().expect("a runtime");
-        let service = service(&runtime).into_service();
+        let service = service(&runtime);
         World { runtime, service, good: good_token() }
     });
 }
 
 fuzz_target!(|message: &[u8]| {
     WORLD.with_borrow_mut(|world| {
-        let answer = world.runtime.block_on(call(world.service.clone(), message));
+        let answer = world.runtime.block_on(call(&world.service, message));
         let code = answer.status.as_ref().map_or(0, |status| status.code);
         match answer.http_response {
             Some(HttpResponse::DeniedResponse(denied)) => {
@@ -55,16 +53,16 @@ fuzz_target!(|message: &[u8]| {
     });
 });
 
-async fn call(service: AuthorizationServer<ExtAuthz>, message: &[u8]) -> CheckResponse {
+async fn call(service: &ExtAuthz, message: &[u8]) -> CheckResponse {
     let mut frame = BytesMut::with_capacity(5 + message.len());
     frame.put_u8(0);
     frame.put_u32(u32::try_from(message.len()).expect("small"));
     frame.put_slice(message);
-    let request = http::Request::post("/envoy.service.auth.v3.Authorization/Check")
+    let request = http::Request::post(CHECK_PATH)
         .header("content-type", "application/grpc")
         .body(Full::<Bytes>::from(frame.freeze()))
         .expect("a request");
-    let answer = service.oneshot(request).await.expect("infallible");
+    let answer = service.call(request).await.expect("infallible");
     let answer = answer.into_body().collect().await.expect("a body");
     let status = answer.trailers().and_then(|trailers| trailers.get("grpc-status"));
     assert_eq!(status.map(http::HeaderValue::as_bytes), Some(&b"0"[..]), "a gRPC error");

@@ -13,9 +13,9 @@ fuzz_target!(|parts: (Vec<&str>, &str)| {
         TokenLocation::Cookie("jwt".to_owned()),
         TokenLocation::Query("access_token".to_owned()),
     ]);
-    let headers = cookies.iter().map(|value| ("cookie".to_owned(), (*value).to_owned()));
+    let headers = cookies.iter().map(|value| ("cookie".into(), (*value).into()));
     let sent = CheckRequest {
-        path: format!("/x?{query}"),
+        path: format!("/x?{query}").into(),
         headers: headers.collect(),
         ..CheckRequest::default()
     };
@@ -34,14 +34,14 @@ fuzz_target!(|parts: (Vec<&str>, &str)| {
 });
 
 /// What Envoy makes of the request: the cookies replaced, the parameters of those very names gone.
-fn passed_on(mut request: CheckRequest, traces: TokenTraces) -> CheckRequest {
+fn passed_on(mut request: CheckRequest<'_>, traces: TokenTraces) -> CheckRequest<'_> {
     if let Some(rest) = traces.cookie {
-        request.headers = vec![("cookie".to_owned(), rest)];
+        request.headers = vec![("cookie".into(), rest.into())];
     }
     let (path, query) = request.path.split_once('?').expect("has one");
     let is_kept = |pair: &&str| !traces.query.contains(pair.split('=').next().unwrap_or_default());
     let (query, fragment) = query.split_once('#').unwrap_or((query, ""));
     let kept: Vec<&str> = query.split('&').filter(is_kept).collect();
-    request.path = format!("{path}?{}#{fragment}", kept.join("&"));
+    request.path = format!("{path}?{}#{fragment}", kept.join("&")).into();
     request
 }

@@ -30,8 +30,8 @@ static RULES: LazyLock<RuleSet> = LazyLock::new(|| {
 
 fuzz_target!(|target: &str| {
     let request = CheckRequest {
-        method: "GET".to_owned(),
-        path: target.to_owned(),
+        method: "GET".into(),
+        path: target.into(),
         ..CheckRequest::default()
     };
     let readings = readings(target);

@@ -52,14 +52,14 @@ fn token(members: &str) -> VerifiedToken {
     VERIFIER.verify(RawToken::new(&token), &KEYS.load(), now).unwrap()
 }
 
-fn request() -> CheckRequest {
-    let pairs = |pairs: &[(&str, &str)]| {
-        pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+fn request() -> CheckRequest<'static> {
+    let pairs = |pairs: &[(&'static str, &'static str)]| {
+        pairs.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect()
     };
     CheckRequest {
-        method: "POST".to_owned(),
-        host: "Api.Example.com:8443".to_owned(),
-        path: "/teams/blue/orders?tenant=other".to_owned(),
+        method: "POST".into(),
+        host: "Api.Example.com:8443".into(),
+        path: "/teams/blue/orders?tenant=other".into(),
         headers: pairs(&[
             (":path", "/admin"),
             ("X-Tenant", "contoso"),
@@ -74,7 +74,7 @@ fn holds(condition: &str, members: &str) -> bool {
     holds_of(condition, members, &request())
 }
 
-fn holds_of(condition: &str, members: &str, request: &CheckRequest) -> bool {
+fn holds_of(condition: &str, members: &str, request: &CheckRequest<'_>) -> bool {
     let expression = Expression::compile(condition);
     let expression = expression.unwrap_or_else(|error| panic!("{condition}: {error}"));
     expression.holds(&token(members), request)
@@ -191,7 +191,7 @@ fn a_number_is_what_was_signed() {
 #[test]
 fn a_path_with_several_readings_meets_no_condition_on_one() {
     let at = |path: &str, condition: &str| {
-        let request = CheckRequest { path: path.to_owned(), ..request() };
+        let request = CheckRequest { path: path.into(), ..request() };
         holds_of(condition, CLAIMS, &request)
     };
     for path in ["/a//b", "/a/../admin", "/a%2fb", "/a;b", "", "*", "/a\\b", "/%61%2e%2e/x", "/%zz"]
@@ -214,11 +214,11 @@ fn a_path_with_several_readings_meets_no_condition_on_one() {
 
 #[test]
 fn a_host_or_context_with_several_readings_meets_no_condition_on_one() {
-    let odd = CheckRequest { host: "a.example.com@b".to_owned(), ..request() };
+    let odd = CheckRequest { host: "a.example.com@b".into(), ..request() };
     assert!(!holds_of("request.host != 'b'", CLAIMS, &odd));
     assert!(holds_of("claims.admin", CLAIMS, &odd));
     let mut twice = request();
-    twice.context.push(("tier".to_owned(), "lead".to_owned()));
+    twice.context.push(("tier".into(), "lead".into()));
     assert!(!holds_of("request.context.tier != ''", CLAIMS, &twice));
     assert!(!holds_of("size(request.context) >= 0", CLAIMS, &twice));
     assert!(holds_of("!('other' in request.context)", CLAIMS, &twice));

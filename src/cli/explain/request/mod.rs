@@ -10,9 +10,9 @@ use base64::alphabet;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 
 use super::Args;
-use crate::check::CheckRequest;
 use crate::check::locations::{HeaderLocation, TokenLocation, TokenLocations};
 use crate::check::rules::Selection;
+use crate::check::{CheckRequest, Pairs};
 use crate::config::Config;
 use crate::server::checks::header_text;
 use crate::util::json::{Malformed, RawMembers, Value};
@@ -21,7 +21,7 @@ use crate::util::json::{Malformed, RawMembers, Value};
 #[derive(Debug)]
 pub(super) struct Asked {
     /// `None`: what was recorded holds no HTTP request.
-    pub(super) request: Option<CheckRequest>,
+    pub(super) request: Option<CheckRequest<'static>>,
     /// Where `--token` was put.
     pub(super) token_place: Option<String>,
 }
@@ -48,9 +48,9 @@ const MAX_BYTES: u64 = 16 << 20;
 impl Asked {
     pub(super) fn of_parts(args: &Args) -> Result<Self, RequestError> {
         let request = CheckRequest {
-            method: args.method.clone(),
-            host: args.host.clone(),
-            path: args.path.clone(),
+            method: args.method.clone().into(),
+            host: args.host.clone().into(),
+            path: args.path.clone().into(),
             headers: pairs("--header", &args.header, ':', "name: value")?,
             context: pairs("--context", &args.context, '=', "key=value")?,
         };
@@ -75,7 +75,7 @@ impl Asked {
     }
 }
 
-fn parse(text: &[u8]) -> Result<Option<CheckRequest>, RequestError> {
+fn parse(text: &[u8]) -> Result<Option<CheckRequest<'static>>, RequestError> {
     let members = RawMembers::parse(text)?;
     let members = members.iter().map(|(name, raw)| Ok((name.into(), Value::parse(raw)?)));
     let root = Value::Object(members.collect::<Result<_, Malformed>>()?);
@@ -95,12 +95,12 @@ fn parse(text: &[u8]) -> Result<Option<CheckRequest>, RequestError> {
         let value = if bytes.is_empty() {
             entry.member("value", "value")?.text()?
         } else {
-            header_text(bytes)
+            header_text(&bytes).into_owned()
         };
-        headers.push((entry.member("key", "key")?.text()?, value));
+        headers.push((entry.member("key", "key")?.text()?.into(), value.into()));
     }
     let text = |name: &'static str| http.member(name, name)?.text();
-    let (method, host, path) = (text("method")?, text("host")?, text("path")?);
+    let (method, host, path) = (text("method")?.into(), text("host")?.into(), text("path")?.into());
     Ok(Some(CheckRequest { method, host, path, headers, context }))
 }
 
@@ -158,13 +158,13 @@ impl<'a> Message<'a> {
         }
     }
 
-    fn texts(&self) -> Result<Vec<(String, String)>, RequestError> {
+    fn texts(&self) -> Result<Pairs<'static>, RequestError> {
         match self.value {
             None => Ok(Vec::new()),
             Some(Value::Object(members)) => {
                 let pair = |(name, value): &(Box<str>, Value)| {
                     let value = value.as_str().ok_or_else(|| self.expected("strings by name"))?;
-                    Ok((name.to_string(), value.to_owned()))
+                    Ok((name.to_string().into(), value.to_owned().into()))
                 };
                 members.iter().map(pair).collect()
             }
@@ -179,7 +179,7 @@ impl<'a> Message<'a> {
 }
 
 /// Puts a token where the rule for `request` looks first. Returns where that is.
-pub(super) fn put_token(request: &mut CheckRequest, token: &str, config: &Config) -> String {
+pub(super) fn put_token(request: &mut CheckRequest<'_>, token: &str, config: &Config) -> String {
     let locations: &TokenLocations = match config.rules.select(request) {
         Selection::Closed { first, .. } => &first.tokens,
         Selection::Open(rule) => &rule.tokens,
@@ -189,14 +189,14 @@ pub(super) fn put_token(request: &mut CheckRequest, token: &str, config: &Config
     let place = locations.iter().next().unwrap_or(&bearer);
     match place {
         TokenLocation::Header(HeaderLocation { header, prefix }) => {
-            request.headers.push((header.clone(), format!("{prefix}{token}")));
+            request.headers.push((header.to_string().into(), format!("{prefix}{token}").into()));
         }
         TokenLocation::Cookie(name) => {
-            request.headers.push(("cookie".to_owned(), format!("{name}={token}")));
+            request.headers.push(("cookie".into(), format!("{name}={token}").into()));
         }
         TokenLocation::Query(name) => {
             let separator = if request.path.contains('?') { '&' } else { '?' };
-            request.path = format!("{}{separator}{name}={token}", request.path);
+            request.path = format!("{}{separator}{name}={token}", request.path).into();
         }
     }
     place.to_string()
@@ -207,11 +207,11 @@ fn pairs(
     texts: &[String],
     separator: char,
     expected: &'static str,
-) -> Result<Vec<(String, String)>, RequestError> {
+) -> Result<Pairs<'static>, RequestError> {
     let pair = |(place, text): (usize, &String)| {
         let pair = text.split_once(separator).map(|(name, value)| (name.trim(), value.trim()));
         let pair = pair.filter(|(name, _)| !name.is_empty());
-        let owned = pair.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        let owned = pair.map(|(name, value)| (name.to_owned().into(), value.to_owned().into()));
         owned.ok_or(RequestError::Pair { option, place: place + 1, expected })
     };
     texts.iter().enumerate().map(pair).collect()

@@ -14,6 +14,7 @@
 //! | 3 | [`check`] | pure: which rule applies, is the token good enough for it, which headers go on |
 //! | 2 | [`token`] | pure: raw text → unverified JWS → verified token |
 //! | 2 | [`keys`] | verification keys: parsing, the snapshot that requests read, the refresh that replaces it; and the life of signing keys |
+//! | 2 | [`revocation`] | what was taken back before it expired: the snapshot that requests look into, and the sources that it follows |
 //! | 1 | [`telemetry`] | logs, metrics, the decision log |
 //! | 0 | [`util`], [`proto`] | time, strict JSON, back-off; the generated Envoy types |
 //!
@@ -33,6 +34,7 @@ pub mod config;
 pub mod issuer;
 pub mod keys;
 pub mod proto;
+pub mod revocation;
 pub mod server;
 pub mod telemetry;
 pub mod token;

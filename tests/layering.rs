@@ -55,7 +55,7 @@ const KNOWN_BY: [(&str, &[&str]); 9] = [
 
 /// What a request runs through is pure, and so are the rules of a key's life: no waiting, no clock, no files, no logs, no
 /// metrics.
-const PURE: [&str; 10] = [
+const PURE: [&str; 16] = [
     "check",
     "token",
     "keys/hmac",
@@ -66,6 +66,12 @@ const PURE: [&str; 10] = [
     "keys/lifecycle/rules",
     "keys/store",
     "keys/thumbprint",
+    "revocation/digest",
+    "revocation/entry",
+    "revocation/policy",
+    "revocation/snapshot",
+    "revocation/store",
+    "revocation/table",
 ];
 const IMPURE: [&str; 9] = [
     "tokio",

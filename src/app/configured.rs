@@ -12,10 +12,9 @@ use tokio::sync::{Notify, mpsc, watch};
 use tokio::{task, time};
 use tokio_util::sync::CancellationToken;
 
-use super::generation;
+use super::generation::{self, Workers};
 use super::tasks::{TaskEnded, Tasks};
 use crate::config::{Config, ConfigErrors, Listen};
-use crate::keys::refresher::KeyRefresher;
 use crate::keys::status::StatusBoard;
 use crate::keys::store::SourceId;
 use crate::server::generation::{Current, ReloadState};
@@ -33,7 +32,7 @@ const RETIREMENT: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub(super) struct Configured {
     pub(super) current: Current,
-    pub(super) refreshers: Vec<KeyRefresher>,
+    pub(super) workers: Workers,
     /// `None` where there is no file to follow.
     pub(super) file: Option<Followed>,
     /// What is listened on, whatever the configuration says later.
@@ -109,7 +108,9 @@ impl Configured {
         loop {
             let (until, mut tasks) = (CancellationToken::new(), Tasks::default());
             let (retire, mut retired) = mpsc::unbounded_channel();
-            for refresher in self.refreshers.drain(..) {
+            let (hand_over, mut handed_over) = mpsc::unbounded_channel();
+            let Workers { refreshers, revocation } = std::mem::take(&mut self.workers);
+            for refresher in refreshers {
                 let id = refresher.id();
                 let name = format!("keys of {}, source {}", id.issuer, id.source);
                 let (until, retire) = (until.clone(), retire.clone());
@@ -120,7 +121,15 @@ impl Configured {
                     Ok::<(), std::convert::Infallible>(())
                 });
             }
-            drop(retire);
+            if let Some(sync) = revocation {
+                let (until, hand_over) = (until.clone(), hand_over.clone());
+                tasks.spawn("revocations", async move {
+                    let sync = Box::pin(sync.run(until)).await;
+                    let _ended = hand_over.send(sync).is_err();
+                    Ok::<(), std::convert::Infallible>(())
+                });
+            }
+            drop((retire, hand_over));
             let event = self.next_event(&mut tasks, &stop).await;
             until.cancel();
             if let Err(late) = tasks.finish(RETIREMENT).await {
@@ -130,10 +139,11 @@ impl Configured {
                 Event::Stop => return Ok(()),
                 Event::Ended(ended) => return Err(ended),
                 Event::Next(config) => {
-                    let mut before = Vec::new();
+                    let mut before = Workers::default();
                     while let Some(refresher) = retired.recv().await {
-                        before.push(refresher);
+                        before.refreshers.push(refresher);
                     }
+                    before.revocation = handed_over.recv().await;
                     self.put_in_force(*config, before).await;
                 }
             }
@@ -168,20 +178,20 @@ impl Configured {
         self.state.send_modify(|state| state.refused = Some((now, text)));
     }
 
-    async fn put_in_force(&mut self, config: Config, before: Vec<KeyRefresher>) {
+    async fn put_in_force(&mut self, config: Config, before: Workers) {
         let number = self.state.borrow().generation + 1;
         let needs_restart = self.listen.differing(&config.listen);
         let old = self.current.load_full();
         let metrics = old.metrics.renamed(generation::names(&config), number);
-        let (next, mut refreshers) = generation::build(config, metrics, &self.clock, before).await;
-        generation::first_read(&mut refreshers).await;
+        let (next, mut workers) = generation::build(config, metrics, &self.clock, before).await;
+        generation::first_read(&mut workers).await;
         for gone in gone(&old.board, &next.board) {
             next.metrics.source(&gone.issuer, &gone.source).retire();
         }
         next.metrics.reloaded(ReloadResult::Ok);
         super::say_what_is_weak(next.profile, &next.issuers);
         self.current.store(Arc::new(next));
-        self.refreshers = refreshers;
+        self.workers = workers;
         let since = self.clock.now();
         tracing::info!(generation = number, "a new configuration is in force");
         for listener in &needs_restart {

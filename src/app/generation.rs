@@ -16,7 +16,8 @@ use crate::keys::schedule::Cause;
 use crate::keys::source::SourceSettings;
 use crate::keys::status::StatusBoard;
 use crate::keys::store::{KeyKind, KeyStore};
-use crate::server::generation::Generation;
+use crate::revocation::{EntryKind, RevocationSync, Revocations};
+use crate::server::generation::{Generation, RevocationInForce};
 use crate::telemetry::metrics::{Metrics, MetricsSettings};
 use crate::token::{SignedWith, Verifier};
 use crate::util::clock::Clock;
@@ -37,14 +38,23 @@ pub(super) fn names(config: &Config) -> MetricsSettings {
     }
 }
 
+/// What keeps a generation's knowledge fresh. It goes on with the next generation, where that reads the same.
+#[derive(Debug, Default)]
+pub(super) struct Workers {
+    /// Of its keys, one a source.
+    pub(super) refreshers: Vec<KeyRefresher>,
+    /// Of its revocations, where they have a source.
+    pub(super) revocation: Option<RevocationSync>,
+}
+
 /// Puts together what `config` asks for. Sources that `before` read go on with what they hold; of the others, those
 /// that are part of the configuration or were kept on disk have their keys when this returns.
 pub(super) async fn build(
     config: Config,
     metrics: Metrics,
     clock: &Arc<dyn Clock>,
-    mut before: Vec<KeyRefresher>,
-) -> (Generation, Vec<KeyRefresher>) {
+    mut before: Workers,
+) -> (Generation, Workers) {
     let labels: Vec<Label> = config.issuers.iter().map(|issuer| issuer.label.clone()).collect();
     for issuer in &config.issuers {
         for accepted in SignedWith::accepted_by(issuer) {
@@ -66,7 +76,7 @@ pub(super) async fn build(
         };
         let asked = demand.reader(&source.id);
         let mut refresher = KeyRefresher::new(source, asked, outlets, Arc::clone(clock));
-        let is_new = !refresher.adopt_from(&mut before);
+        let is_new = !refresher.adopt_from(&mut before.refreshers);
         refreshers.push((refresher, is_new));
     }
     let prepared = refreshers.into_iter().map(|(mut refresher, is_new)| async move {
@@ -76,6 +86,17 @@ pub(super) async fn build(
         refresher
     });
     let refreshers = join_all(prepared).await;
+    let (in_force, revocation) = match &config.revocation {
+        None => (None, None),
+        Some(settings) => {
+            let metrics = metrics.revocation(&EntryKind::ALL.map(EntryKind::as_str));
+            let built =
+                RevocationSync::build(settings, metrics.clone(), clock, before.revocation.take());
+            let revocations = Revocations { store: built.store, policy: settings.policy.clone() };
+            let in_force = RevocationInForce { revocations, board: built.board, metrics };
+            (Some(in_force), built.sync)
+        }
+    };
     let generation = Generation {
         demand,
         answers: config.answers,
@@ -90,21 +111,29 @@ pub(super) async fn build(
             tokens: config.tokens,
             verifier: Verifier::new(config.issuers, config.limits.token_bytes),
             keys,
+            revocations: in_force.as_ref().map(|in_force| in_force.revocations.clone()),
             forward: config.forward,
             allows_preflight: config.allows_preflight,
             cache: (config.cache_bytes > 0).then(|| VerifiedTokenCache::new(config.cache_bytes)),
         }),
+        revocation: in_force,
         metrics,
     };
-    (generation, refreshers)
+    (generation, Workers { refreshers, revocation })
 }
 
-/// Reads the sources that have no keys yet, as far as that is possible within a bound.
-pub(super) async fn first_read(refreshers: &mut [KeyRefresher]) {
+/// Reads the sources that have nothing yet, as far as that is possible within a bound.
+pub(super) async fn first_read(workers: &mut Workers) {
+    let Workers { refreshers, revocation } = workers;
     let new = refreshers.iter_mut().filter(|refresher| !refresher.has_keys());
     let reads = join_all(new.map(|refresher| refresher.refresh(Cause::Due)));
+    let load = async {
+        if let Some(sync) = revocation.as_mut().filter(|sync| !sync.is_loaded()) {
+            sync.step_within(FIRST_READ).await;
+        }
+    };
     // What takes longer is read again in the background.
-    let _late = time::timeout(FIRST_READ, reads).await.is_err();
+    let (_late, ()) = tokio::join!(time::timeout(FIRST_READ, reads), load);
 }
 
 /// What each source of each issuer may hold.

@@ -6,12 +6,14 @@ use std::sync::Arc;
 
 use futures_util::future::join_all;
 
-use super::generation;
+use super::generation::{self, Workers};
 use crate::config::Config;
 use crate::keys::schedule::Cause;
 use crate::keys::source::{RefreshSettings, SourceKind, SourceSettings};
 use crate::keys::status::Origin;
 use crate::keys::store::SourceId;
+use crate::revocation::policy::WhenStale;
+use crate::revocation::source::SourceSettings as RevocationSource;
 use crate::server::generation::Generation;
 use crate::telemetry::metrics::Metrics;
 use crate::util::clock::{Clock, ManualClock, SystemClock, UnixTime};
@@ -48,16 +50,28 @@ pub async fn ask(mut config: Config, keys: Keys, now: UnixTime) -> Generation {
     };
     let metrics = || Metrics::new(generation::names(&config));
     // What is on disk is the service's: it is read as of today, and by refreshers that end before anything is written.
-    let mut kept = Vec::new();
+    let mut kept = Workers::default();
     if config.state_dir.is_some() {
         let today: Arc<dyn Clock> = Arc::new(SystemClock);
-        kept = generation::build(config.clone(), metrics(), &today, Vec::new()).await.1;
+        kept = generation::build(config.clone(), metrics(), &today, Workers::default()).await.1;
     }
     let (clock, metrics): (Arc<dyn Clock>, _) = (Arc::new(ManualClock::new(now)), metrics());
     config.state_dir = None;
-    let (generation, mut refreshers) = generation::build(config, metrics, &clock, kept).await;
-    let read = refreshers.iter_mut().filter(|refresher| to_read.contains(refresher.id()));
+    // What was read as of today is older than `now`, or younger.
+    kept.revocation = None;
+    let asks = |source: &RevocationSource| is_online || source.is_local();
+    let is_asked = config.revocation.as_ref().and_then(|one| one.source.as_ref()).is_none_or(asks);
+    if let Some(revocation) = config.revocation.as_mut().filter(|_| !is_asked) {
+        // Who is not asked cannot be late.
+        revocation.policy.when_stale = WhenStale::Allow;
+    }
+    let (generation, mut workers) = generation::build(config, metrics, &clock, kept).await;
+    let read = workers.refreshers.iter_mut();
+    let read = read.filter(|refresher| to_read.contains(refresher.id()));
     join_all(read.map(|refresher| refresher.refresh(Cause::Due))).await;
+    if let Some(sync) = workers.revocation.as_mut().filter(|_| is_asked) {
+        sync.step().await;
+    }
     generation
 }
 

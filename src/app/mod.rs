@@ -26,6 +26,7 @@ use tokio::time;
 use tokio_util::sync::CancellationToken;
 
 use self::configured::{Configured, Followed};
+use self::generation::Workers;
 pub use self::open_files::{MaxConnections, raise_open_files};
 use self::readiness::Readiness;
 use self::tasks::{TaskEnded, Tasks};
@@ -339,7 +340,8 @@ impl Service {
     ) -> Self {
         say_what_is_weak(config.profile.as_str(), &config.issuers);
         let (listen, clock) = (config.listen.clone(), || Arc::clone(&options.clock));
-        let (first, refreshers) = generation::build(config, metrics, &clock(), Vec::new()).await;
+        let (first, workers) =
+            generation::build(config, metrics, &clock(), Workers::default()).await;
         let current: Current = Arc::new(ArcSwap::from_pointee(first));
         let readiness = Readiness::new(Arc::clone(&current), tls.clone(), clock(), health.clone());
         let since = options.clock.now();
@@ -366,7 +368,7 @@ impl Service {
             Control { current: Arc::clone(&current), reread: Arc::clone(&reread), clock: clock() };
         let follow = options.follow.clone();
         let file = follow.map(|file| Followed::new(file.path, reread, file.fingerprint));
-        let configured = Configured { current, refreshers, file, listen, state, clock: clock() };
+        let configured = Configured { current, workers, file, listen, state, clock: clock() };
         Self { ext_authz, forward_auth, admin, readiness, configured, control, health }
     }
 }

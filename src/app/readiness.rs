@@ -1,4 +1,4 @@
-//! When claimgate is ready: once every issuer has had at least one usable key.
+//! When claimgate is ready: once every issuer has had at least one usable key, and the revocations were loaded.
 //!
 //! Once ready it stays ready until it drains. When all keys of an issuer become too old later, its tokens are
 //! answered 503 `keys_unavailable` and it is named again here, but the instance is not taken out of service:
@@ -15,10 +15,11 @@ use tokio::time;
 use tokio_util::sync::CancellationToken;
 
 use crate::keys::status::{SourceStatus, by_issuer};
-use crate::server::generation::Current;
+use crate::revocation::policy::WhenStale;
+use crate::server::generation::{Current, Generation, RevocationInForce};
 use crate::server::health::{Health, ReadyState};
 use crate::server::tls::Tls;
-use crate::util::clock::Clock;
+use crate::util::clock::{Clock, UnixTime};
 use crate::util::label::Label;
 use crate::util::rfc3339::rfc3339;
 
@@ -85,8 +86,8 @@ impl Readiness {
         }
     }
 
-    /// A line for each issuer without a usable key (whether it had any, and the last error of its sources), and one for
-    /// each certificate that has expired.
+    /// A line for each issuer without a usable key (whether it had any, and the last error of its sources), one for
+    /// revocations that are not known, and one for each certificate that has expired.
     fn pending(&self) -> Vec<String> {
         let (generation, now) = (self.current.load(), self.clock.now());
         let keys = generation.keys.load();
@@ -102,7 +103,8 @@ impl Readiness {
             let at = rfc3339(tls.certificate.expires);
             format!("{}: the certificate in use expired at {at}", tls.listener)
         });
-        keys.chain(certificates).collect()
+        let revocations = revocations(&generation, now);
+        keys.chain(revocations).chain(certificates).collect()
     }
 }
 
@@ -112,6 +114,24 @@ impl Drop for Readiness {
         let draining = ReadyState { ready: false, pending: vec!["draining".to_owned()] };
         self.state.send_replace(draining);
     }
+}
+
+/// Why it cannot be told which tokens are revoked, where that keeps requests away.
+fn revocations(generation: &Generation, now: UnixTime) -> Option<String> {
+    let RevocationInForce { revocations, board, .. } = generation.revocation.as_ref()?;
+    let policy = &revocations.policy;
+    let text = if !revocations.is_ready() {
+        "not loaded yet"
+    } else if policy.when_stale == WhenStale::Deny
+        && revocations.store.load().is_loaded()
+        && !revocations.store.is_fresh(policy.max_stale, now)
+    {
+        "older than max_stale"
+    } else {
+        return None;
+    };
+    let error = board.read().last_error.map(|(_, error)| format!(": {error}"));
+    Some(format!("revocations: {text}{}", error.unwrap_or_default()))
 }
 
 /// What the sources of an issuer without a usable key say.

@@ -38,8 +38,11 @@ fn with_tls(directory: &TempDir) -> serde_json::Value {
         "x": "f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU",
         "y": "x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0",
     });
+    let revoked = directory.path().join("revoked.jsonl");
+    fs::write(&revoked, "{\"v\":1,\"kind\":\"end\"}\n").unwrap();
     json!({
         "profile": "development",
+        "revocation": {"file": revoked},
         "listen": {
             "grpc": "127.0.0.1:0", "http": "127.0.0.1:0", "admin": "127.0.0.1:0",
             "tls": tls, "http_tls": tls, "admin_tls": tls,
@@ -57,7 +60,7 @@ fn options() -> Options {
     Options { clock: Arc::new(clock), ..Options::default() }
 }
 
-const PARTS: [&str; 10] = [
+const PARTS: [&str; 11] = [
     "admin",
     "certificates of listen.admin_tls",
     "certificates of listen.http_tls",
@@ -68,6 +71,7 @@ const PARTS: [&str; 10] = [
     "keys of accounts, source 0",
     "metrics upkeep",
     "readiness",
+    "revocations",
 ];
 
 #[tokio::test]
@@ -100,7 +104,9 @@ async fn a_certificate_that_expires_in_use_is_named_and_the_instance_stays_ready
     let directory = tempfile::tempdir().unwrap();
     let clock = Arc::new(ManualClock::new(parse_rfc3339("2030-12-31T23:59:59Z").unwrap()));
     let options = Options { clock: Arc::<ManualClock>::clone(&clock), ..Options::default() };
-    let bound = App::bind_with(config(&directory), options).await.unwrap();
+    // Nothing reads their file here.
+    let config = Config { revocation: None, ..config(&directory) };
+    let bound = App::bind_with(config, options).await.unwrap();
     let ready = bound.service.readiness.subscribe();
     assert_eq!(*ready.borrow(), ReadyState { ready: true, pending: Vec::new() });
     clock.advance(Duration::from_secs(2));

@@ -134,9 +134,13 @@ const fn explain(reason: DenialReason) -> Explanation {
         DenialReason::MissingClaim => (Class::Token, "a required claim is missing"),
         DenialReason::ClaimMismatch => (Class::Forbidden, "the token does not meet the rule"),
         DenialReason::InsufficientScope => (Class::Forbidden, "the token lacks a scope"),
+        DenialReason::Revoked => (Class::Token, "the token was revoked"),
         DenialReason::NoRule => (Class::Forbidden, "no rule allows this request"),
         DenialReason::HeaderTooLarge => (Class::Forbidden, "the claims are too large to forward"),
         DenialReason::KeysUnavailable => (Class::Ours, "the keys of the issuer are not available"),
+        DenialReason::RevocationStale => {
+            (Class::Ours, "it cannot be told whether the token was revoked")
+        }
         DenialReason::Overloaded => (Class::Ours, "too many requests at once"),
         DenialReason::Internal => (Class::Ours, "an internal fault"),
     };

@@ -9,10 +9,12 @@ use super::locations::{Extracted, TokenLocations, TokenTraces};
 use super::preflight::is_preflight;
 use super::request::CheckRequest;
 use super::requirement::Facts;
+use super::revoked;
 use super::rules::{Rule, RuleAction, RuleMode, RuleSet, Selection, SeveralTokens, TokenRule};
 use super::trace::{Fact, Recorder, Step, Watch};
 use super::{KnownToken, VerifiedTokenCache};
 use crate::keys::store::{KeySnapshot, KeyStore};
+use crate::revocation::Revocations;
 use crate::token::observe::Unobserved;
 use crate::token::{CacheStats, RawToken, VerifiedToken, Verifier};
 use crate::util::clock::UnixTime;
@@ -29,6 +31,8 @@ pub struct PolicySnapshot {
     pub verifier: Verifier,
     /// The issuers' keys, numbered as in `verifier`.
     pub keys: Arc<KeyStore>,
+    /// What was taken back; `None`: nothing is looked up.
+    pub revocations: Option<Revocations>,
     /// Tokens that were verified before; `None`: none is remembered.
     pub cache: Option<VerifiedTokenCache>,
     /// What the upstream gets to see.
@@ -160,12 +164,21 @@ impl PolicySnapshot {
         let mut verify = |raw: &str| {
             let (cache, raw) = (self.cache.as_ref(), RawToken::new(raw));
             let known = self.verifier.verify_known_observed(cache, raw, keys, now, watch);
-            known.map_err(|refused| Denial {
+            let known = known.map_err(|refused| Denial {
                 rule: Some(rule.label.clone()),
                 issuer: refused.issuer,
                 reason: refused.refusal.into(),
                 missing_kid: refused.missing_kid,
-            })
+            })?;
+            if let Some(revocations) =
+                self.revocations.as_ref().filter(|_| wanted.checks_revocation)
+            {
+                revoked::judge(revocations, &known, now, watch).map_err(|reason| Denial {
+                    issuer: Some(known.issuer().clone()),
+                    ..denial(rule, reason)
+                })?;
+            }
+            Ok(known)
         };
         let token = verify(&raw)?;
         let others = others.iter().map(|raw| verify(raw)).collect::<Result<Vec<_>, _>>()?;

@@ -96,12 +96,16 @@ pub enum DenialReason {
     ClaimMismatch,
     /// The token lacks a scope that the rule asks for.
     InsufficientScope,
+    /// The token, its session, its subject, its key or its issuer was revoked.
+    Revoked,
     /// No rule applies to this request.
     NoRule,
     /// The verified claims do not fit into the headers allowed for them.
     HeaderTooLarge,
     /// Ours: no keys of that issuer yet, or only ones that are too old.
     KeysUnavailable,
+    /// Ours: which tokens are revoked is not known yet, or was known too long ago.
+    RevocationStale,
     /// Ours: too many checks at once.
     Overloaded,
     /// Ours: a fault in claimgate.
@@ -110,7 +114,7 @@ pub enum DenialReason {
 
 impl DenialReason {
     /// Every reason, for metrics and documentation.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 22] = [
         Self::MissingToken,
         Self::MultipleTokens,
         Self::Malformed,
@@ -126,9 +130,11 @@ impl DenialReason {
         Self::MissingClaim,
         Self::ClaimMismatch,
         Self::InsufficientScope,
+        Self::Revoked,
         Self::NoRule,
         Self::HeaderTooLarge,
         Self::KeysUnavailable,
+        Self::RevocationStale,
         Self::Overloaded,
         Self::Internal,
     ];
@@ -151,9 +157,11 @@ impl DenialReason {
             Self::MissingClaim => "missing_claim",
             Self::ClaimMismatch => "claim_mismatch",
             Self::InsufficientScope => "insufficient_scope",
+            Self::Revoked => "revoked",
             Self::NoRule => "no_rule",
             Self::HeaderTooLarge => "header_too_large",
             Self::KeysUnavailable => "keys_unavailable",
+            Self::RevocationStale => "revocation_stale",
             Self::Overloaded => "overloaded",
             Self::Internal => "internal",
         }

@@ -16,6 +16,7 @@ pub mod pattern;
 mod preflight;
 mod request;
 pub mod requirement;
+mod revoked;
 pub mod rules;
 pub mod trace;
 

@@ -9,6 +9,7 @@ use super::path::RequestPath;
 use super::request::CheckRequest;
 use super::requirement::{Node, Weighing};
 use super::rules::{CONTEXT_RULE, NoRule, Rule, RuleMode, Selection};
+use crate::revocation::Verdict;
 use crate::token::observe::{Observe, TokenFact, TokenStep, Unobserved};
 use crate::util::label::Label;
 
@@ -41,6 +42,8 @@ pub enum Fact {
     Locations(Vec<(String, Found)>),
     /// A token.
     Token(TokenFact),
+    /// Whether it was revoked: what is made of it, `None` where its `sid` is no string.
+    Revocation(Option<Verdict>),
     /// What the tokens have to prove.
     Requirement(Node),
     /// Whether several tokens name the same subject.

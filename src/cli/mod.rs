@@ -10,6 +10,7 @@ pub mod inspect;
 pub mod jwks;
 pub mod keys;
 pub mod probe;
+pub mod revocations;
 pub mod schema;
 pub mod serve;
 mod shown;
@@ -59,6 +60,7 @@ enum Command {
     /// One gRPC health check (grpc.health.v1), as Envoy makes it: for probes that run a command, and for `helm test`. It
     /// speaks no TLS: where listen.tls is set, ask a Unix socket of listen.grpc, or /readyz on the admin port.
     Probe(probe::Args),
+    Revocations(revocations::Args),
     /// Print a script that completes claimgate's subcommands and options in a shell.
     ///
     /// For bash: claimgate completions bash >/etc/bash_completion.d/claimgate
@@ -82,6 +84,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
             Command::Jwks(args) => jwks::run(&args),
             Command::Keys(args) => keys::run(&args),
             Command::Probe(args) => probe::run(&args),
+            Command::Revocations(args) => revocations::run(&args),
             Command::Completions(args) => completions::run(&args),
             Command::Schema => schema::run(),
         },

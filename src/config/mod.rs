@@ -27,6 +27,7 @@ use crate::check::forward::Forward;
 use crate::check::locations::TokenLocations;
 use crate::check::rules::RuleSet;
 use crate::keys::source::SourceSettings;
+use crate::revocation::RevocationSettings;
 use crate::server::forward_auth::trusted::TrustedForwarders;
 use crate::server::listener::address::{Address, UnixAccess};
 use crate::server::tls::TlsSettings;
@@ -52,6 +53,8 @@ pub struct Config {
     pub forward: Forward,
     /// The rules in order.
     pub rules: RuleSet,
+    /// What was taken back before it expired; `None`: nothing is looked up.
+    pub revocation: Option<RevocationSettings>,
     /// Whether a CORS preflight passes without a token.
     pub allows_preflight: bool,
     /// What callers get told.

@@ -10,6 +10,8 @@ use serde::de::{self, Deserialize, Deserializer, MapAccess, SeqAccess, Unexpecte
 
 use super::Profile;
 use crate::server::tls::TlsVersion;
+use crate::util::clock::UnixTime;
+use crate::util::rfc3339::parse_rfc3339;
 
 /// Something that is written as one word.
 pub(super) trait Scalar: Sized {
@@ -288,6 +290,18 @@ impl Scalar for MaxStale {
             return Some(Self::Unlimited);
         }
         Duration::parse(text).map(Self::For)
+    }
+}
+
+/// A point in time.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Moment(pub(super) UnixTime);
+
+impl Scalar for Moment {
+    const EXPECTED: &'static str = "a time such as 2026-01-31T12:00:00Z";
+
+    fn parse(text: &str) -> Option<Self> {
+        parse_rfc3339(text).map(Self)
     }
 }
 

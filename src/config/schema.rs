@@ -12,10 +12,14 @@ use serde_json::Value;
 use super::Profile;
 use super::raw::{RawConfig, RawPatternForm, RawTextPattern};
 use super::scalar::{
-    Addresses, Age, ClaimPath, Count, FileMode, List, Mapping, MaxStale, RawDiscovery, Scalar,
-    Size, Text,
+    Addresses, Age, ClaimPath, Count, FileMode, List, Mapping, MaxStale, Moment, RawDiscovery,
+    Scalar, Size, Text,
 };
-use super::words::{Anyone, CorsPreflight, RawAllTokens, RawClaimFormat, RawRuleMode, RawTooLong};
+use super::words::{
+    Anyone, CorsPreflight, RawAllTokens, RawBeforeFirstLoad, RawClaimFormat, RawRuleMode,
+    RawRuleRevocation, RawTooLong, RawWhenStale, RawWithoutJti,
+};
+use crate::revocation::EntryKind;
 use crate::server::tls::TlsVersion;
 
 /// The schema of a configuration, JSON Schema 2020-12. Somewhat stricter than what is read: a key without a value
@@ -249,6 +253,42 @@ impl Written for RawAllTokens {
 impl Written for RawRuleMode {
     fn schema() -> Schema {
         json_schema!({"enum": ["enforce", "shadow"]})
+    }
+}
+
+impl Written for RawRuleRevocation {
+    fn schema() -> Schema {
+        json_schema!({"enum": ["check", "ignore"]})
+    }
+}
+
+impl Written for RawWhenStale {
+    fn schema() -> Schema {
+        json_schema!({"enum": ["deny", "allow"]})
+    }
+}
+
+impl Written for RawWithoutJti {
+    fn schema() -> Schema {
+        json_schema!({"enum": ["refuse", "accept"]})
+    }
+}
+
+impl Written for RawBeforeFirstLoad {
+    fn schema() -> Schema {
+        json_schema!({"enum": ["not_ready", "ready"]})
+    }
+}
+
+impl Written for EntryKind {
+    fn schema() -> Schema {
+        json_schema!({"enum": Self::ALL.map(Self::as_str)})
+    }
+}
+
+impl Written for Moment {
+    fn schema() -> Schema {
+        json_schema!({"type": "string", "pattern": "^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z$"})
     }
 }
 

@@ -2,7 +2,8 @@
 //! them; nothing else looks here, and the service runs with them as before.
 
 use super::{Config, ConfigError, Profile};
-use crate::check::rules::{Rule, RuleMode};
+use crate::check::rules::{Rule, RuleAction, RuleMode};
+use crate::revocation::policy::{WhenStale, WithoutJti};
 use crate::token::{Audiences, Issuer};
 
 impl Config {
@@ -40,7 +41,26 @@ impl Config {
                 weak(place("refresh.max_stale"), "unlimited: a withdrawn key may be used for ever");
             }
         }
+        if let Some(revocation) = &self.revocation {
+            let place = |key: &str| format!("revocation.{key}");
+            if revocation.source.is_some() && revocation.policy.max_stale.is_none() {
+                weak(place("max_stale"), "unlimited: what is revoked may pass for ever");
+            }
+            if revocation.policy.when_stale == WhenStale::Allow {
+                weak(place("when_stale"), "allow: while the source is gone, revoked tokens pass");
+            }
+            if revocation.policy.without_jti == WithoutJti::Accept {
+                weak(place("without_jti"), "accept: such a token cannot be revoked by itself");
+            }
+        }
         for rule in self.rules.rules() {
+            if let RuleAction::Require(required) = &rule.action
+                && self.revocation.is_some()
+                && !required.checks_revocation
+            {
+                let place = format!("rules[{}].revocation", rule.label.index());
+                weak(place, "ignore: revoked tokens pass");
+            }
             if opens_everything(rule) {
                 weak(format!("rules[{}]", rule.label.index()), OPEN);
             }

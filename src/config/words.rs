@@ -1,6 +1,7 @@
 //! The scalars of the YAML that are one of a few words.
 
 use super::scalar::Scalar;
+use crate::revocation::EntryKind;
 
 /// `allow: anyone`.
 #[derive(Clone, Copy, Debug)]
@@ -108,5 +109,89 @@ impl Scalar for CorsPreflight {
             "check" => Some(Self::Check),
             _ => None,
         }
+    }
+}
+
+/// `revocation` of a rule.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum RawRuleRevocation {
+    Check,
+    Ignore,
+}
+
+impl Scalar for RawRuleRevocation {
+    const EXPECTED: &'static str = "check or ignore";
+
+    fn parse(text: &str) -> Option<Self> {
+        match text {
+            "check" => Some(Self::Check),
+            "ignore" => Some(Self::Ignore),
+            _ => None,
+        }
+    }
+}
+
+/// `when_stale`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum RawWhenStale {
+    Allow,
+    Deny,
+}
+
+impl Scalar for RawWhenStale {
+    const EXPECTED: &'static str = "deny or allow";
+
+    fn parse(text: &str) -> Option<Self> {
+        match text {
+            "deny" => Some(Self::Deny),
+            "allow" => Some(Self::Allow),
+            _ => None,
+        }
+    }
+}
+
+/// `without_jti`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum RawWithoutJti {
+    Accept,
+    Refuse,
+}
+
+impl Scalar for RawWithoutJti {
+    const EXPECTED: &'static str = "refuse or accept";
+
+    fn parse(text: &str) -> Option<Self> {
+        match text {
+            "refuse" => Some(Self::Refuse),
+            "accept" => Some(Self::Accept),
+            _ => None,
+        }
+    }
+}
+
+/// `before_first_load`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum RawBeforeFirstLoad {
+    NotReady,
+    Ready,
+}
+
+impl Scalar for RawBeforeFirstLoad {
+    const EXPECTED: &'static str = "not_ready or ready";
+
+    fn parse(text: &str) -> Option<Self> {
+        match text {
+            "not_ready" => Some(Self::NotReady),
+            "ready" => Some(Self::Ready),
+            _ => None,
+        }
+    }
+}
+
+impl Scalar for EntryKind {
+    const EXPECTED: &'static str = "token, subject, session, key or issuer";
+
+    fn parse(text: &str) -> Option<Self> {
+        Self::from_word(text)
     }
 }

@@ -11,7 +11,9 @@ use crate::check::answer::AnswerSettings;
 use crate::keys::demand::KeyDemand;
 use crate::keys::status::StatusBoard;
 use crate::keys::store::KeyStore;
-use crate::telemetry::metrics::{Metrics, TokenCacheCounts};
+use crate::revocation::Revocations;
+use crate::revocation::status::SyncBoard;
+use crate::telemetry::metrics::{Metrics, RevocationMetrics, TokenCacheCounts};
 use crate::token::{CacheStats, Issuer};
 use crate::util::clock::UnixTime;
 
@@ -36,8 +38,21 @@ pub struct Generation {
     pub issuers: Vec<Issuer>,
     /// Their keys.
     pub keys: Arc<KeyStore>,
+    /// What was taken back; `None`: nothing is looked up.
+    pub revocation: Option<RevocationInForce>,
     /// `production` or `development`.
     pub profile: &'static str,
+}
+
+/// The revocations of one configuration.
+#[derive(Debug)]
+pub struct RevocationInForce {
+    /// What requests look into.
+    pub revocations: Revocations,
+    /// How their source is doing.
+    pub board: Arc<SyncBoard>,
+    /// Counts them.
+    pub metrics: RevocationMetrics,
 }
 
 impl Generation {
@@ -45,6 +60,10 @@ impl Generation {
     pub fn upkeep(&self) {
         let CacheStats { hits, misses, evictions, bytes } = self.authorizer.cache_stats();
         self.metrics.token_cache(TokenCacheCounts { hits, misses, evictions, bytes });
+        if let Some(revocation) = &self.revocation {
+            let passed = revocation.revocations.store.take_passed_unchecked();
+            revocation.metrics.unchecked(passed);
+        }
         self.metrics.upkeep();
     }
 }

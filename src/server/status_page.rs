@@ -6,10 +6,11 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
-use super::generation::{Generation, ReloadState};
+use super::generation::{Generation, ReloadState, RevocationInForce};
 use super::health::ReadyState;
 use super::tls::TlsState;
 use crate::keys::status::{Persistence, SourceStatus, by_issuer};
+use crate::revocation::EntryKind;
 use crate::token::Issuer;
 use crate::util::clock::UnixTime;
 use crate::util::rfc3339::rfc3339;
@@ -23,6 +24,7 @@ pub struct StatusPage {
     pending: Vec<String>,
     configuration: ConfigurationPart,
     tls: Vec<TlsPart>,
+    revocation: Option<RevocationPart>,
     issuers: Vec<IssuerPart>,
 }
 
@@ -46,6 +48,31 @@ struct TlsPart {
     since: String,
     last_error: Option<String>,
     last_error_at: Option<String>,
+}
+
+#[derive(Clone, Debug, Serialize)]
+struct RevocationPart {
+    source: Option<String>,
+    state: &'static str,
+    entries: RevocationEntries,
+    last_sync: Option<String>,
+    age_seconds: Option<u64>,
+    last_error: Option<String>,
+    last_error_at: Option<String>,
+    failures: u32,
+    skipped: usize,
+    skipped_because: Option<String>,
+    epoch_changed: Option<String>,
+    kept: usize,
+}
+
+#[derive(Clone, Debug, Serialize)]
+struct RevocationEntries {
+    token: usize,
+    subject: usize,
+    session: usize,
+    key: usize,
+    issuer: usize,
 }
 
 #[derive(Clone, Debug, Serialize)]
@@ -114,6 +141,7 @@ pub fn page(
             needs_restart: reload.needs_restart.clone(),
         },
         tls: tls.iter().map(|state| of_listener(state, now)).collect(),
+        revocation: generation.revocation.as_ref().map(|revocation| of_revocation(revocation, now)),
         issuers: generation.issuers.iter().map(of_issuer).collect(),
     }
 }
@@ -129,6 +157,41 @@ fn of_listener(state: &TlsState, now: UnixTime) -> TlsPart {
         since: rfc3339(state.since),
         last_error: state.refused.as_ref().map(|(_, error)| error.clone()),
         last_error_at: state.refused.as_ref().map(|(at, _)| rfc3339(*at)),
+    }
+}
+
+fn of_revocation(in_force: &RevocationInForce, now: UnixTime) -> RevocationPart {
+    let RevocationInForce { revocations, board, metrics: _ } = in_force;
+    let (status, snapshot) = (board.read(), revocations.store.load());
+    let last_sync = revocations.store.confirmed_at();
+    let is_fresh = revocations.store.is_fresh(revocations.policy.max_stale, now);
+    let of = |kind: EntryKind| snapshot.count(kind);
+    RevocationPart {
+        state: match (&status.location, snapshot.is_loaded(), is_fresh) {
+            // Part of the configuration.
+            (None, ..) => "fixed",
+            (_, false, _) => "waiting",
+            (_, _, false) => "stale",
+            _ if status.failures > 0 => "failing",
+            _ => "fresh",
+        },
+        source: status.location,
+        entries: RevocationEntries {
+            token: of(EntryKind::Token),
+            subject: of(EntryKind::Subject),
+            session: of(EntryKind::Session),
+            key: of(EntryKind::Key),
+            issuer: of(EntryKind::Issuer),
+        },
+        last_sync: last_sync.map(rfc3339),
+        age_seconds: last_sync.map(|at| now.since(at).as_secs()),
+        last_error: status.last_error.as_ref().map(|(_, error)| error.clone()),
+        last_error_at: status.last_error.as_ref().map(|(at, _)| rfc3339(*at)),
+        failures: status.failures,
+        skipped: status.skipped.count,
+        skipped_because: status.skipped.first,
+        epoch_changed: status.epoch_changed.map(rfc3339),
+        kept: status.kept,
     }
 }
 

@@ -104,6 +104,11 @@ impl Claims {
         self.expires_at
     }
 
+    /// `iat`: when the token was issued.
+    pub fn issued_at(&self) -> Option<UnixTime> {
+        self.issued_at
+    }
+
     /// `aud` (RFC 7519 §4.1.3): every audience that is named, none if there is no such claim.
     pub fn audiences(&self) -> impl Iterator<Item = &str> {
         let named = match self.get("aud") {

@@ -140,7 +140,7 @@ impl Verifier {
             return false;
         };
         let key = find_key(issuer, token.kid.as_deref(), algorithm, keys, now);
-        key.is_ok_and(|key| key.thumbprint() == used)
+        key.is_ok_and(|key| key.thumbprint() == used && token.is_of_key(key.kid()))
             && token.claims.judge(issuer, now, &mut Unobserved).is_ok()
     }
 }
@@ -160,12 +160,13 @@ fn verify_for(
     });
     let signed_with = signed_with?;
     let signature = match signed_with {
-        SignedWith::Hs256 => hs256::verify(issuer, jws, keys, now).map(|()| None),
+        SignedWith::Hs256 => hs256::verify(issuer, jws, keys, now).map(|kid| (None, kid)),
         SignedWith::Public(algorithm) => find_key(issuer, jws.kid.as_deref(), algorithm, keys, now)
             .and_then(|key| {
                 let input = jws.signing_input.as_bytes();
                 let is_genuine = key.verify(algorithm, input, &jws.signature);
-                is_genuine.then(|| Some(*key.thumbprint())).ok_or(Refusal::BadSignature)
+                let used = || (Some(*key.thumbprint()), key.kid());
+                is_genuine.then(used).ok_or(Refusal::BadSignature)
             }),
     };
     observer.note(|| looked_up(issuer, jws, signature.err()));
@@ -173,7 +174,7 @@ fn verify_for(
         let refusal = signature.err();
         observer.note(|| TokenStep { looked_at: TokenFact::Signature, refusal });
     }
-    let key = signature?;
+    let (key, key_kid) = signature?;
     let claims = claims.into_claims();
     observer.note(|| {
         let fault = claims.as_ref().err().copied();
@@ -182,8 +183,9 @@ fn verify_for(
     let claims = claims?;
     claims.judge(issuer, now, observer)?;
     let (issuer, kid) = (issuer.label.clone(), jws.kid.as_deref().map(Into::into));
+    let key_kid = key_kid.filter(|_| jws.kid.is_none()).map(Into::into);
     let typ = jws.typ.as_deref().map(Into::into);
-    Ok(VerifiedToken { issuer, signed_with, key, kid, typ, claims })
+    Ok(VerifiedToken { issuer, signed_with, key, kid, key_kid, typ, claims })
 }
 
 fn form(token: RawToken<'_>, jws: Option<&UnverifiedJws<'_>>, fault: Option<Fault>) -> TokenStep {
@@ -244,6 +246,8 @@ pub struct VerifiedToken {
     /// The thumbprint of the public key; `None` where a shared secret signed.
     key: Option<[u8; 32]>,
     kid: Option<Box<str>>,
+    /// What the key is called, where the header does not say.
+    key_kid: Option<Box<str>>,
     typ: Option<Box<str>>,
     claims: Claims,
 }
@@ -262,6 +266,17 @@ impl VerifiedToken {
     /// The key ID in its header.
     pub fn kid(&self) -> Option<&str> {
         self.kid.as_deref()
+    }
+
+    /// The ID of the key that it was verified with, also where its header names none: whoever stole a key that was
+    /// withdrawn by its ID would leave it out.
+    pub fn key_id(&self) -> Option<&str> {
+        self.kid.as_deref().or(self.key_kid.as_deref())
+    }
+
+    /// Whether a key called `kid` now is called as the one that it was verified with.
+    fn is_of_key(&self, kid: Option<&str>) -> bool {
+        self.kid.is_some() || self.key_kid.as_deref() == kid
     }
 
     /// `typ` in its header, as sent.
@@ -287,7 +302,11 @@ impl VerifiedToken {
     /// An estimate of the memory that it holds, in bytes.
     pub(super) fn bytes(&self) -> usize {
         let text = |text: &Option<Box<str>>| text.as_deref().map_or(0, str::len);
-        size_of::<Self>() + text(&self.kid) + text(&self.typ) + self.claims.bytes()
+        size_of::<Self>()
+            + text(&self.kid)
+            + text(&self.key_kid)
+            + text(&self.typ)
+            + self.claims.bytes()
     }
 
     /// Its claims.

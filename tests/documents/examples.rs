@@ -127,6 +127,7 @@ impl Service {
             verifier: Verifier::new(config.issuers, config.limits.token_bytes),
             keys: Arc::new(keys),
             cache: Some(VerifiedTokenCache::new(1 << 20)),
+            revocations: None,
             forward: config.forward,
             allows_preflight: config.allows_preflight,
         });

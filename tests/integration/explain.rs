@@ -25,6 +25,8 @@ fn everything(key: &SigningKey) -> Value {
     let mut config = inline(key);
     config["issuers"][0]["require"] = json!({"max_lifetime": "1h"});
     config["limits"] = json!({"header_bytes": "1KiB"});
+    let gone = json!({"kind": "token", "iss": "https://accounts.example.com", "jti": "gone"});
+    config["revocation"] = json!({"entries": [gone], "without_jti": "accept"});
     config["rules"] = json!([
         {"name": "health", "match": {"path": "/healthz"}, "allow": "anyone"},
         {"name": "scoped", "match": {"path_prefix": "/scoped"},
@@ -47,7 +49,7 @@ async fn every_reason_is_explained_with_the_word_that_the_service_answers() {
     let unsigned = forgery::unsigned("one", &claims(&json!({}))).unwrap();
     let mut left: BTreeSet<&str> = DenialReason::ALL.map(DenialReason::as_str).into();
     // What a service is, and no request.
-    for ours in ["overloaded", "internal", "keys_unavailable"] {
+    for ours in ["overloaded", "internal", "keys_unavailable", "revocation_stale"] {
         left.remove(ours);
     }
     let mut without_exp = claims(&json!({}));
@@ -67,6 +69,7 @@ async fn every_reason_is_explained_with_the_word_that_the_service_answers() {
         ("/orders", Some(with(json!({"exp": 99_999_999_999_i64}))), "too_old"),
         ("/orders", Some(with(json!({"aud": "others"}))), "audience_mismatch"),
         ("/orders", Some(mint(&key, &without_exp).unwrap()), "missing_claim"),
+        ("/orders", Some(with(json!({"jti": "gone"}))), "revoked"),
         ("/staff", Some(with(json!({"staff": "true"}))), "claim_mismatch"),
         ("/scoped/x", Some(with(json!({"scope": "reader"}))), "insufficient_scope"),
         ("/other", Some(good.clone()), "no_rule"),

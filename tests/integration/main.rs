@@ -24,6 +24,7 @@ mod probe;
 mod process;
 mod promises;
 mod reload;
+mod revocation;
 mod sources;
 mod tls;
 mod trouble;

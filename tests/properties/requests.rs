@@ -54,6 +54,7 @@ static AUTHORIZER: LazyLock<Authorizer> = LazyLock::new(|| {
         verifier: Verifier::new(config.issuers, 16 * 1024),
         keys: Arc::new(store),
         cache: None,
+        revocations: None,
         forward: config.forward,
         allows_preflight: false,
     })

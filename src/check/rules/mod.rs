@@ -68,6 +68,8 @@ pub struct TokenRule {
     pub optional: bool,
     /// What more than one token means.
     pub several: SeveralTokens,
+    /// Whether they are looked up among the revocations, where there are any.
+    pub checks_revocation: bool,
 }
 
 /// What more than one token means.

@@ -6,7 +6,12 @@ use crate::check::requirement::TokenRequirement;
 
 fn rule(index: usize, name: &str, path: PathMatch, open: bool) -> Rule {
     let requirement = Requirement::Token(TokenRequirement::default());
-    let token = TokenRule { requirement, optional: false, several: SeveralTokens::Refuse };
+    let token = TokenRule {
+        requirement,
+        optional: false,
+        several: SeveralTokens::Refuse,
+        checks_revocation: true,
+    };
     Rule {
         label: Label::new(index, name),
         matches: RuleMatch { path, ..RuleMatch::default() },

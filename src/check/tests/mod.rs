@@ -78,6 +78,7 @@ fn authorizer(settings: &Settings) -> Authorizer {
             requirement,
             optional: false,
             several: SeveralTokens::Refuse,
+            checks_revocation: true,
         })
     };
     let rule = |index, name: &str, path, action| Rule {
@@ -116,12 +117,13 @@ fn authorizer(settings: &Settings) -> Authorizer {
     let verifier = Verifier::new(trusted, 16 * 1024);
     let (tokens, keys) = (TokenLocations::default(), Arc::new(keys));
     let allows_preflight = false;
-    let cache = None;
+    let (cache, revocations) = (None, None);
     Authorizer::new(PolicySnapshot {
         rules,
         tokens,
         verifier,
         keys,
+        revocations,
         cache,
         forward,
         allows_preflight,

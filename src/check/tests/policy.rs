@@ -43,6 +43,7 @@ pub(super) fn policy(over: Value) -> Authorizer {
         verifier: Verifier::new(config.issuers, 16 * 1024),
         keys: Arc::new(keys),
         cache: Some(VerifiedTokenCache::new(1 << 20)),
+        revocations: None,
         forward: config.forward,
         allows_preflight: config.allows_preflight,
     })

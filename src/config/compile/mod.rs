@@ -11,6 +11,7 @@ mod matching;
 mod names;
 mod refresh;
 mod require;
+mod revocation;
 mod rules;
 mod tokens;
 
@@ -62,6 +63,7 @@ pub(super) fn compile(
         issuers: &issuers,
     };
     let rules = compiler.rules(&root.key("rules"), raw.rules, &defaults);
+    let revocation = compiler.revocation(&root.key("revocation"), raw.revocation, &issuers);
     let allows_preflight =
         raw.cors_preflight.is_some_and(|Text(word)| word == CorsPreflight::Allow);
     let cache_bytes = compiler.cache_bytes(&root.key("cache"), raw.cache);
@@ -80,6 +82,7 @@ pub(super) fn compile(
             tokens,
             forward,
             rules,
+            revocation,
             allows_preflight,
             answers,
             cache_bytes,

@@ -151,7 +151,7 @@ impl Compiler<'_> {
 }
 
 /// A duration as an operator would write it.
-fn shown(duration: Duration) -> String {
+pub(super) fn shown(duration: Duration) -> String {
     if duration.subsec_millis() > 0 {
         return format!("{}ms", duration.as_millis());
     }

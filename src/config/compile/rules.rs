@@ -10,7 +10,7 @@ use crate::check::rules::{Rule, RuleAction, RuleMode, RuleSet, SeveralTokens, To
 use crate::config::raw::RawRule;
 use crate::config::report::Path;
 use crate::config::scalar::{List, Mapping, Text};
-use crate::config::words::{RawAllTokens, RawRuleMode};
+use crate::config::words::{RawAllTokens, RawRuleMode, RawRuleRevocation};
 use crate::token::Issuer;
 use crate::util::label::Label;
 
@@ -106,7 +106,12 @@ impl Compiler<'_> {
                 if several == SeveralTokens::VerifyAll {
                     self.check_several(&path, &requirement);
                 }
-                Some(RuleAction::Require(TokenRule { requirement, optional, several }))
+                let checks_revocation = match raw.revocation {
+                    Some(Text(RawRuleRevocation::Ignore)) => false,
+                    Some(Text(RawRuleRevocation::Check)) | None => true,
+                };
+                let rule = TokenRule { requirement, optional, several, checks_revocation };
+                Some(RuleAction::Require(rule))
             }
             (None, None) => {
                 if !self.report.has_in(path) {
@@ -150,6 +155,10 @@ impl Compiler<'_> {
         if raw.all_tokens.is_some() {
             let expected = "no such key with allow: anyone, which looks at no token";
             self.report.wrong(&path.key("all_tokens"), "a word", expected);
+        }
+        if raw.revocation.is_some() {
+            let expected = "no such key with allow: anyone, which looks at no token";
+            self.report.wrong(&path.key("revocation"), "a word", expected);
         }
     }
 }

@@ -2,6 +2,7 @@
 //! [`super::compile`]'s to say and not serde's. Nothing here means anything yet.
 
 mod forward;
+mod revocation;
 mod rules;
 
 use std::time::Duration;
@@ -11,6 +12,9 @@ use serde::Deserialize;
 use serde_json::Value;
 
 pub(in crate::config) use self::forward::{RawForward, RawForwardedHeader, RawTokenLocation};
+pub(in crate::config) use self::revocation::{
+    REVOCATION_SOURCES, RawRevocation, RawRevocationEntry,
+};
 pub(in crate::config) use self::rules::{
     CLAIM_TESTS, RawClaimCondition, RawHeaderMatch, RawMatch, RawPatternForm, RawRequirement,
     RawRule, RawTextPattern,
@@ -43,6 +47,8 @@ pub(in crate::config) struct RawConfig {
     pub(in crate::config) rules: Option<List<Mapping<RawRule>>>,
     /// allow: a browser's CORS preflight passes before any rule. Default check: it is a request like others.
     pub(in crate::config) cors_preflight: Option<Text<CorsPreflight>>,
+    /// What was taken back before it expired. Default: nothing is looked up.
+    pub(in crate::config) revocation: Option<Mapping<RawRevocation>>,
     /// Verified tokens, so that one that comes again costs no signature.
     pub(in crate::config) cache: Option<Mapping<RawCache>>,
     /// What is refused for its size.

@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use super::RawTokenLocation;
 use crate::config::scalar::{ClaimPath, Element, List, Mapping, Text};
-use crate::config::words::{Anyone, RawAllTokens, RawRuleMode};
+use crate::config::words::{Anyone, RawAllTokens, RawRuleMode, RawRuleRevocation};
 
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
@@ -31,6 +31,8 @@ pub(in crate::config) struct RawRule {
     pub(in crate::config) tokens: Option<List<Mapping<RawTokenLocation>>>,
     /// refuse (default): several tokens are denied. verify: all must do, and name the same subject.
     pub(in crate::config) all_tokens: Option<Text<RawAllTokens>>,
+    /// check (default), or ignore: revoked tokens are as good as others.
+    pub(in crate::config) revocation: Option<Text<RawRuleRevocation>>,
     /// enforce (default), or shadow: what is refused passes without claim headers, and is counted.
     pub(in crate::config) mode: Option<Text<RawRuleMode>>,
     /// Whether the upstream sees the token itself. Default: as in forward.

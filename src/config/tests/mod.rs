@@ -91,6 +91,7 @@ fn the_example_has_every_key() {
     let raw = [
         include_str!("../raw/mod.rs"),
         include_str!("../raw/forward.rs"),
+        include_str!("../raw/revocation.rs"),
         include_str!("../raw/rules.rs"),
     ];
     let lines = raw.into_iter().flat_map(str::lines);
@@ -187,7 +188,7 @@ rules:
              expected a header that carries no meaning for HTTP or Envoy, such as x-jwt-sub",
             "rules[0].requires: unknown key, did you mean \"require\"? \
              expected one of name, match, by_name_only, allow, require, tokens, \
-             all_tokens, mode, keep_token",
+             all_tokens, revocation, mode, keep_token",
         ]
     );
 }

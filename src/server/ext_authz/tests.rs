@@ -94,6 +94,7 @@ impl Fixture {
                 verifier: Verifier::new(config.issuers.clone(), config.limits.token_bytes),
                 keys: Arc::clone(&keys),
                 cache: None,
+                revocations: None,
                 forward: config.forward,
                 allows_preflight: config.allows_preflight,
             }),
@@ -105,6 +106,7 @@ impl Fixture {
             board: Arc::new(StatusBoard::new([])),
             issuers: config.issuers,
             keys: Arc::clone(&keys),
+            revocation: None,
             profile: "development",
         };
         let clock = Arc::new(ManualClock::new(UnixTime::from_secs(NOW).unwrap()));

@@ -7,6 +7,7 @@
 
 mod connections;
 mod histogram;
+mod revocation;
 mod sharded;
 mod source;
 mod tls;
@@ -24,6 +25,7 @@ use metrics_exporter_prometheus::{
 
 pub use self::connections::{ConnectionMetrics, TurnedAway};
 use self::histogram::DurationHistogram;
+pub use self::revocation::{RevocationMetrics, SyncResult};
 use self::source::Retired;
 pub use self::source::{ORIGINS, RefreshResult, SourceMetrics};
 pub use self::tls::{HandshakeResult, TlsMetrics};
@@ -260,6 +262,11 @@ impl Metrics {
         SourceMetrics::new(&self.recorder, &self.retired, issuer, source)
     }
 
+    /// The metrics of the revocations, whose entries are of these kinds.
+    pub fn revocation(&self, kinds: &[&'static str]) -> RevocationMetrics {
+        RevocationMetrics::new(&self.recorder, kinds)
+    }
+
     /// The metrics of TLS on one kind of listener, `grpc`, `http` or `admin`.
     pub fn tls(&self, listener: &'static str) -> TlsMetrics {
         TlsMetrics::new(&self.recorder, listener)
@@ -438,6 +445,13 @@ const FETCH_DURATION: &str = "claimgate_jwks_fetch_duration_seconds";
 const LAST_SUCCESS: &str = "claimgate_jwks_last_success_timestamp_seconds";
 const ORIGIN: &str = "claimgate_jwks_origin";
 const PERSISTED: &str = "claimgate_jwks_persisted";
+const REVOCATION_ENTRIES: &str = "claimgate_revocation_entries";
+const REVOCATION_SKIPPED: &str = "claimgate_revocation_skipped_entries";
+const REVOCATION_SYNCS: &str = "claimgate_revocation_syncs_total";
+const REVOCATION_LAST_SYNC: &str = "claimgate_revocation_last_sync_timestamp_seconds";
+const REVOCATION_STALE: &str = "claimgate_revocation_stale";
+const REVOCATION_EPOCH_CHANGES: &str = "claimgate_revocation_epoch_changes_total";
+const REVOCATION_UNCHECKED: &str = "claimgate_revocation_unchecked_total";
 const CONNECTIONS: &str = "claimgate_connections";
 const TURNED_AWAY: &str = "claimgate_connections_turned_away_total";
 const TLS_EXPIRY: &str = "claimgate_tls_certificate_expiry_timestamp_seconds";
@@ -472,6 +486,15 @@ fn describe(recorder: &PrometheusRecorder) {
             TURNED_AWAY,
             "Connections that a listener refused or ended to stay within its bounds, by reason.",
         ),
+        (REVOCATION_SYNCS, "Questions to the source of the revocations by what came of them."),
+        (
+            REVOCATION_EPOCH_CHANGES,
+            "How often the store of the revocations was emptied or replaced.",
+        ),
+        (
+            REVOCATION_UNCHECKED,
+            "Tokens that passed although it could not be told whether they are revoked.",
+        ),
         (UNKNOWN_KIDS, "Checks whose key was missing, by what came of asking for it."),
     ];
     let gauges = [
@@ -481,6 +504,10 @@ fn describe(recorder: &PrometheusRecorder) {
         ("claimgate_jwks_stale", "1 while a source's keys are older than they should be."),
         (ORIGIN, "1 for where a source's keys in force came from, 0 for the rest."),
         (PERSISTED, "1 while a source's copy on disk is the keys in force, 0 when it is not."),
+        (REVOCATION_ENTRIES, "Revocations in force by kind."),
+        (REVOCATION_SKIPPED, "Revocations of the source that cannot be read."),
+        (REVOCATION_LAST_SYNC, "When the source of the revocations last answered well."),
+        (REVOCATION_STALE, "1 while the source of the revocations was not heard for too long."),
         (TLS_EXPIRY, "When the certificate of a listener ends."),
         ("claimgate_build_info", "1, with version and profile."),
         ("claimgate_config_generation", "Counts the configurations in force since the start."),

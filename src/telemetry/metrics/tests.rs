@@ -149,6 +149,7 @@ fn the_list_for_operators_names_every_metric_and_word_and_no_other() {
     let code = concat!(
         include_str!("mod.rs"),
         include_str!("connections.rs"),
+        include_str!("revocation.rs"),
         include_str!("source.rs"),
         include_str!("tls.rs")
     );
@@ -156,6 +157,7 @@ fn the_list_for_operators_names_every_metric_and_word_and_no_other() {
     let words = RefreshResult::ALL.map(RefreshResult::as_str).into_iter();
     let words = words.chain(UnknownKidOutcome::ALL.map(UnknownKidOutcome::as_str));
     let words = words.chain(ReloadResult::ALL.map(|(_, word)| word));
+    let words = words.chain(SyncResult::ALL.map(SyncResult::as_str));
     let words = words.chain(HandshakeResult::ALL.map(HandshakeResult::as_str));
     for word in words.chain(ORIGINS) {
         assert!(list.contains(&format!("`{word}`")), "{word} is not in deploy/metrics.md");

@@ -13,20 +13,20 @@ use crate::util::clock::UnixTime;
 /// The one algorithm with a shared secret that is ever accepted, as the header names it.
 pub(super) const HS256: &str = "HS256";
 
-/// Checks the tag of `jws` with the secret of `issuer` that it must be made with.
-pub(super) fn verify(
+/// Checks the tag of `jws` with the secret of `issuer` that it must be made with. Returns what that is called.
+pub(super) fn verify<'a>(
     issuer: &Issuer,
     jws: &UnverifiedJws<'_>,
-    keys: &KeySnapshot,
+    keys: &'a KeySnapshot,
     now: UnixTime,
-) -> Result<(), Refusal> {
+) -> Result<Option<&'a str>, Refusal> {
     let key = match keys.find_hmac(&issuer.label, jws.kid.as_deref(), now) {
         HmacLookup::Found(key) => key,
         HmacLookup::UnknownKid => return Err(Refusal::UnknownKid),
         HmacLookup::Unavailable => return Err(Refusal::KeysUnavailable),
     };
     let is_genuine = key.verify(jws.signing_input.as_bytes(), &jws.signature);
-    is_genuine.then_some(()).ok_or(Refusal::BadSignature)
+    is_genuine.then(|| key.kid()).ok_or(Refusal::BadSignature)
 }
 
 #[cfg(test)]

@@ -10,6 +10,7 @@ use crate::check::rules::{CONTEXT_RULE, NoRule, PathMatch, RuleMatch, RuleMode, 
 use crate::check::trace::{Fact, RulesFact, Step};
 use crate::cli::shown::shown;
 use crate::keys::status::SourceStatus;
+use crate::revocation::Verdict;
 use crate::util::clock::UnixTime;
 use crate::util::label::Label;
 
@@ -73,6 +74,7 @@ pub(super) fn line(step: &Step, around: &Around<'_>) -> Line {
             Line::new("token", tokens(found), reason).with(below.collect())
         }
         Fact::Token(fact) => token::line(fact, reason, around),
+        Fact::Revocation(verdict) => Line::new("revocation", revocation(*verdict), reason),
         Fact::Requirement(node) => {
             let below = node.parts.iter().map(part).collect();
             Line::new("requirement", group(&node.what), reason).with(below)
@@ -196,6 +198,19 @@ fn stands(found: Found) -> String {
         Found::Nothing => "nothing".to_owned(),
         Found::Several => "more than one".to_owned(),
         Found::Malformed => "announced, and not there or ambiguous".to_owned(),
+    }
+}
+
+fn revocation(verdict: Option<Verdict>) -> String {
+    match verdict {
+        None => "sid is no string".to_owned(),
+        Some(Verdict::Good) => "not revoked".to_owned(),
+        Some(Verdict::Unchecked) => {
+            "cannot be told, since its source was not heard; that does not refuse it".to_owned()
+        }
+        Some(Verdict::Revoked(kind)) => format!("revoked, by an entry for its {}", kind.as_str()),
+        Some(Verdict::Stale) => "cannot be told, since its source was not heard".to_owned(),
+        Some(Verdict::NoJti) => "it has no jti, or one that is too long to be revoked".to_owned(),
     }
 }
 

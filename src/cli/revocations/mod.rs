@@ -1,0 +1,120 @@
+//! `claimgate revocations`: what is revoked, and whether a token is. It reads the sources itself, as the service would,
+//! and changes nothing.
+
+mod check;
+mod list;
+
+use std::io::{self, Write as _};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Subcommand;
+
+use super::USAGE;
+use super::shown::error_text;
+use crate::config::Config;
+use crate::revocation::RevocationEntry;
+use crate::revocation::file::read_entries;
+use crate::revocation::source::{SourceError, SourceSettings};
+
+/// Look at what is revoked: list it, or ask whether a token is.
+///
+/// Reads what `revocation` in a configuration names, or a file of entries; asks no running claimgate.
+#[derive(Debug, clap::Args)]
+#[command(arg_required_else_help = true)]
+pub struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    List(list::Args),
+    Check(Box<check::Args>),
+}
+
+/// 0 yes, 1 no, 2 a mistake in what was asked.
+pub fn run(args: &Args) -> ExitCode {
+    match &args.command {
+        Command::List(args) => list::run(args),
+        Command::Check(args) => check::run(args),
+    }
+}
+
+/// Which revocations.
+#[derive(Clone, Debug, clap::Args)]
+#[group(required = true, multiple = false)]
+struct From {
+    /// Those that this configuration names: its own, and its source's.
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Those in this file: entries, one line of JSON each, and the line that says that these are all.
+    #[arg(long, value_name = "FILE")]
+    file: Option<PathBuf>,
+}
+
+/// How to print the outcome, on stdout.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Output {
+    /// For people.
+    Text,
+    /// For programs: JSON.
+    Json,
+}
+
+impl From {
+    /// Each entry, and where it is from.
+    fn read(&self) -> Result<Vec<(RevocationEntry, String)>, Failure> {
+        let of = |source: &SourceSettings| {
+            let place = source.location();
+            let entries = entries(source).map_err(|error| Failure::Source(place.clone(), error))?;
+            Ok(entries.into_iter().map(|entry| (entry, place.clone())).collect::<Vec<_>>())
+        };
+        if let Some(path) = &self.file {
+            let path = path.clone();
+            return of(&SourceSettings::File(crate::revocation::file::FileSettings { path }));
+        }
+        let path = self.config.clone().unwrap_or_default();
+        let config =
+            Config::from_file(&path).map_err(|errors| Failure::Usage(errors.to_string()))?;
+        let Some(revocation) = config.revocation else {
+            let text = format!("{}: revocation is not configured", path.display());
+            return Err(Failure::Usage(text));
+        };
+        let own = revocation.fixed.into_iter().map(|entry| (entry, "configuration".to_owned()));
+        let mut all: Vec<_> = own.collect();
+        if let Some(source) = &revocation.source {
+            all.extend(of(source)?);
+        }
+        Ok(all)
+    }
+}
+
+/// Everything that a source holds.
+fn entries(source: &SourceSettings) -> Result<Vec<RevocationEntry>, SourceError> {
+    match source {
+        SourceSettings::File(file) => read_entries(&file.path),
+    }
+}
+
+/// Why there is nothing to look at.
+#[derive(Debug)]
+enum Failure {
+    /// A source, and what is wrong with it.
+    Source(String, SourceError),
+    /// The command line or the configuration.
+    Usage(String),
+}
+
+impl Failure {
+    /// Tells it. 1 for a source, 2 for what was asked.
+    fn tell(&self, command: &str) -> ExitCode {
+        let (text, code) = match self {
+            Self::Source(place, error) => (error_text(&format!("{place}: {error}")), 1),
+            Self::Usage(text) => (text.clone(), USAGE),
+        };
+        // Nobody is left to tell if this fails.
+        let _gone = writeln!(io::stderr(), "claimgate revocations {command}: {text}").is_err();
+        ExitCode::from(code)
+    }
+}

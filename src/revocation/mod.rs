@@ -1,0 +1,45 @@
+//! Layer 2: what has been taken back before it expired. Tokens, subjects, sessions, keys and issuers that are revoked, by
+//! a list in the configuration and by a source that is followed.
+//!
+//! | part | what it is for |
+//! | --- | --- |
+//! | [`entry`] | pure: one revocation, and its line of JSON |
+//! | [`snapshot`] | pure: all of them at one moment, as a request sees them |
+//! | [`store`] | the snapshot in force, and how fresh it is |
+//! | [`policy`] | pure: what becomes of a token, as configured |
+//! | [`source`] | the contract that every source keeps, and the file among them |
+//! | [`sync`] | keeps the store like its source |
+//!
+//! It knows neither tokens nor keys: `check` brings them together. Nothing here writes to a source.
+
+mod digest;
+pub mod entry;
+pub mod file;
+pub mod policy;
+pub mod snapshot;
+pub mod source;
+pub mod status;
+pub mod store;
+pub mod sync;
+mod table;
+#[cfg(test)]
+pub(crate) mod testing;
+
+pub use self::entry::{EntryError, EntryKind, RevocationEntry, Revoked};
+pub use self::policy::{RevocationPolicy, Revocations, Verdict};
+pub use self::snapshot::{RevocationLookup, RevocationSnapshot, TokenFacts};
+pub use self::store::RevocationStore;
+pub use self::sync::RevocationSync;
+
+/// What a configuration says of revocations.
+#[derive(Clone, Debug)]
+pub struct RevocationSettings {
+    /// What is revoked by the configuration itself.
+    pub fixed: Vec<RevocationEntry>,
+    /// Where the rest comes from; `None`: there is no rest.
+    pub source: Option<source::SourceSettings>,
+    /// The most entries that the source may have.
+    pub max_entries: usize,
+    /// What it means.
+    pub policy: RevocationPolicy,
+}

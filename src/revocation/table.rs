@@ -1,0 +1,228 @@
+//! The entries of a snapshot: a hash table in 256 parts, shared between one snapshot and the next. Pure.
+//!
+//! Cloning it copies 256 pointers; a change copies the part that it is in and no other. So changes cost what a few
+//! thousand entries cost, and readers keep what they have. An entry takes 24 bytes, a million of them about 40 MB.
+
+use std::fmt;
+use std::sync::Arc;
+
+use super::digest::{Digest, KEPT};
+use super::entry::{EntryKind, RevocationEntry};
+use crate::util::clock::UnixTime;
+
+const PARTS: usize = 256;
+
+/// Entries by their digests.
+#[derive(Clone)]
+pub(super) struct Table {
+    parts: Box<[Arc<Part>]>,
+    /// How many there are of each kind: what there is none of is not looked for.
+    counts: [usize; EntryKind::ALL.len()],
+}
+
+/// What is known of one entry.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Slot {
+    high: u64,
+    /// 0: the slot is free.
+    low: u64,
+    /// Seconds.
+    expires_at: u32,
+    /// Seconds; of kinds that have none, the latest.
+    not_before: u32,
+}
+
+impl Slot {
+    pub(super) fn new(digest: Digest, entry: &RevocationEntry) -> Self {
+        let seconds = |time: UnixTime| {
+            // In range, or it would be no entry.
+            u32::try_from(time.as_millis().div_euclid(1000)).unwrap_or(u32::MAX)
+        };
+        let not_before = entry.revoked().not_before().map_or(u32::MAX, seconds);
+        let Digest { high, low } = digest;
+        Self { high, low, expires_at: seconds(entry.expires_at()), not_before }
+    }
+
+    fn digest(self) -> Digest {
+        Digest { high: self.high, low: self.low & !KEPT }
+    }
+
+    pub(super) fn expires_at(self) -> UnixTime {
+        from_seconds(self.expires_at)
+    }
+
+    pub(super) fn not_before(self) -> UnixTime {
+        from_seconds(self.not_before)
+    }
+
+    /// Whether it is remembered although the store, which is another one since, does not have it.
+    pub(super) fn is_kept(self) -> bool {
+        self.low & KEPT != 0
+    }
+
+    pub(super) fn kept(self) -> Self {
+        Self { low: self.low | KEPT, ..self }
+    }
+
+    /// Both of one digest: what either of them revokes.
+    fn join(self, other: Self) -> Self {
+        Self {
+            high: self.high,
+            low: self.low & other.low,
+            expires_at: self.expires_at.max(other.expires_at),
+            not_before: self.not_before.max(other.not_before),
+        }
+    }
+}
+
+fn from_seconds(seconds: u32) -> UnixTime {
+    UnixTime::from_millis(i64::from(seconds) * 1000)
+}
+
+impl Default for Table {
+    fn default() -> Self {
+        // One part for all, until something is put into it.
+        let empty = Arc::new(Part::default());
+        Self { parts: vec![empty; PARTS].into(), counts: Default::default() }
+    }
+}
+
+impl Table {
+    pub(super) fn find(&self, digest: Digest) -> Option<Slot> {
+        self.parts.get(part_of(digest))?.find(digest)
+    }
+
+    pub(super) fn has(&self, kind: EntryKind) -> bool {
+        self.count(kind) > 0
+    }
+
+    pub(super) fn count(&self, kind: EntryKind) -> usize {
+        // In the order of `EntryKind::ALL`.
+        self.counts.get(kind as usize).copied().unwrap_or(0)
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.counts.iter().sum()
+    }
+
+    /// Puts an entry in. One of the same digest is joined with it: several writers only ever revoke more.
+    pub(super) fn insert(&mut self, slot: Slot) {
+        let digest = slot.digest();
+        let Some(part) = self.parts.get_mut(part_of(digest)) else { return };
+        if Arc::make_mut(part).insert(slot)
+            && let Some(count) = self.counts.get_mut(digest.kind_index())
+        {
+            *count += 1;
+        }
+    }
+
+    pub(super) fn remove(&mut self, digest: Digest) {
+        self.retain_in(part_of(digest), |slot| slot.digest() != digest);
+    }
+
+    /// Forgets what expired before `before`, in the `nth` of 256 parts.
+    pub(super) fn prune(&mut self, nth: usize, before: UnixTime) {
+        self.retain_in(nth % PARTS, |slot| slot.expires_at() >= before);
+    }
+
+    /// The same in all of them.
+    pub(super) fn prune_all(&mut self, before: UnixTime) {
+        (0..PARTS).for_each(|nth| self.prune(nth, before));
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = Slot> {
+        self.parts.iter().flat_map(|part| part.iter())
+    }
+
+    /// A part of which nothing goes is not copied.
+    fn retain_in(&mut self, nth: usize, stays: impl Fn(Slot) -> bool) {
+        let Some(part) = self.parts.get_mut(nth) else { return };
+        if part.iter().all(&stays) {
+            return;
+        }
+        let mut rest = Part::with_room_for(part.used);
+        for slot in part.iter() {
+            if stays(slot) {
+                rest.insert(slot);
+            } else if let Some(count) = self.counts.get_mut(slot.digest().kind_index()) {
+                *count -= 1;
+            }
+        }
+        *part = Arc::new(rest);
+    }
+}
+
+impl fmt::Debug for Table {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Table").field("counts", &self.counts).finish_non_exhaustive()
+    }
+}
+
+fn part_of(digest: Digest) -> usize {
+    usize::try_from(digest.high >> 56).unwrap_or(0)
+}
+
+/// Open addressing with linear probing. At most seven tenths full, so that a search ends at a free slot soon; of any
+/// length, so that it grows by halves and not by doubling.
+#[derive(Clone, Default)]
+struct Part {
+    slots: Box<[Slot]>,
+    used: usize,
+}
+
+impl Part {
+    fn with_room_for(entries: usize) -> Self {
+        let slots = if entries == 0 { 0 } else { entries * 10 / 7 + 2 };
+        Self { slots: vec![Slot::default(); slots].into(), used: 0 }
+    }
+
+    fn iter(&self) -> impl Iterator<Item = Slot> {
+        self.slots.iter().copied().filter(|slot| slot.low != 0)
+    }
+
+    /// Where the search for `digest` begins. The upper bits have chosen the part.
+    fn start(&self, digest: Digest) -> usize {
+        let (low_half, slots) = (digest.high & 0xffff_ffff, self.slots.len() as u64);
+        usize::try_from((low_half * slots) >> 32).unwrap_or(0)
+    }
+
+    fn find(&self, digest: Digest) -> Option<Slot> {
+        let (before, after) = self.slots.split_at_checked(self.start(digest))?;
+        for slot in after.iter().chain(before) {
+            if slot.high == digest.high && slot.low & !KEPT == digest.low {
+                return Some(*slot);
+            }
+            if slot.low == 0 {
+                return None;
+            }
+        }
+        None
+    }
+
+    /// Returns whether it is a new one.
+    fn insert(&mut self, slot: Slot) -> bool {
+        if (self.used + 1) * 10 > self.slots.len() * 7 {
+            let mut larger = Self::with_room_for((self.used + 4) * 3 / 2);
+            for slot in self.iter() {
+                larger.insert(slot);
+            }
+            *self = larger;
+        }
+        let digest = slot.digest();
+        let start = self.start(digest);
+        let (before, after) = self.slots.split_at_mut(start);
+        for place in after.iter_mut().chain(before) {
+            if place.low == 0 {
+                *place = slot;
+                self.used += 1;
+                return true;
+            }
+            if place.digest() == digest {
+                *place = place.join(slot);
+                return false;
+            }
+        }
+        // Never reached: it is never full.
+        false
+    }
+}

@@ -188,6 +188,9 @@ impl Configured {
         for gone in gone(&old.board, &next.board) {
             next.metrics.source(&gone.issuer, &gone.source).retire();
         }
+        if let (Some(gone), None) = (&old.revocation, &next.revocation) {
+            gone.metrics.clear();
+        }
         next.metrics.reloaded(ReloadResult::Ok);
         super::say_what_is_weak(next.profile, &next.issuers);
         self.current.store(Arc::new(next));

@@ -26,6 +26,7 @@ mod form;
 mod json_text;
 mod key;
 mod request;
+mod revocation;
 mod rsa_padding;
 mod signature;
 mod table;
@@ -48,6 +49,7 @@ fn all(world: &World) -> Vec<(&'static str, Vec<Attack>)> {
         ("RSA padding", rsa_padding::rows(world)),
         ("JSON and text", json_text::rows(world)),
         ("claims", claims::rows(world)),
+        ("revocation", revocation::rows(world)),
         ("Envoy's messages", envoy::rows(world)),
         ("the request", request::rows(world)),
     ]

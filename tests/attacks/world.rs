@@ -19,6 +19,7 @@ use tempfile::TempDir;
 
 use crate::arithmetic::RsaPrivate;
 use crate::key;
+use crate::revocation;
 use crate::service::{Answer, TestService, request};
 use crate::table::Vector;
 
@@ -198,6 +199,7 @@ fn configuration(folder: &TempDir, partner: &SigningKey) -> Value {
                 "algorithms": ["RS256"], "keys": [{"jwks": {"keys": [partner.public_jwk()]}}],
             },
         ],
+        "revocation": {"entries": revocation::entries(), "without_jti": "accept"},
         "forward": {
             "headers": [
                 {"claim": "sub", "header": "x-jwt-sub"}, {"claim": "roles", "header": "x-jwt-roles"},

@@ -29,7 +29,8 @@ use crate::blocks::{Kind, blocks};
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 
 /// What stands in each of these is tried.
-const DOCUMENTS: [&str; 3] = ["README.md", "deploy/rules.md", "deploy/forward-auth.md"];
+const DOCUMENTS: [&str; 4] =
+    ["README.md", "deploy/rules.md", "deploy/forward-auth.md", "deploy/revocation.md"];
 
 #[test]
 fn every_yaml_block_is_a_configuration_or_a_part_of_one() {

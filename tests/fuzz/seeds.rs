@@ -23,7 +23,8 @@ fn main() -> io::Result<()> {
     write("forward_auth", questions())?;
     write("configuration", configurations())?;
     write("path", paths())?;
-    write("locations", locations())
+    write("locations", locations())?;
+    write("revocation", entries())
 }
 
 type Seed = (&'static str, Vec<u8>);
@@ -35,6 +36,20 @@ fn write(target: &str, seeds: Vec<Seed>) -> io::Result<()> {
     }
     fs::create_dir_all(&folder)?;
     seeds.into_iter().try_for_each(|(name, bytes)| fs::write(folder.join(name), bytes))
+}
+
+fn entries() -> Vec<Seed> {
+    [
+        ("token", r#"{"v":1,"kind":"token","iss":"https://id.example","jti":"9f1c","expires_at":1764000030}"#),
+        ("subject", r#"{"v":1,"kind":"subject","iss":"https://id.example","sub":"alice","not_before":1763990000,"expires_at":1764076400}"#),
+        ("session", r#"{"v":1,"kind":"session","iss":"https://id.example","sid":"s-17","expires_at":1764076400}"#),
+        ("key", r#"{"v":1,"kind":"key","iss":"https://id.example","kid":"2026-10","expires_at":1766592000}"#),
+        ("issuer", r#"{"v":1,"kind":"issuer","iss":"https://id.example","not_before":1763990000,"expires_at":1764076400}"#),
+        ("escapes", r#"{"v":1,"kind":"token","iss":"i","jti":"\u0000\ud83d\ude00\"","expires_at":0}"#),
+        ("end", r#"{"v":1,"kind":"end"}"#),
+    ]
+    .map(|(name, line)| (name, line.into()))
+    .into()
 }
 
 fn paths() -> Vec<Seed> {

@@ -399,6 +399,7 @@ async fn a_new_configuration_goes_on_with_what_is_known_and_revokes_what_it_says
     replace(&file, &config.to_string());
     eventually("nothing looked up", async || service.ask_with(&two).await.is_allowed()).await;
     assert_eq!(status(&service).await, Value::Null);
+    assert_eq!(service.metric(&["revocation_entries"]).await, 0.0);
     service.stop().await.unwrap();
 }
 
@@ -450,7 +451,13 @@ fn the_command_line_lists_what_is_revoked_and_looks_a_token_up() {
     assert_eq!(check(&["no.token"]).0, 2);
     assert_eq!(check(&[]).0, 2);
 
+    let (code, told, _) = claimgate(&["check", &file, "--online"]);
+    assert_eq!(code, 0, "{told}");
+    assert!(told.contains(&format!("revocations ({path}): 3 entries")), "{told}");
     fs::write(world.path(), "").unwrap();
+    let (code, told, _) = claimgate(&["check", &file, "--online"]);
+    assert_eq!(code, 1, "{told}");
+    assert!(told.contains(&format!("revocations ({path}): failed: the last line")), "{told}");
     let (code, told, complaint) = claimgate(&["revocations", "list", "--file", &path]);
     assert_eq!((code, told.as_str()), (1, ""));
     assert!(complaint.contains("the last line"), "{complaint}");

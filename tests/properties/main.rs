@@ -14,6 +14,7 @@
 
 mod allocation;
 mod requests;
+mod revocation;
 mod tokens;
 mod world;
 

@@ -18,10 +18,11 @@ pub struct Args {
     #[arg(value_name = "FILE")]
     pub file: PathBuf,
     /// Fail for what is valid but weak as well: HS256, the development profile, keys that never become too
-    /// old, tokens that never expire, audiences that are not checked, a rule that opens everything, a rule in shadow.
+    /// old, tokens that never expire, audiences that are not checked, a rule that opens everything, a rule in shadow,
+    /// revoked tokens that may pass.
     #[arg(long)]
     pub strict: bool,
-    /// Read every key source once as well, as the service does at its start.
+    /// Read every key source and the revocations once as well, as the service does at its start.
     #[arg(long)]
     pub online: bool,
     /// How to print the outcome.
@@ -80,6 +81,9 @@ fn print(
             let mut json = json(outcome, weaknesses);
             if let (Some(sources), Some(members)) = (sources, json.as_object_mut()) {
                 members.insert("sources".to_owned(), sources.json());
+                if let Some(revocations) = sources.revocations_json() {
+                    members.insert("revocations".to_owned(), revocations);
+                }
             }
             writeln!(io::stdout(), "{}", online::line(&json))
         }

@@ -1,4 +1,4 @@
-//! `claimgate check --online`: reads every key source once, the way the service does at its start, and says of each what
+//! `claimgate check --online`: reads every key source and the revocations once, the way the service does at its start, and says of each what
 //! it gave. It keeps nothing and changes nothing.
 
 use std::io;
@@ -13,7 +13,20 @@ use crate::util::clock::{Clock as _, SystemClock};
 
 /// How the sources did.
 #[derive(Debug)]
-pub(super) struct Sources(Vec<SourceStatus>);
+pub(super) struct Sources {
+    keys: Vec<SourceStatus>,
+    /// Of the revocations, where they have one.
+    revocations: Option<Revocations>,
+}
+
+/// How the source of the revocations did.
+#[derive(Debug)]
+struct Revocations {
+    location: String,
+    entries: usize,
+    skipped: usize,
+    error: Option<String>,
+}
 
 impl Sources {
     /// Reads them.
@@ -26,17 +39,28 @@ impl Sources {
         let generation = runtime.block_on(Box::pin(asked));
         // Names that are still being resolved, a file system that does not answer: their deadlines are over.
         runtime.shutdown_background();
-        Ok(Self(generation.board.entries()))
+        let revocations = generation.revocation.as_ref().and_then(|in_force| {
+            let status = in_force.board.read();
+            Some(Revocations {
+                location: status.location?,
+                entries: in_force.revocations.store.load().len(),
+                skipped: status.skipped.count,
+                error: status.last_error.map(|(_, error)| error),
+            })
+        });
+        Ok(Self { keys: generation.board.entries(), revocations })
     }
 
     /// Whether each gave keys just now: what was kept of an earlier run does not count.
     pub(super) fn are_all_good(&self) -> bool {
-        self.0.iter().all(|source| failure(source).is_none())
+        let revocations = self.revocations.as_ref();
+        self.keys.iter().all(|source| failure(source).is_none())
+            && revocations.is_none_or(|source| source.error.is_none())
     }
 
     /// For people: a line for each source, and one for each key that is passed over.
     pub(super) fn text(&self) -> String {
-        let lines = self.0.iter().flat_map(|source| {
+        let lines = self.keys.iter().flat_map(|source| {
             let place = format!(
                 "{} source {} ({})",
                 source.id.issuer,
@@ -56,7 +80,18 @@ impl Sources {
             let below = skipped.chain(warning).collect::<Vec<_>>();
             std::iter::once(format!("{place}: {state}")).chain(below)
         });
-        lines.collect::<Vec<_>>().join("\n")
+        let revocations = self.revocations.as_ref().map(|source| {
+            let place = format!("revocations ({})", shown(&source.location));
+            match &source.error {
+                Some(error) => format!("{place}: failed: {}", error_text(error)),
+                None if source.skipped == 0 => format!("{place}: {} entries", source.entries),
+                None => {
+                    let (entries, skipped) = (source.entries, source.skipped);
+                    format!("{place}: {entries} entries, skipped {skipped} that cannot be read")
+                }
+            }
+        });
+        lines.chain(revocations).collect::<Vec<_>>().join("\n")
     }
 
     /// For programs.
@@ -74,7 +109,19 @@ impl Sources {
                 "error": failure(source),
             })
         };
-        self.0.iter().map(source).collect()
+        self.keys.iter().map(source).collect()
+    }
+
+    /// The same of the source of the revocations.
+    pub(super) fn revocations_json(&self) -> Option<Value> {
+        self.revocations.as_ref().map(|source| {
+            json!({
+                "location": source.location,
+                "entries": source.entries,
+                "skipped": source.skipped,
+                "error": source.error,
+            })
+        })
     }
 }
 

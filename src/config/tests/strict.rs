@@ -26,6 +26,17 @@ fn each_weak_setting_is_found_at_its_place() {
             with(AUDIENCES, "    audiences: [a]\n    require: {exp: false}\n"),
             "issuers[0].require.exp",
         ),
+        (with("", "revocation: {file: a, max_stale: unlimited}"), "revocation.max_stale"),
+        (with("", "revocation: {file: a, when_stale: allow}"), "revocation.when_stale"),
+        (with("", "revocation: {file: a, without_jti: accept}"), "revocation.without_jti"),
+        (
+            format!(
+                "revocation: {{file: a}}\n{}",
+                with("  - name: rest\n", "  - name: rest\n    revocation: ignore\n")
+            ),
+            "rules[0].revocation",
+        ),
+        (with("  - name: rest\n", "  - name: rest\n    revocation: ignore\n"), ""),
         (open("{name: all, allow: anyone}"), "rules[0]"),
         (open("{name: all, match: {}, allow: anyone}"), "rules[0]"),
         (open("{name: all, match: {path_prefix: /}, allow: anyone}"), "rules[0]"),

@@ -23,7 +23,7 @@ use crate::util::backoff::Backoff;
 use crate::util::clock::{Clock, UnixTime};
 
 /// The first wait after a failure is within the first of these, later ones at most within the second.
-const BACKOFF: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(15));
+const BACKOFF: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(5));
 
 /// A part of the table is looked through for what has expired this often: all of it in about four minutes.
 const PRUNE_INTERVAL: Duration = Duration::from_secs(1);
@@ -51,6 +51,9 @@ pub struct RevocationSync {
     prune: (usize, UnixTime),
 }
 
+/// So many are applied where requests are served as well; more take longer than these should wait.
+const FEW_CHANGES: usize = 16;
+
 /// What the revocations of a configuration are made of.
 #[derive(Debug)]
 pub struct Built {
@@ -73,8 +76,9 @@ impl RevocationSync {
     ) -> Built {
         let Some(source) = &settings.source else {
             let store = Arc::new(RevocationStore::fixed(&settings.fixed));
+            // There may have been a source before.
+            metrics.clear();
             metrics.entries(store.load().counts());
-            metrics.stale(false);
             return Built { store, board: Arc::default(), sync: None };
         };
         let reads_same =
@@ -200,7 +204,7 @@ impl RevocationSync {
                 Ok(SyncResult::Loaded)
             }
             Update::Changes(changes) => {
-                self.apply_changes(changes)?;
+                self.apply_changes(changes).await?;
                 Ok(SyncResult::Changed)
             }
             Update::Unchanged if self.is_loaded() => Ok(SyncResult::Unchanged),
@@ -240,19 +244,25 @@ impl RevocationSync {
         Ok(())
     }
 
-    fn apply_changes(&mut self, changes: Changes) -> Result<(), SourceError> {
+    async fn apply_changes(&mut self, changes: Changes) -> Result<(), SourceError> {
         let snapshot = self.store.load_full();
         let mut table = snapshot.synced().ok_or_else(not_loaded)?.clone();
-        for change in &changes.changes {
-            match change {
-                Change::Add(slot) => table.insert(*slot),
-                Change::Remove(digest) => table.remove(*digest),
-            }
-        }
+        let Changes { changes, skipped, .. } = changes;
+        // Each copies a part of the table.
+        let table = if changes.len() > FEW_CHANGES {
+            let changed = task::spawn_blocking(move || {
+                change(&mut table, &changes);
+                table
+            });
+            changed.await.map_err(|error| SourceError::Malformed(error.to_string()))?
+        } else {
+            change(&mut table, &changes);
+            table
+        };
         // In force, too many or not: they are revoked, and what is refused is to be told of more.
         let too_many = table.len() > self.max_entries;
         self.store.publish(snapshot.with_synced(table));
-        self.board.update(|status| status.skipped.join(changes.skipped));
+        self.board.update(|status| status.skipped.join(skipped));
         if too_many { Err(SourceError::TooMany(self.max_entries)) } else { Ok(()) }
     }
 
@@ -332,6 +342,15 @@ fn merged(
     table.prune_all(forgotten_before(now));
     let kept = table.iter().filter(|slot| slot.is_kept()).count();
     (before.with_synced(table), kept)
+}
+
+fn change(table: &mut Table, changes: &[Change]) {
+    for change in changes {
+        match change {
+            Change::Add(slot) => table.insert(*slot),
+            Change::Remove(digest) => table.remove(*digest),
+        }
+    }
 }
 
 fn not_loaded() -> SourceError {

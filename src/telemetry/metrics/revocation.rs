@@ -56,6 +56,14 @@ impl RevocationMetrics {
         self.with(|handles| handles.stale.set(if stale { 1.0 } else { 0.0 }));
     }
 
+    /// There is no source, and perhaps nothing that is revoked: what was said of both is taken back.
+    pub fn clear(&self) {
+        self.with(|handles| {
+            let gauges = [&handles.skipped, &handles.last_sync, &handles.stale].into_iter();
+            gauges.chain(&handles.entries).for_each(|gauge| gauge.set(0.0));
+        });
+    }
+
     /// The store was emptied or replaced: `revocation_epoch_changes_total`.
     pub fn epoch_changed(&self) {
         self.with(|handles| handles.epoch_changes.increment(1));

@@ -1,0 +1,140 @@
+//! What a million revocations take: time to load them, memory, time of a lookup. Prints a table; decides nothing.
+//!
+//! `cargo bench --profile quick-release --bench revocation [-- ENTRIES]`. It is the way of the service from the file to the
+//! lookup: a source, its sync, the snapshot.
+
+#![allow(
+    clippy::expect_used,
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a figure that cannot be taken ends the program, and it prints what it found"
+)]
+
+use std::fs::{self, File};
+use std::hint::black_box;
+use std::io::{BufWriter, Write as _};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use claimgate::revocation::file::FileSettings;
+use claimgate::revocation::source::SourceSettings;
+use claimgate::revocation::{
+    RevocationEntry, RevocationLookup, RevocationPolicy, RevocationSettings, RevocationStore,
+    RevocationSync, Revoked, TokenFacts,
+};
+use claimgate::telemetry::metrics::RevocationMetrics;
+use claimgate::util::clock::{Clock, Stopwatch, SystemClock, UnixTime};
+
+const ISS: &str = "https://accounts.example.com";
+const LOOKUPS: usize = 1_000_000;
+const ROUNDS: usize = 5;
+
+/// What a list is made of: of so many entries, these many are subjects and sessions, the rest tokens.
+const MIXES: [(&str, usize, usize); 2] = [("tokens", 0, 0), ("all kinds", 20, 10)];
+
+fn main() {
+    let asked = std::env::args().skip(1).find_map(|argument| argument.parse().ok());
+    let entries: usize = asked.unwrap_or(1_000_000);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    println!(
+        "{:<10} {:>9} {:>8} {:>8} {:>9} {:>9} {:>9} {:>9}",
+        "entries", "count", "file", "load", "memory", "peak", "hit", "miss"
+    );
+    for (name, subjects, sessions) in MIXES {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("revoked.jsonl");
+        write(&path, entries, subjects, sessions);
+        let bytes = fs::metadata(&path).unwrap().len();
+        let (before, peak_before) = (status("VmRSS:"), status("VmHWM:"));
+        let took = Stopwatch::start();
+        let mut sync = sync(&path);
+        runtime.block_on(sync.step());
+        let load = took.elapsed();
+        let store = sync.store();
+        assert_eq!(store.load().len(), entries);
+        let memory = status("VmRSS:").saturating_sub(before);
+        let peak = status("VmHWM:").saturating_sub(peak_before);
+        let hit = lookups(&store, entries, 0, true);
+        let miss = lookups(&store, entries, entries, false);
+        println!(
+            "{name:<10} {entries:>9} {:>4} MiB {:>6.2} s {:>5} MiB {:>5} MiB {:>6.0} ns {:>6.0} ns",
+            bytes >> 20,
+            load.as_secs_f64(),
+            memory >> 10,
+            peak >> 10,
+            hit,
+            miss,
+        );
+    }
+}
+
+fn sync(path: &Path) -> RevocationSync {
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let settings = RevocationSettings {
+        fixed: Vec::new(),
+        source: Some(SourceSettings::File(FileSettings { path: path.to_owned() })),
+        max_entries: usize::MAX,
+        policy: RevocationPolicy::default(),
+    };
+    let built = RevocationSync::build(&settings, RevocationMetrics::default(), &clock, None);
+    built.sync.unwrap()
+}
+
+fn write(path: &Path, entries: usize, subjects: usize, sessions: usize) {
+    let expires_at = SystemClock.now().saturating_add(Duration::from_secs(86_400));
+    let mut out = BufWriter::new(File::create(path).unwrap());
+    for n in 0..entries {
+        let id: Box<str> = id(n).into();
+        let revoked = match n % 100 {
+            of if of < subjects => {
+                Revoked::Subject { sub: id, not_before: UnixTime::from_millis(i64::from(u32::MAX)) }
+            }
+            of if of < subjects + sessions => Revoked::Session { sid: id },
+            _ => Revoked::Token { jti: id },
+        };
+        let entry = RevocationEntry::new(ISS, revoked, expires_at).unwrap();
+        writeln!(out, "{}", entry.to_json()).unwrap();
+    }
+    writeln!(out, r#"{{"v":1,"kind":"end"}}"#).unwrap();
+    out.flush().unwrap();
+}
+
+/// Like a UUID, another one for each `n`.
+fn id(n: usize) -> String {
+    let mixed = (n as u64 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    let (a, b) = (mixed, mixed.rotate_left(17) ^ 0x5bd1_e995_97f4_a7c1);
+    format!("{:08x}-{:04x}-{:04x}-{:016x}", a >> 32, (a >> 16) as u16, a as u16, b)
+}
+
+/// Nanoseconds of one lookup, the best of some rounds. Each is of another token, so that no line of the table is in a
+/// cache of the processor that was not there by chance; with what making its texts takes subtracted: they are made before.
+fn lookups(store: &RevocationStore, entries: usize, from: usize, is_revoked: bool) -> f64 {
+    let ids: Vec<String> = (0..LOOKUPS).map(|n| id(from + n * 7919 % entries.max(1))).collect();
+    let now = SystemClock.now();
+    let rounds = (0..ROUNDS).map(|_| {
+        let took = Stopwatch::start();
+        for id in &ids {
+            // One of the three is what the entry is about.
+            let facts = TokenFacts {
+                iss: ISS,
+                jti: Some(id),
+                sub: Some(id),
+                sid: Some(id),
+                kid: Some("one"),
+                iat: Some(UnixTime::from_millis(0)),
+            };
+            let found = black_box(store.load().look_up(black_box(&facts), now));
+            assert_eq!(matches!(found, RevocationLookup::Revoked(_)), is_revoked);
+        }
+        took.elapsed().as_nanos() as f64 / LOOKUPS as f64
+    });
+    rounds.fold(f64::MAX, f64::min)
+}
+
+/// A line of `/proc/self/status`, in KiB.
+fn status(name: &str) -> u64 {
+    let text = fs::read_to_string("/proc/self/status").unwrap();
+    let line = text.lines().find_map(|line| line.strip_prefix(name)).unwrap();
+    line.trim().trim_end_matches(" kB").parse().unwrap()
+}

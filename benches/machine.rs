@@ -27,6 +27,8 @@ pub(crate) struct Machine {
     all: CpuSet,
     first: usize,
     last: usize,
+    /// The load average of the last minute before anything was measured.
+    load: f64,
 }
 
 impl Machine {
@@ -34,7 +36,9 @@ impl Machine {
         let all = sched_getaffinity(None)?;
         let mut set = (0..CpuSet::MAX_CPU).filter(|cpu| all.is_set(*cpu));
         let first = set.next().unwrap_or_default();
-        Ok(Self { all, first, last: set.next_back().unwrap_or(first) })
+        let load = fs::read_to_string("/proc/loadavg").unwrap_or_default();
+        let load = load.split(' ').next().and_then(|load| load.parse().ok()).unwrap_or(f64::NAN);
+        Ok(Self { all, first, last: set.next_back().unwrap_or(first), load })
     }
 
     /// Moves this thread, and whatever it starts from now on.
@@ -60,8 +64,10 @@ impl Machine {
         let kernel = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
         let memory = fs::read_to_string("/proc/meminfo").unwrap_or_default();
         let memory = number_after(&memory, "MemTotal:").unwrap_or_default() / (1024 * 1024);
-        let (count, kernel) = (self.processors(), kernel.trim());
-        format!("{model}, {count} processors, {memory} GiB, Linux {kernel}")
+        let (count, kernel, load) = (self.processors(), kernel.trim(), self.load);
+        format!(
+            "{model}, {count} processors, {memory} GiB, Linux {kernel}; load average before it began: {load}"
+        )
     }
 }
 

@@ -68,7 +68,8 @@ pub(crate) fn once(run: &mut dyn FnMut(), moment: Duration) -> f64 {
     }
 }
 
-fn processor_time() -> Duration {
+/// Of this thread, since it began.
+pub(crate) fn processor_time() -> Duration {
     let time = clock_gettime(ClockId::ThreadCPUTime);
     let nanoseconds = u32::try_from(time.tv_nsec).unwrap_or_default();
     Duration::new(u64::try_from(time.tv_sec).unwrap_or_default(), nanoseconds)

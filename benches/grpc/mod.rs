@@ -71,6 +71,9 @@ pub(crate) fn run(args: &Args) -> Result<(), BoxError> {
     ));
     let verification = median(&verifications);
     let rates = report(&mut section, &subjects.each_ref().map(|subject| &subject.measured));
+    let busiest = subjects.iter().map(|subject| median(&subject.measured.driver));
+    let busiest = busiest.fold(0.0, f64::max);
+    section.add(format!("The driver was busy for {:.0} % of the time at most.", busiest * 100.0));
     section.add(format!(
         "One verification of such a signature with a parsed key, in the same run: {:.1} µs.",
         verification / 1e3

@@ -19,6 +19,8 @@ pub(crate) struct Measured {
     pub(crate) p999: Vec<f64>,
     /// Microseconds of processor time that one request took the server.
     pub(crate) processor: Vec<f64>,
+    /// For which share of the time the driver was busy.
+    pub(crate) driver: Vec<f64>,
 }
 
 pub(crate) struct Subject<'a> {
@@ -76,6 +78,7 @@ impl fmt::Debug for Subject<'_> {
 impl Measured {
     pub(crate) fn add(&mut self, mut outcome: Outcome, processor_seconds: f64) {
         self.per_second.push(outcome.per_second());
+        self.driver.push(outcome.driver());
         self.processor.push(processor_seconds * 1e6 / outcome.answers());
         self.p50.push(outcome.latencies.within(0.5));
         self.p99.push(outcome.latencies.within(0.99));

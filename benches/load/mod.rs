@@ -18,6 +18,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use self::hpack::Blocks;
 use self::http2::Connection;
 use crate::figures::Latencies;
+use crate::timing;
 
 /// Why a run is worth nothing.
 #[derive(Debug, thiserror::Error)]
@@ -81,6 +82,8 @@ pub(crate) struct Load {
 pub(crate) struct Outcome {
     pub(crate) elapsed: Duration,
     pub(crate) latencies: Latencies,
+    /// Processor time of the driver itself.
+    driver: Duration,
 }
 
 impl Outcome {
@@ -90,6 +93,11 @@ impl Outcome {
 
     pub(crate) fn per_second(&self) -> f64 {
         self.answers() / self.elapsed.as_secs_f64()
+    }
+
+    /// For which share of the time the driver was busy. Near 1 it is the driver that was measured.
+    pub(crate) fn driver(&self) -> f64 {
+        self.driver.as_secs_f64() / self.elapsed.as_secs_f64()
     }
 
     fn answered(&mut self, due: Instant, now: Instant) {
@@ -120,7 +128,7 @@ pub(crate) fn closed(
 ) -> Result<Outcome, DriverError> {
     let mut connections = connect(target, expected, load.connections)?;
     let mut outcome = Outcome::default();
-    let begun = now();
+    let (begun, before) = (now(), timing::processor_time());
     let mut is_over = false;
     loop {
         for connection in &mut connections {
@@ -137,6 +145,7 @@ pub(crate) fn closed(
         }
         if is_over && connections.iter().all(|connection| connection.under_way() == 0) {
             outcome.elapsed = begun.elapsed();
+            outcome.driver = timing::processor_time().saturating_sub(before);
             return Ok(outcome);
         }
         wait(&connections, PATIENCE)?;

@@ -6,6 +6,8 @@ use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use bytes::Bytes;
+use claimgate::app::{App, Options};
 use claimgate::check::{Authorizer, CheckRequest, Decision, PolicySnapshot, VerifiedTokenCache};
 use claimgate::config::Config;
 use claimgate::issuer::SigningKey;
@@ -13,11 +15,17 @@ use claimgate::issuer::mint::mint;
 use claimgate::keys::jwks::Jwks;
 use claimgate::keys::key::{Algorithm, AlgorithmSet, VerificationKey};
 use claimgate::keys::store::{KeyStore, SourceId, SourceKeys};
+use claimgate::server::ext_authz::answer::Answers;
+use claimgate::server::ext_authz::received;
 use claimgate::token::{RawToken, UnverifiedJws, Verifier};
 use claimgate::util::clock::UnixTime;
 use claimgate::util::label::Label;
+use futures_util::FutureExt as _;
+use http_body_util::{BodyExt as _, Full};
 use serde_json::{Value, json};
 
+use crate::checks::Expectation;
+use crate::checks::bodies;
 use crate::corpus::Corpus;
 use crate::timing::Step;
 use crate::{BoxError, world};
@@ -42,7 +50,7 @@ impl Decider {
         keys: &[Vec<Value>],
         cache_bytes: usize,
     ) -> Result<Self, BoxError> {
-        let config = Config::from_yaml(&config.to_string(), Path::new("."))?;
+        let config = compiled(config)?;
         let store = KeyStore::new(&vec![1; config.issuers.len()]);
         for (issuer, keys) in config.issuers.iter().zip(keys) {
             let jwks = json!({"keys": keys}).to_string();
@@ -75,18 +83,18 @@ impl Decider {
 }
 
 /// A request as the decision sees it.
-pub(crate) struct Request(CheckRequest);
+pub(crate) struct Request(CheckRequest<'static>);
 
 impl Request {
     /// A browser's.
     pub(crate) fn new(token: Option<&str>, path: &str) -> Self {
-        let owned = |(name, value): (&str, &str)| (name.to_owned(), value.to_owned());
-        let bearer = token.map(|token| ("authorization".to_owned(), format!("Bearer {token}")));
+        let headers = world::HEADERS.map(|(name, value)| (name.into(), value.into()));
+        let bearer = token.map(|token| ("authorization".into(), format!("Bearer {token}").into()));
         Self(CheckRequest {
-            method: "GET".to_owned(),
-            host: "orders.example.com".to_owned(),
-            path: path.to_owned(),
-            headers: world::HEADERS.into_iter().map(owned).chain(bearer).collect(),
+            method: "GET".into(),
+            host: "orders.example.com".into(),
+            path: path.to_owned().into(),
+            headers: headers.into_iter().chain(bearer).collect(),
             context: Vec::new(),
         })
     }
@@ -139,13 +147,14 @@ pub(crate) fn all() -> Result<Vec<Step<'static>>, BoxError> {
     let (key, token) = rs256.ok_or("there is no RS256")?;
     steps.extend(of_token(&key, &token, now)?);
     steps.extend(of_request(&key, &token)?);
+    steps.extend(of_wire(&key, &token)?);
     Ok(steps)
 }
 
 /// What is done with the text of a token.
 fn of_token(key: &SigningKey, token: &str, now: u64) -> Result<Vec<Step<'static>>, BoxError> {
     let config = world::config(&[key.public_jwk()], key.algorithm().name());
-    let config = Config::from_yaml(&config.to_string(), Path::new("."))?;
+    let config = compiled(&config)?;
     let verifier = Arc::new(Verifier::new(config.issuers.clone(), MAX_TOKEN_BYTES));
     let store = Arc::new(KeyStore::new(&[1]));
     let jwks = json!({"keys": [key.public_jwk()]}).to_string();
@@ -177,8 +186,7 @@ fn of_token(key: &SigningKey, token: &str, now: u64) -> Result<Vec<Step<'static>
 fn of_request(key: &SigningKey, token: &str) -> Result<Vec<Step<'static>>, BoxError> {
     let keys = vec![key.public_jwk()];
     let config = world::config(&keys, key.algorithm().name());
-    let compiled = Config::from_yaml(&config.to_string(), Path::new("."))?;
-    let (rules, tokens) = (compiled.rules, compiled.tokens);
+    let Config { rules, tokens, .. } = compiled(&config)?;
     let request = || Request::new(Some(token), world::PATH).0;
     let asked = request();
     let select = Step::new("find the rule", move || {
@@ -193,7 +201,7 @@ fn of_request(key: &SigningKey, token: &str) -> Result<Vec<Step<'static>>, BoxEr
     for (name, cache, token) in checks.into_iter().chain([("check, no token", 0, None)]) {
         let decider = Decider::new(&config, std::slice::from_ref(&keys), cache)?;
         let asked = Request::new(token, world::PATH);
-        if decider.allows(&asked) != token.is_some() {
+        if decider.allows(&asked) != token.is_some() || decider.hits() > 0 {
             return Err(format!("{name}: a wrong answer").into());
         }
         steps.push(Step::new(name, move || {
@@ -202,3 +210,42 @@ fn of_request(key: &SigningKey, token: &str) -> Result<Vec<Step<'static>>, BoxEr
     }
     Ok(steps)
 }
+
+/// What is done with bytes, and all of it together, without HTTP/2.
+fn of_wire(key: &SigningKey, token: &str) -> Result<Vec<Step<'static>>, BoxError> {
+    let keys = vec![key.public_jwk()];
+    let config = world::config(&keys, key.algorithm().name());
+    let framed: Bytes = bodies::frame(&world::check_request(Some(token), world::PATH)).into();
+    let message = framed.slice(FRAME_BYTES..);
+    if !matches!(received::read(&message), Ok(Some(_))) {
+        return Err("a request cannot be read".into());
+    }
+    let decode = Step::new("decode the request", move || {
+        std::hint::black_box(received::read(&message).is_ok());
+    });
+    let decider = Decider::new(&config, std::slice::from_ref(&keys), 1 << 20)?;
+    let decision = decider.authorizer.check(&Request::new(Some(token), world::PATH).0, decider.now);
+    let (answers, settings) = (Answers::default(), compiled(&config)?.answers);
+    let encode = Step::new("encode the answer", move || {
+        std::hint::black_box(answers.encode(&decision, settings, false));
+    });
+    let service = App::ext_authz(compiled(&config)?, &Options::default()).now_or_never();
+    let service = service.ok_or("the service is not built at once")?;
+    let call = move || -> Option<Bytes> {
+        let answer = service.call(http::Request::new(Full::new(framed.clone())));
+        let body = answer.now_or_never()?.ok()?.into_body();
+        Some(body.collect().now_or_never()?.ok()?.to_bytes())
+    };
+    Expectation::Allow.must_hold(&call().ok_or("a call is not answered at once")?)?;
+    let call = Step::new("the whole call, cached", move || {
+        std::hint::black_box(call());
+    });
+    Ok(vec![decode, encode, call])
+}
+
+fn compiled(config: &Value) -> Result<Config, BoxError> {
+    Ok(Config::from_yaml(&config.to_string(), Path::new("."))?)
+}
+
+/// What gRPC puts before a message.
+const FRAME_BYTES: usize = 5;

@@ -33,6 +33,7 @@ use claimgate::keys::key::Algorithm;
 use clap::Parser as _;
 use tokio_util::sync::CancellationToken;
 
+use self::checks::Expectation;
 use self::checks::bodies::{self, Each, Kind};
 use self::load::{Bodies, Load, Target};
 use self::machine::Machine;
@@ -81,13 +82,15 @@ fn of_requests() -> Result<Table, BoxError> {
     let config = world::config(&[key.public_jwk()], key.algorithm().name()).to_string();
     let config = || Config::from_yaml(&config, Path::new("."));
     let mut table = table("request");
-    let mut count = |name: &str, kind: Option<Kind>, token: Option<&str>, claimgate: bool| {
+    let mut count = |name: &str, asked: Asked<'_>, must: Expectation| {
         let run = |requests: usize| -> Result<AllocationInfo, BoxError> {
-            let mut each = Each::new(&tokens, kind.unwrap_or(Kind::Genuine))?;
-            let mut same = bodies::same(token);
-            let bodies: &mut dyn Bodies = if kind.is_some() { &mut each } else { &mut same };
-            let config = if claimgate { Some(config()?) } else { None };
-            counted(config, bodies, requests)
+            let mut bodies: Box<dyn Bodies> = match asked {
+                Asked::Same(token) => Box::new(bodies::same(token)),
+                Asked::Each(kind) => Box::new(Each::new(&tokens, kind)?),
+            };
+            let is_claimgate = !matches!(must, Expectation::Nothing);
+            let config = is_claimgate.then(config).transpose()?;
+            counted(config, &mut *bodies, must, requests)
         };
         let (fewer, more) = (run(REQUESTS)?, run(2 * REQUESTS)?);
         let allocations = more.count_total.saturating_sub(fewer.count_total);
@@ -95,18 +98,28 @@ fn of_requests() -> Result<Table, BoxError> {
         row(&mut table, name, allocations, bytes, REQUESTS);
         Ok::<_, BoxError>(())
     };
-    count("no-op tonic + prost", None, token, false)?;
-    count("claimgate, cached token", None, token, true)?;
-    count("claimgate, unique tokens", Some(Kind::Genuine), None, true)?;
-    count("claimgate, forged", Some(Kind::Forged), None, true)?;
-    count("claimgate, no token", None, None, true)?;
+    let denied = |reason| Expectation::Deny { reason };
+    count("no-op tonic + prost", Asked::Same(token), Expectation::Nothing)?;
+    count("claimgate, cached token", Asked::Same(token), Expectation::Allow)?;
+    count("claimgate, unique tokens", Asked::Each(Kind::Genuine), Expectation::Allow)?;
+    count("claimgate, forged", Asked::Each(Kind::Forged), denied("bad_signature"))?;
+    count("claimgate, no token", Asked::Same(None), denied("missing_token"))?;
     Ok(table)
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Asked<'a> {
+    /// With the same token each time, or without one.
+    Same(Option<&'a str>),
+    /// With another one each time.
+    Each(Kind),
 }
 
 /// What a server allocates from its start to its end, with so many requests in between.
 fn counted(
     config: Option<Config>,
     bodies: &mut dyn Bodies,
+    must: Expectation,
     requests: usize,
 ) -> Result<AllocationInfo, BoxError> {
     let (tell, told) = mpsc::sync_channel(1);
@@ -120,8 +133,9 @@ fn counted(
     });
     let sent = told.recv().map_err(BoxError::from).and_then(|address| {
         let target = Target { address, blocks: Arc::new(checks::headers()) };
-        // The same answer each time, whatever it is: that it is right, the other program looks at.
-        let expected = load::ask(&target, bodies)?.into();
+        let answer = load::ask(&target, bodies)?;
+        must.must_hold(&answer)?;
+        let expected = answer.into();
         let mut bodies = First { left: requests, bodies };
         let outcome = load::closed(&target, &mut bodies, &expected, LOAD)?;
         Ok::<_, BoxError>(outcome.answers() as usize)

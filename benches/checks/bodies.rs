@@ -91,10 +91,9 @@ impl Bodies for Each<'_> {
     }
 }
 
-/// Turns one bit of the signature over, without an allocation.
+/// Changes the signature and nothing else, without an allocation. The shortest one here has 86 characters.
 fn forge(token: &mut [u8]) {
-    // In the middle of it, which has 342 characters.
-    let place = token.len().saturating_sub(171);
+    let place = token.len().saturating_sub(40);
     if let Some(character) = token.get_mut(place) {
         *character = if *character == b'A' { b'B' } else { b'A' };
     }

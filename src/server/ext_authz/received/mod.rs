@@ -30,7 +30,7 @@ pub enum Unreadable {
     Text,
     /// A group.
     Group,
-    /// More than [`MAX_ENTRIES`].
+    /// More than anybody sends.
     TooMany,
 }
 

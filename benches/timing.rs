@@ -50,16 +50,27 @@ pub(crate) fn in_turns(steps: &mut [Step<'_>], rounds: usize, moment: Duration) 
     }
 }
 
-/// Nanoseconds that one `run` takes, over about a `moment`.
+/// Nanoseconds of processor time that one `run` takes, over about a `moment`.
 pub(crate) fn once(run: &mut dyn FnMut(), moment: Duration) -> f64 {
+    by(processor_time, run, moment)
+}
+
+/// The same by the wall clock, for what is set against rates: where others take a part of the processor, they take it
+/// from both.
+pub(crate) fn by_the_wall(run: &mut dyn FnMut(), moment: Duration) -> f64 {
+    let since = stopwatch();
+    by(|| since.elapsed(), run, moment)
+}
+
+fn by(clock: impl Fn() -> Duration, run: &mut dyn FnMut(), moment: Duration) -> f64 {
     let (mut done, mut batch) = (0.0, 1_u32);
-    let begun = processor_time();
+    let begun = clock();
     loop {
         for _ in 0..batch {
             run();
         }
         done += f64::from(batch);
-        let spent = processor_time().saturating_sub(begun);
+        let spent = clock().saturating_sub(begun);
         if spent >= moment {
             return spent.as_secs_f64() * 1e9 / done;
         }

@@ -10,6 +10,7 @@ use serde_json::json;
 use tokio::task::JoinSet;
 
 use crate::answers::{claims, key};
+use crate::bounds::say;
 use crate::provider::inline;
 use crate::service::{Answer, TestService, check, connect, eventually, request};
 
@@ -42,7 +43,7 @@ async fn a_flood_is_answered_overloaded_and_the_next_good_token_passes() {
         assert!(!answer.is_allowed());
         *answers.entry(answer.reason().to_owned()).or_insert(0_usize) += 1;
     }
-    println!("of {} forged tokens at once: {answers:?}", CONNECTIONS * CALLS_ON_EACH);
+    say(&format!("{} forged tokens at once: {answers:?}", CONNECTIONS * CALLS_ON_EACH));
     assert!(answers.get("overloaded").is_some_and(|count| *count > 0), "{answers:?}");
     assert!(answers.keys().all(|reason| ["overloaded", "bad_signature"].contains(&&**reason)));
 

@@ -1,6 +1,6 @@
 //! Where revocations come from, and the contract that every source keeps. `testing` runs all of them through it.
 //!
-//! [`super::sync`] calls [`Source::next`] again and again and applies what it says:
+//! [`super::sync`] calls `Source::next` again and again and applies what it says:
 //!
 //! * The first answer, and the first one after an error, is a [`Update::Load`]: everything that the store holds. So is
 //!   the answer whenever something may have been missed: a gap, a trimmed stream, an overflow.

@@ -20,7 +20,7 @@ for requests and where to look; runbooks are in deploy/runbooks/.
   summary: {{ `"{{ $labels.pod }} has no key of issuer {{ $labels.issuer }}"` }}
   description: Its tokens are answered 503, keys_unavailable. /status on the admin port says what each source answers.
 - alert: ClaimgateAnswersUnavailable
-  expr: sum by (namespace, pod, reason) (rate(claimgate_checks_total{ {{- $of -}} ,reason=~"keys_unavailable|overloaded|internal"}[5m])) > 0
+  expr: sum by (namespace, pod, reason) (rate(claimgate_checks_total{ {{- $of -}} ,reason=~"keys_unavailable|revocation_stale|overloaded|internal"}[5m])) > 0
   for: 2m
   severity: critical
   summary: {{ `"{{ $labels.pod }} answers 503: {{ $labels.reason }}"` }}
@@ -61,6 +61,24 @@ for requests and where to look; runbooks are in deploy/runbooks/.
   severity: info
   summary: {{ `"Issuer {{ $labels.issuer }} publishes keys that are not used: {{ $labels.reason }}"` }}
   description: Tokens signed with them are refused. `claimgate jwks fetch` shows which ones and why.
+- alert: ClaimgateRevocationsStale
+  expr: claimgate_revocation_stale{ {{- $of -}} } == 1
+  for: 1m
+  severity: critical
+  summary: {{ `"{{ $labels.pod }} does not know which tokens are revoked"` }}
+  description: Their source was not heard for revocation.max_stale, or never. Tokens are answered 503 or pass unchecked, as revocation.when_stale says. /status names the error.
+- alert: ClaimgateRevocationsLost
+  expr: increase(claimgate_revocation_epoch_changes_total{ {{- $of -}} }[1h]) > 0 or increase(claimgate_revocation_syncs_total{ {{- $of -}} ,result="no_epoch"}[5m]) > 0
+  for: 0m
+  severity: critical
+  summary: {{ `"The store of the revocations was emptied or replaced, says {{ $labels.pod }}"` }}
+  description: What it held before is kept by the pods that knew it, and by no new one. Write it again, or revoke what it may have held as a whole.
+- alert: ClaimgateRevocationsSkipped
+  expr: claimgate_revocation_skipped_entries{ {{- $of -}} } > 0
+  for: 5m
+  severity: warning
+  summary: {{ `"{{ $labels.pod }} finds revocations that it cannot read"` }}
+  description: What they mean to revoke is not revoked. /status names the first mistake.
 - alert: ClaimgateUnknownKids
   expr: sum by (namespace, issuer) (rate(claimgate_jwks_unknown_kid_total{ {{- $of -}} ,outcome!="found"}[10m])) > {{ $limits.unknownKidsPerSecond }}
   for: 10m

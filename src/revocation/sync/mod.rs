@@ -4,20 +4,19 @@
 //! A failure takes nothing away: the last snapshot stays, and is as old as the last time that the source answered. What
 //! that means is [`super::policy`]'s to say.
 
+mod next;
+
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::{task, time};
 use tokio_util::sync::CancellationToken;
 
+use self::next::{change, forgotten_before, merged};
 use super::RevocationSettings;
-use super::snapshot::{LEEWAY, RevocationSnapshot};
-use super::source::{
-    Change, Changes, Epoch, Intake, Load, Source, SourceError, SourceSettings, Update,
-};
+use super::source::{Changes, Epoch, Intake, Load, Source, SourceError, SourceSettings, Update};
 use super::status::SyncBoard;
 use super::store::RevocationStore;
-use super::table::Table;
 use crate::telemetry::metrics::{RevocationMetrics, SyncResult};
 use crate::util::backoff::Backoff;
 use crate::util::clock::{Clock, UnixTime};
@@ -327,41 +326,9 @@ impl RevocationSync {
     }
 }
 
-/// The snapshot with what was loaded, and how many of its entries are kept from another store. They are until they
-/// expire: that store can say no more that it did not mean to have them.
-fn merged(
-    before: &RevocationSnapshot,
-    mut table: Table,
-    is_another: bool,
-    now: UnixTime,
-) -> (RevocationSnapshot, usize) {
-    let known = before.synced().into_iter().flat_map(Table::iter);
-    for slot in known.filter(|slot| is_another || slot.is_kept()) {
-        table.insert(slot.kept());
-    }
-    table.prune_all(forgotten_before(now));
-    let kept = table.iter().filter(|slot| slot.is_kept()).count();
-    (before.with_synced(table), kept)
-}
-
-fn change(table: &mut Table, changes: &[Change]) {
-    for change in changes {
-        match change {
-            Change::Add(slot) => table.insert(*slot),
-            Change::Remove(digest) => table.remove(*digest),
-        }
-    }
-}
-
 fn not_loaded() -> SourceError {
     let what = "it says what has changed before it said everything: this is a bug in claimgate";
     SourceError::Malformed(what.to_owned())
-}
-
-/// Entries that expired before are in force no more.
-fn forgotten_before(now: UnixTime) -> UnixTime {
-    let leeway = i64::try_from(LEEWAY.as_millis()).unwrap_or(i64::MAX);
-    UnixTime::from_millis(now.as_millis().saturating_sub(leeway))
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::revocation::entry::RevocationEntry;
-use crate::revocation::snapshot::RevocationLookup;
+use crate::revocation::snapshot::{LEEWAY, RevocationLookup};
 use crate::revocation::testing::{Line, Scripted, facts, revoked, scripted, settings, token};
 use crate::revocation::{EntryKind, file};
 use crate::util::clock::{ManualClock, SystemClock};

@@ -7,7 +7,7 @@
 #
 # --rounds N and --seconds S say how often and how long. Needs Linux and what the tests need (deploy/prerequisites.sh); puts
 # Envoy into .tools/ when it is not there yet. The first run signs 240 000 tokens (minutes) and keeps them below the target
-# directory, 180 MB, for 30 days. tests/run.sh calls it with --quick.
+# directory, 210 MB, for 30 days. tests/run.sh calls it with --quick.
 set -euo pipefail
 
 cd "$(dirname "${BASH_SOURCE[0]}")/.."

@@ -1,7 +1,7 @@
 //! Very many different tokens, all of one length, really signed with RS256 and a key of 2048 bits.
 //!
 //! Signing one takes most of a millisecond, so they are signed once, on all processors, and kept below the target
-//! directory (about 150 MB) together with the public key; the private one is forgotten. They are good for 30 days and
+//! directory (about 210 MB) together with the public key; the private one is forgotten. They are good for 30 days and
 //! made anew when they are not good for another one.
 
 use std::fs;

@@ -13,7 +13,7 @@ use crate::BoxError;
 use crate::machine::{self, Machine};
 
 /// In the order of the results.
-const PARTS: [&str; 6] = ["grpc", "envoy", "scale", "memory", "steps", "allocations"];
+const PARTS: [&str; 7] = ["grpc", "envoy", "scale", "memory", "revocation", "steps", "allocations"];
 
 /// Where the benchmarks keep what they need again: signed tokens, results.
 pub(crate) fn directory() -> Result<PathBuf, BoxError> {

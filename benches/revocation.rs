@@ -1,7 +1,7 @@
-//! What a million revocations take: time to load them, memory, time of a lookup. Prints a table; decides nothing.
+//! The benchmarks' part about revocations: what a million of them take of time to load, of memory and for a lookup. A
+//! program of its own, so that the memory is theirs. benches/run.sh runs it.
 //!
-//! `cargo bench --profile quick-release --bench revocation [-- ENTRIES]`. It is the way of the service from the file to the
-//! lookup: a source, its sync, the snapshot.
+//! It is the way of the service from the file to the lookup: a source, its sync, the snapshot.
 
 #![allow(
     clippy::expect_used,
@@ -9,6 +9,11 @@
     clippy::print_stdout,
     reason = "a figure that cannot be taken ends the program, and it prints what it found"
 )]
+#![allow(dead_code, reason = "the other program uses the rest of what they share")]
+
+mod figures;
+mod machine;
+mod report;
 
 use std::fs::{self, File};
 use std::hint::black_box;
@@ -26,6 +31,12 @@ use claimgate::revocation::{
 use claimgate::telemetry::metrics::RevocationMetrics;
 use claimgate::util::clock::{Clock, Stopwatch, SystemClock, UnixTime};
 
+use self::figures::{grouped, mebibytes, time};
+use self::machine::Machine;
+use self::report::{Section, Table};
+
+pub(crate) type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
 const ISS: &str = "https://accounts.example.com";
 const LOOKUPS: usize = 1_000_000;
 const ROUNDS: usize = 5;
@@ -33,19 +44,20 @@ const ROUNDS: usize = 5;
 /// What a list is made of: of so many entries, these many are subjects and sessions, the rest tokens.
 const MIXES: [(&str, usize, usize); 2] = [("tokens", 0, 0), ("all kinds", 20, 10)];
 
-fn main() {
-    let asked = std::env::args().skip(1).find_map(|argument| argument.parse().ok());
-    let entries: usize = asked.unwrap_or(1_000_000);
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    println!(
-        "{:<10} {:>9} {:>8} {:>8} {:>9} {:>9} {:>9} {:>9}",
-        "entries", "count", "file", "load", "memory", "peak", "hit", "miss"
-    );
+fn main() -> Result<(), BoxError> {
+    let quick = std::env::args().any(|argument| argument == "--quick");
+    let entries = if quick { 1_000 } else { 1_000_000 };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let mut section = Section::new("revocation", "Revocations");
+    section
+        .add("From a watched file, one line of JSON each; a lookup is for three facts of a token.");
+    let head = ["", "revocations", "file", "loaded in", "memory", "at most", "hit", "miss"];
+    let mut table = Table::new(head);
     for (name, subjects, sessions) in MIXES {
-        let directory = tempfile::tempdir().unwrap();
+        let directory = tempfile::tempdir()?;
         let path = directory.path().join("revoked.jsonl");
         write(&path, entries, subjects, sessions);
-        let bytes = fs::metadata(&path).unwrap().len();
+        let file = fs::metadata(&path)?.len();
         let (before, peak_before) = (status("VmRSS:"), status("VmHWM:"));
         let took = Stopwatch::start();
         let mut sync = sync(&path);
@@ -55,18 +67,19 @@ fn main() {
         assert_eq!(store.load().len(), entries);
         let memory = status("VmRSS:").saturating_sub(before);
         let peak = status("VmHWM:").saturating_sub(peak_before);
-        let hit = lookups(&store, entries, 0, true);
-        let miss = lookups(&store, entries, entries, false);
-        println!(
-            "{name:<10} {entries:>9} {:>4} MiB {:>6.2} s {:>5} MiB {:>5} MiB {:>6.0} ns {:>6.0} ns",
-            bytes >> 20,
-            load.as_secs_f64(),
-            memory >> 10,
-            peak >> 10,
-            hit,
-            miss,
-        );
+        table.row([
+            name.to_owned(),
+            grouped(entries as f64),
+            mebibytes(file as f64),
+            format!("{:.2} s", load.as_secs_f64()),
+            mebibytes((memory << 10) as f64),
+            mebibytes((peak << 10) as f64),
+            time(lookups(&store, entries, 0, true)),
+            time(lookups(&store, entries, entries, false)),
+        ]);
     }
+    section.add(table);
+    section.finish(Machine::new()?, quick)
 }
 
 fn sync(path: &Path) -> RevocationSync {

@@ -64,6 +64,7 @@ impl Decider {
             tokens: config.tokens,
             verifier: Verifier::new(config.issuers, MAX_TOKEN_BYTES),
             keys: Arc::new(store),
+            revocations: None,
             cache: (cache_bytes > 0).then(|| VerifiedTokenCache::new(cache_bytes)),
             forward: config.forward,
             allows_preflight: false,

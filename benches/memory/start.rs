@@ -28,7 +28,7 @@ pub(super) fn run(args: &Args, section: &mut Section) -> Result<(), BoxError> {
     for (issuers, wanted) in [(1, 100.0), (args.scaled(1_000), 500.0)] {
         let took = median(&of(args, issuers)?);
         table.row([issuers.to_string(), format!("{:.0} ms", took * 1e3)]);
-        let what = format!("ready from disk with {issuers} issuers, the provider away");
+        let what = format!("ready from disk, the provider away, issuers: {issuers}");
         section.at_most(&what, wanted, took * 1e3, " ms");
     }
     section.add(table);

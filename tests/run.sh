@@ -25,6 +25,7 @@ main() {
   step "the nginx and the Caddy that the tests run" tests/e2e/proxies/install.sh
   step "the OpenID provider that the tests run" tests/e2e/oidc_provider/install.sh
   counted step "unit, integration and end-to-end tests" cargo test --locked --no-fail-fast
+  step "the benchmarks, too short to measure anything" benches/run.sh --quick
   counted step "fuzzing, 20 s for each target" tests/fuzz/run.sh 20
   counted step "the chart and the manifests" tests/manifests/run.sh
   counted step "the image, and the compose file" tests/image/run.sh

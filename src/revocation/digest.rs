@@ -29,20 +29,19 @@ impl Digester {
     /// Of an `iss`; the first half of what everything of this issuer is looked up by.
     pub(super) fn issuer(&self, iss: &str) -> IssuerDigest {
         let mut hasher = self.0;
-        hasher.write_u8(0);
         hasher.write(iss.as_bytes());
         let digest = hasher.finish128();
         IssuerDigest([digest.h1, digest.h2])
     }
 
     /// Of what is called `id` by that issuer. The kind is part of it: a `sub` that reads like a `jti` is something else.
-    pub(super) fn of(&self, issuer: IssuerDigest, kind: EntryKind, id: Option<&str>) -> Digest {
-        let mut hasher = self.0;
-        // Both of one length, so that nothing of them can be taken for a part of `id`.
-        hasher.write_u8(number(kind));
-        hasher.write_u64(issuer.0[0]);
-        hasher.write_u64(issuer.0[1]);
+    pub(super) fn of(issuer: IssuerDigest, kind: EntryKind, id: Option<&str>) -> Digest {
+        // What the secret key made of the issuer is a key as well, which nobody knows: shorter than to go through it
+        // again for each kind.
+        let mut hasher = SipHasher13::new_with_keys(issuer.0[0], issuer.0[1]);
         hasher.write(id.unwrap_or_default().as_bytes());
+        // Last, and always there: no `id` with it is another `id` without.
+        hasher.write_u8(number(kind));
         let digest = hasher.finish128();
         Digest { high: digest.h1, low: digest.h2 & !(KEPT | TAG) | u64::from(number(kind)) }
     }

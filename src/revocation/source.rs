@@ -172,7 +172,7 @@ impl Changes {
     /// none.
     pub fn remove(&mut self, kind: EntryKind, iss: &str, id: Option<&str>) {
         let digester = &self.intake.digester;
-        self.changes.push(Change::Remove(digester.of(digester.issuer(iss), kind, id)));
+        self.changes.push(Change::Remove(Digester::of(digester.issuer(iss), kind, id)));
     }
 
     /// Passes over one that cannot be read.

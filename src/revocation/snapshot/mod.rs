@@ -96,7 +96,7 @@ impl RevocationSnapshot {
             }
             let issuer: IssuerDigest =
                 *issuer.get_or_insert_with(|| self.digester.issuer(facts.iss));
-            let digest = self.digester.of(issuer, kind, id);
+            let digest = Digester::of(issuer, kind, id);
             let found =
                 [synced, fixed].into_iter().flatten().filter_map(|table| table.find(digest));
             if found.into_iter().any(|slot| holds(slot, kind, facts.iat, now)) {
@@ -157,7 +157,7 @@ impl RevocationSnapshot {
 
 pub(super) fn slot_of(digester: &Digester, entry: &RevocationEntry) -> Slot {
     let id = entry.revoked().id();
-    Slot::new(digester.of(digester.issuer(entry.iss()), entry.kind(), id), entry)
+    Slot::new(Digester::of(digester.issuer(entry.iss()), entry.kind(), id), entry)
 }
 
 /// Whether an entry that is found for a token revokes it.

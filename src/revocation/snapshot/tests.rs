@@ -162,7 +162,7 @@ fn many_come_and_go_and_each_is_found_while_it_is_there() {
     };
     let digest = |n: u32| {
         let digester = snapshot.digester();
-        digester.of(digester.issuer(ISS), EntryKind::Token, Some(&name(n)))
+        Digester::of(digester.issuer(ISS), EntryKind::Token, Some(&name(n)))
     };
     const MANY: u32 = 20_000;
     let mut table = Table::default();

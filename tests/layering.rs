@@ -32,8 +32,9 @@ const LAYERS: [(&str, u8); 13] = [
 ];
 
 /// What may be imported from beside: tokens are verified with keys, the configuration makes the listeners' settings.
-const SIDEWAYS: [(&str, &[&str]); 2] = [
+const SIDEWAYS: [(&str, &[&str]); 3] = [
     ("token", &["keys::key", "keys::store"]),
+    ("revocation", &["keys::source::file"]),
     ("config", &["server::forward_auth::trusted", "server::listener::address", "server::tls"]),
 ];
 
@@ -41,13 +42,15 @@ const SIDEWAYS: [(&str, &[&str]); 2] = [
 const ONLY: [(&str, &[&str]); 1] = [("main", &["cli"])];
 
 /// Who may know a thing: paths, and the files or folders (without `.rs`) that may name them.
-const KNOWN_BY: [(&str, &[&str]); 9] = [
+const KNOWN_BY: [(&str, &[&str]); 11] = [
     ("crate::proto", &["server/ext_authz"]),
     ("reqwest", &["keys/source/remote", "cli/demo"]),
     ("jsonwebtoken", &["token", "keys", "issuer"]),
-    ("aws_lc_rs", &["token", "keys", "issuer", "server/tls"]),
+    ("aws_lc_rs", &["token", "keys", "issuer", "server/tls", "revocation/redis/schema"]),
+    ("redis", &["revocation/redis"]),
+    ("rustls_platform_verifier", &["revocation/redis/tls"]),
     ("notify", &["util/watch"]),
-    ("tokio_rustls", &["server/tls"]),
+    ("tokio_rustls", &["server/tls", "revocation/redis/tls"]),
     ("x509_cert", &["keys/jwks/pem", "server/tls"]),
     ("tokio::spawn", &["app/tasks"]),
     ("tokio::task::spawn", &["app/tasks"]),

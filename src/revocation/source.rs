@@ -71,6 +71,7 @@ impl SourceSettings {
     pub fn is_local(&self) -> bool {
         match self {
             Self::File(_) => true,
+            Self::Redis(_) => false,
         }
     }
 

@@ -9,6 +9,7 @@ mod keys;
 mod listen;
 mod matching;
 mod names;
+mod redis;
 mod refresh;
 mod require;
 mod revocation;

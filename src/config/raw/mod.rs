@@ -2,6 +2,7 @@
 //! [`super::compile`]'s to say and not serde's. Nothing here means anything yet.
 
 mod forward;
+mod redis;
 mod revocation;
 mod rules;
 

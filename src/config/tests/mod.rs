@@ -91,6 +91,7 @@ fn the_example_has_every_key() {
     let raw = [
         include_str!("../raw/mod.rs"),
         include_str!("../raw/forward.rs"),
+        include_str!("../raw/redis.rs"),
         include_str!("../raw/revocation.rs"),
         include_str!("../raw/rules.rs"),
     ];

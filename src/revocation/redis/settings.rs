@@ -1,6 +1,7 @@
 //! Where the Redis is, and who we are to it. [`crate::config`] makes these; no secret is in them, only where one is.
 
 use std::fmt;
+use std::net::IpAddr;
 use std::path::PathBuf;
 
 use super::schema::Prefix;
@@ -20,6 +21,24 @@ pub struct RedisSettings {
     pub prefix: Prefix,
     /// Whether a password or a private key that everybody on the machine can read is used all the same.
     pub accepts_readable_secrets: bool,
+}
+
+impl RedisSettings {
+    /// Whether somebody between us and a server could read along, and change what is said.
+    pub fn is_readable_on_the_way(&self) -> bool {
+        let is_away = |address: &Address| match address {
+            Address::Tcp(host, _) => {
+                let is_loopback = host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback());
+                host != "localhost" && !is_loopback
+            }
+            Address::Unix(_) => false,
+        };
+        let addresses = match &self.servers {
+            Servers::One(address) => std::slice::from_ref(address),
+            Servers::Sentinel { sentinels: addresses, .. } | Servers::Cluster(addresses) => addresses,
+        };
+        self.tls.is_none() && addresses.iter().any(is_away)
+    }
 }
 
 /// For people, and without what is nobody's business.

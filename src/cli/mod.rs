@@ -11,6 +11,7 @@ pub mod jwks;
 pub mod keys;
 pub mod probe;
 pub mod revocations;
+pub mod revoke;
 pub mod schema;
 pub mod serve;
 mod shown;
@@ -61,6 +62,7 @@ enum Command {
     /// speaks no TLS: where listen.tls is set, ask a Unix socket of listen.grpc, or /readyz on the admin port.
     Probe(probe::Args),
     Revocations(revocations::Args),
+    Revoke(Box<revoke::Args>),
     /// Print a script that completes claimgate's subcommands and options in a shell.
     ///
     /// For bash: claimgate completions bash >/etc/bash_completion.d/claimgate
@@ -85,6 +87,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
             Command::Keys(args) => keys::run(&args),
             Command::Probe(args) => probe::run(&args),
             Command::Revocations(args) => revocations::run(&args),
+            Command::Revoke(args) => revoke::run(&args),
             Command::Completions(args) => completions::run(&args),
             Command::Schema => schema::run(),
         },

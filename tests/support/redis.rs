@@ -190,7 +190,7 @@ impl Drop for RedisServer {
 }
 
 /// A loopback port that nobody listens on now.
-fn free_port() -> u16 {
+pub(crate) fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 

@@ -8,11 +8,8 @@ use crate::config::report::{Path, quote};
 use crate::config::scalar::{Count, List, Mapping, Text};
 use crate::revocation::redis::Prefix;
 use crate::revocation::redis::settings::{
-    Account, Address, RedisSettings, RedisTls, RedisUrl, Servers,
+    Account, Address, DEFAULT_PORT, RedisSettings, RedisTls, RedisUrl, SENTINEL_PORT, Servers,
 };
-
-/// Sentinels' own.
-const SENTINEL_PORT: u16 = 26379;
 
 impl Compiler<'_> {
     pub(super) fn redis(&mut self, path: &Path, raw: RawRedis) -> Option<RedisSettings> {
@@ -48,14 +45,14 @@ impl Compiler<'_> {
     /// The servers, whether TLS is spoken to them, and the database.
     fn redis_servers(&mut self, path: &Path, raw: RawRedis) -> Option<(Servers, bool, u16)> {
         if let Some(text) = raw.url {
-            let url = self.redis_url(&path.key("url"), &text)?;
+            let url = self.redis_url(&path.key("url"), &text, DEFAULT_PORT)?;
             return Some((Servers::One(url.address), url.is_tls, url.database.unwrap_or(0)));
         }
         if let Some(Mapping(sentinel)) = raw.sentinel {
             return self.sentinel(&path.key("sentinel"), sentinel);
         }
         if let Some(List(list)) = raw.cluster {
-            let (nodes, is_tls) = self.redis_urls(&path.key("cluster"), list)?;
+            let (nodes, is_tls) = self.redis_urls(&path.key("cluster"), list, DEFAULT_PORT)?;
             return Some((Servers::Cluster(nodes), is_tls, 0));
         }
         if !self.report.has_in(path) {
@@ -84,7 +81,7 @@ impl Compiler<'_> {
             self.report.missing(&urls, "the URLs of the Sentinels");
             return None;
         };
-        let (sentinels, is_tls) = self.redis_urls(&urls, list)?;
+        let (sentinels, is_tls) = self.redis_urls(&urls, list, SENTINEL_PORT)?;
         let master = master?;
         Some((Servers::Sentinel { master, sentinels, account }, is_tls, database))
     }
@@ -94,13 +91,14 @@ impl Compiler<'_> {
         &mut self,
         path: &Path,
         list: Vec<Option<String>>,
+        port: u16,
     ) -> Option<(Vec<Address>, bool)> {
         self.not_empty(path, list.len(), "a list with at least one URL");
         let texts = self.strings(path, list);
         let mut urls: Vec<RedisUrl> = Vec::with_capacity(texts.len());
         for (index, text) in texts.iter().enumerate() {
             let path = path.index(index);
-            let Some(mut url) = self.redis_url(&path, text) else { continue };
+            let Some(url) = self.redis_url(&path, text, port) else { continue };
             if url.database.is_some() || matches!(url.address, Address::Unix(_)) {
                 let expected = "redis://HOST:PORT or rediss://HOST:PORT, without a database";
                 self.report.wrong(&path, quote(text), expected);
@@ -109,21 +107,14 @@ impl Compiler<'_> {
                 let expected = "the scheme of the first: all of them, or none, over TLS";
                 self.report.wrong(&path, quote(text), expected);
             }
-            // Sentinels listen elsewhere than servers.
-            if path.is_below_key("sentinel")
-                && !text.trim_end_matches('/').ends_with(|last: char| last.is_ascii_digit())
-                && let Address::Tcp(_, port) = &mut url.address
-            {
-                *port = SENTINEL_PORT;
-            }
             urls.push(url);
         }
         let is_tls = urls.first()?.is_tls;
         Some((urls.into_iter().map(|url| url.address).collect(), is_tls))
     }
 
-    fn redis_url(&mut self, path: &Path, text: &str) -> Option<RedisUrl> {
-        match RedisUrl::parse(text) {
+    fn redis_url(&mut self, path: &Path, text: &str, port: u16) -> Option<RedisUrl> {
+        match RedisUrl::parse(text, port) {
             Ok(url) => Some(url),
             Err(found) => {
                 self.report.wrong(path, found, RedisUrl::EXPECTED);

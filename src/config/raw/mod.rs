@@ -13,6 +13,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 pub(in crate::config) use self::forward::{RawForward, RawForwardedHeader, RawTokenLocation};
+pub(in crate::config) use self::redis::{REDIS_SERVERS, RawRedis, RawSentinel};
 pub(in crate::config) use self::revocation::{
     REVOCATION_SOURCES, RawRevocation, RawRevocationEntry,
 };

@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use super::RedisError;
 use super::connection::Connection;
 use super::reply::{self, StreamInfo};
-use super::scan::Scan;
+use super::scan::{self, Scan};
 use super::schema::{Change, Prefix, StreamId};
 use super::settings::{Address, RedisSettings, Servers};
 use crate::revocation::entry::{EntryError, MAX_LINE_BYTES, RevocationEntry};
@@ -142,7 +142,7 @@ impl Link {
     ) -> Result<(Load, State), RedisError> {
         let (mut scan, mut load) = (Scan::default(), intake.load());
         while !scan.is_over() {
-            scan.go_on(&mut self.connection, &self.prefix, &mut load).await?;
+            scan.go_on(&mut self.connection, &self.prefix, &mut scan::into(&mut load)).await?;
         }
         self.check_slot().await?;
         let after = self.state(StreamId::default()).await?;
@@ -166,7 +166,7 @@ impl Link {
             self.again = Some((Scan::default(), intake.load(), Instant::now()));
         }
         if let Some((scan, load, _)) = &mut self.again {
-            scan.go_on(&mut self.connection, &self.prefix, load).await?;
+            scan.go_on(&mut self.connection, &self.prefix, &mut scan::into(load)).await?;
         }
         let read = self.read().await?;
         let position = read.last().map_or(self.position, |(id, _)| *id);

@@ -1,5 +1,5 @@
-//! Reads the keys of all entries, a batch at a time. What cannot be read is counted and passed over: one writer's mistake
-//! must not take away what the others have revoked.
+//! Reads the keys of all entries, a batch at a time, and hands each to whoever asked: what cannot be read too, since one
+//! writer's mistake must not take away what the others have revoked.
 
 use redis::{Pipeline, Value, cmd};
 
@@ -22,6 +22,24 @@ const ENTRIES: usize = 500;
 /// The longest answer with them.
 const ENTRIES_BYTES: usize = ENTRIES * (MAX_LINE_BYTES + 64);
 
+/// What is done with the text under a key, or with what is wrong there.
+pub(super) type Visit<'a> = &'a mut (
+            dyn FnMut(&[u8], Result<RevocationEntry, EntryError>) -> Result<(), RedisError> + Send
+        );
+
+/// Takes what is found into a load.
+pub(super) fn into(
+    load: &mut Load,
+) -> impl FnMut(&[u8], Result<RevocationEntry, EntryError>) -> Result<(), RedisError> {
+    |_key, found| match found {
+        Ok(entry) => load.add(&entry).map_err(RedisError::TooMany),
+        Err(error) => {
+            load.skip(&error);
+            Ok(())
+        }
+    }
+}
+
 /// How far it has come.
 #[derive(Debug, Default)]
 pub(super) struct Scan {
@@ -35,15 +53,15 @@ impl Scan {
         self.cursor == Some(0)
     }
 
-    /// Reads a batch into `load`.
+    /// Reads a batch.
     ///
     /// # Errors
-    /// The connection is of no more use, or there are too many entries.
+    /// The connection is of no more use, or `visit` has had enough.
     pub(super) async fn go_on(
         &mut self,
         connection: &mut Connection,
         prefix: &Prefix,
-        load: &mut Load,
+        visit: Visit<'_>,
     ) -> Result<(), RedisError> {
         if self.is_over() {
             return Ok(());
@@ -55,7 +73,7 @@ impl Scan {
             connection.ask_for("SCAN", &command, KEYS_BYTES, std::time::Duration::ZERO).await?;
         let (cursor, keys) = connection.taken("SCAN", reply::scanned(answer))?;
         for keys in keys.chunks(ENTRIES) {
-            read(connection, keys, load).await?;
+            read(connection, keys, visit).await?;
         }
         self.cursor = Some(cursor);
         Ok(())
@@ -65,7 +83,7 @@ impl Scan {
 async fn read(
     connection: &mut Connection,
     keys: &[Vec<u8>],
-    load: &mut Load,
+    visit: Visit<'_>,
 ) -> Result<(), RedisError> {
     let mut commands = Pipeline::new();
     for key in keys {
@@ -76,7 +94,7 @@ async fn read(
     let mut empty = Pipeline::new();
     for (key, answer) in keys.iter().zip(answers) {
         if matches!(&answer, Value::ServerError(error) if error.code() == "WRONGTYPE") {
-            load.skip(&EntryError::NotAString("the value of the key"));
+            visit(key, Err(EntryError::NotAString("the value of the key")))?;
             continue;
         }
         let text = reply::text(answer).and_then(|text| text.ok_or(Odd::Form));
@@ -85,15 +103,12 @@ async fn read(
             empty.cmd("EXISTS").arg(key);
             continue;
         }
-        match RevocationEntry::parse(&text) {
-            Ok(entry) => load.add(&entry).map_err(RedisError::TooMany)?,
-            Err(error) => load.skip(&error),
-        }
+        visit(key, RevocationEntry::parse(&text))?;
     }
     // It expired since its key was told, or somebody wrote nothing into it.
     for answer in connection.ask_all("EXISTS", &empty, ENTRIES_BYTES).await? {
         if connection.taken("EXISTS", reply::number(&answer))? != 0 {
-            load.skip(&EntryError::Missing("entry"));
+            visit(&[], Err(EntryError::Missing("entry")))?;
         }
     }
     Ok(())

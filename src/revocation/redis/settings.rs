@@ -35,7 +35,9 @@ impl RedisSettings {
         };
         let addresses = match &self.servers {
             Servers::One(address) => std::slice::from_ref(address),
-            Servers::Sentinel { sentinels: addresses, .. } | Servers::Cluster(addresses) => addresses,
+            Servers::Sentinel { sentinels: addresses, .. } | Servers::Cluster(addresses) => {
+                addresses
+            }
         };
         self.tls.is_none() && addresses.iter().any(is_away)
     }
@@ -126,18 +128,21 @@ pub struct RedisUrl {
 }
 
 /// Redis' own.
-const DEFAULT_PORT: u16 = 6379;
+pub const DEFAULT_PORT: u16 = 6379;
+
+/// Its Sentinels'.
+pub const SENTINEL_PORT: u16 = 26379;
 
 impl RedisUrl {
     /// What is accepted, for people.
     pub const EXPECTED: &'static str =
         "redis://HOST[:PORT][/DATABASE], rediss:// for TLS, or unix:///PATH";
 
-    /// Reads `redis://`, `rediss://` and `unix://`.
+    /// Reads `redis://`, `rediss://` and `unix://`; `port` is the one of a URL that has none.
     ///
     /// # Errors
     /// Why not, without the text: it may hold a password.
-    pub fn parse(text: &str) -> Result<Self, &'static str> {
+    pub fn parse(text: &str, port: u16) -> Result<Self, &'static str> {
         if let Some(path) = text.strip_prefix("unix://") {
             if !path.starts_with('/') {
                 return Err("a URL without an absolute path");
@@ -167,7 +172,7 @@ impl RedisUrl {
             "" => None,
             number => Some(number.parse().map_err(|_| "a database that is no number")?),
         };
-        let address = Address::Tcp(host.to_owned(), url.port().unwrap_or(DEFAULT_PORT));
+        let address = Address::Tcp(host.to_owned(), url.port().unwrap_or(port));
         Ok(Self { address, is_tls, database })
     }
 }
@@ -186,7 +191,7 @@ mod tests {
             ("unix:///run/redis.sock", "unix:/run/redis.sock", false, None),
         ];
         for (text, address, is_tls, database) in cases {
-            let url = RedisUrl::parse(text).unwrap();
+            let url = RedisUrl::parse(text, DEFAULT_PORT).unwrap();
             let shown = (url.address.to_string(), url.is_tls, url.database);
             assert_eq!(shown, (address.to_owned(), is_tls, database), "{text}");
         }
@@ -210,7 +215,7 @@ mod tests {
             "redis://:hunter2@h",
             "redis://user:hunter2@h:x",
         ] {
-            let reason = RedisUrl::parse(text).unwrap_err();
+            let reason = RedisUrl::parse(text, DEFAULT_PORT).unwrap_err();
             assert!(!reason.contains("hunter2"), "{text}: {reason}");
         }
     }

@@ -8,11 +8,12 @@ use redis::{Pipeline, Value, cmd};
 use super::RedisError;
 use super::connection::Connection;
 use super::reply::{self, Odd};
+use super::scan::{Scan, Visit};
 use super::schema::{ENTRY, EPOCH, Prefix, REMOVED};
 use super::servers;
 use super::settings::RedisSettings;
 use crate::keys::source::file::Turn;
-use crate::revocation::entry::{MAX_LINE_BYTES, RevocationEntry};
+use crate::revocation::entry::{EntryKind, MAX_LINE_BYTES, RevocationEntry};
 use crate::revocation::snapshot::LEEWAY;
 use crate::util::clock::UnixTime;
 
@@ -80,24 +81,69 @@ impl Writer {
         Ok(Written { server, key, position, has_epoch })
     }
 
-    /// Takes an entry back: exactly this one, as it was written. `false`: there is none.
+    /// Takes back every entry about this, whatever its times and whoever wrote it. How many there were.
     ///
     /// # Errors
-    /// It is not known to be gone.
-    pub async fn remove(&mut self, entry: &RevocationEntry) -> Result<bool, RedisError> {
+    /// It is not known that they are gone.
+    pub async fn remove(
+        &mut self,
+        kind: EntryKind,
+        iss: &str,
+        id: Option<&str>,
+    ) -> Result<usize, RedisError> {
+        let mut keys = Vec::new();
+        self.visit(&mut |key, found| {
+            let is_it = |entry: &RevocationEntry| {
+                entry.kind() == kind && entry.iss() == iss && entry.revoked().id() == id
+            };
+            keys.extend(found.is_ok_and(|entry| is_it(&entry)).then(|| key.to_vec()));
+            Ok(())
+        })
+        .await?;
         let prefix = self.settings.prefix.clone();
-        let key = prefix.entry(&entry.to_json());
         let mut connection = self.connection().await?;
-        let answer = connection.ask("EXISTS", cmd("EXISTS").arg(&key)).await?;
-        let is_there = connection.taken("EXISTS", reply::number(&answer))? == 1;
-        if is_there {
+        for key in &keys {
             let mut commands = Pipeline::new();
-            commands.cmd("DEL").arg(&key);
-            changed(&mut commands, &prefix, REMOVED, &key);
+            commands.cmd("DEL").arg(key);
+            changed(&mut commands, &prefix, REMOVED, &String::from_utf8_lossy(key));
             transaction(&mut connection, commands).await?;
         }
         self.connection = Some(connection);
-        Ok(is_there)
+        Ok(keys.len())
+    }
+
+    /// Everything that the store holds, and how much of it cannot be read.
+    ///
+    /// # Errors
+    /// Not all of it could be read, or there is no epoch: then it is not known what is missing.
+    pub async fn list(&mut self) -> Result<(Vec<RevocationEntry>, usize), RedisError> {
+        let (mut entries, mut unreadable) = (Vec::new(), 0);
+        let mut connection = self.connection().await?;
+        let answer =
+            connection.ask("EXISTS", cmd("EXISTS").arg(self.settings.prefix.epoch())).await?;
+        if connection.taken("EXISTS", reply::number(&answer))? == 0 {
+            return Err(RedisError::NoEpoch(connection.address().clone()));
+        }
+        self.connection = Some(connection);
+        self.visit(&mut |_key, found| {
+            match found {
+                Ok(entry) => entries.push(entry),
+                Err(_) => unreadable += 1,
+            }
+            Ok(())
+        })
+        .await?;
+        Ok((entries, unreadable))
+    }
+
+    async fn visit(&mut self, visit: Visit<'_>) -> Result<(), RedisError> {
+        let mut connection = self.connection().await?;
+        let mut scan = Scan::default();
+        while !scan.is_over() {
+            scan.go_on(&mut connection, &self.settings.prefix, visit).await?;
+        }
+        self.connection = Some(connection);
+        Ok(())
     }
 
     /// Says that the list begins here: gives the store an epoch, unless it has one. Whether it was given one now.

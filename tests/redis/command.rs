@@ -118,7 +118,15 @@ fn what_cannot_be_written_is_said_and_so_is_a_mistake() {
 #[test]
 fn a_line_for_a_file_is_printed_without_a_store() {
     let (code, out, _) = said(&run(&[
-        "revoke", "key", "--iss", ISSUER, "--kid", "k", "--expires", "2040-01-01T00:00:00Z", "--print",
+        "revoke",
+        "key",
+        "--iss",
+        ISSUER,
+        "--kid",
+        "k",
+        "--expires",
+        "2040-01-01T00:00:00Z",
+        "--print",
     ]));
     assert_eq!(code, Some(0));
     let expected = "{\"v\":1,\"kind\":\"key\",\"iss\":\"https://accounts.example.com\",\

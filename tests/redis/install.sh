@@ -2,13 +2,27 @@
 # Puts the Redis that the tests run into .tools/redis/, once, and prints the path of that directory. Nothing else goes to
 # stdout. Called by tests/run.sh and deploy/demo.sh. That of the system is taken where there is one, from Redis 6 on; else
 # Debian's package and the libraries that it needs are downloaded and unpacked, not installed: nothing of the system
-# changes, and no server is started.
+# changes, and no server is started. With --python, redis-py into .tools/redis-py/ as well, which the tests run an example
+# with.
 set -euo pipefail
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 target=$root/.tools/redis
+library=$root/.tools/redis-py
 
-say() { printf '%s\n' "$*" >&2; }
+source "$root/deploy/from-pip.sh"
+
+# The hashes pin the files themselves; the second is for Python 3.10.
+requirements() {
+  cat <<END
+redis==8.1.0 \
+  --hash=sha256:a4fe1aac3d3b3cc791d4b3d5931c5a956045dc951ee74d1c913ee3ac4d2ee9fb
+async-timeout==5.0.1 \
+  --hash=sha256:39e3809566ff85354557ec2398b55e096c8364bacac9405a7a1fa429e77fe76c
+END
+}
+
+is_library() { PYTHONPATH=$1 python3 -c 'import redis'; }
 
 # runs DIRECTORY: whether there is one, new enough. "Redis server v=7.0.15 …"
 runs() {
@@ -20,7 +34,7 @@ runs() {
 
 # Of redis-tools: the server is a link to one of its programs, which do by their name what they do. Libraries are what it
 # depends on, down to those that every Debian has.
-download() {
+download_redis() {
   if ! command -v apt-get >/dev/null 2>&1; then
     say "install redis: this is no Debian; install Redis 6 or newer with your system's own tools, so that redis-server is in PATH"
     return 1
@@ -63,12 +77,12 @@ install() {
   scratch=$(mktemp -d "$root/.tools/redis.XXXXXX")
   trap 'rm -rf "$scratch"' EXIT
   local server
-  if [ "${1:-}" != download ] && server=$(PATH=$PATH:/usr/sbin:/usr/local/bin command -v redis-server); then
+  if server=$(PATH=$PATH:/usr/sbin:/usr/local/bin command -v redis-server); then
     ln -s "$server" "$scratch/redis-server"
   fi
   if ! runs "$scratch"; then
     rm -f "$scratch/redis-server"
-    download
+    download_redis
   fi
   if ! runs "$scratch"; then
     say "install redis: what was unpacked does not run here: $("$scratch/redis-server" --version 2>&1 || true); apt-get install redis-server"
@@ -79,5 +93,9 @@ install() {
   mv "$scratch" "$target" 2>/dev/null || runs "$target"
 }
 
-runs "$target" || install "$@"
+# Each in a shell of its own, which removes what it leaves.
+runs "$target" || (install)
+if [ "${1:-}" = --python ] && ! [ -d "$library" ]; then
+  (requirements | from_pip install-redis-py "redis-py (about 1 MB)" "$library" is_library "It is pure Python.")
+fi
 printf '%s\n' "$target"

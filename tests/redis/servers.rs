@@ -29,8 +29,16 @@ fn with_tls(authority: &Authority, directory: &Path) -> (RedisServer, String) {
     let [certificate, key] = put_pair(directory, "server", &authority.issue(&["redis.example"]));
     let port = crate::server::free_port();
     let arguments = [
-        "--tls-port", &port.to_string(), "--tls-cert-file", &certificate, "--tls-key-file", &key,
-        "--tls-ca-cert-file", &ca, "--tls-auth-clients", "yes",
+        "--tls-port",
+        &port.to_string(),
+        "--tls-cert-file",
+        &certificate,
+        "--tls-key-file",
+        &key,
+        "--tls-ca-cert-file",
+        &ca,
+        "--tls-auth-clients",
+        "yes",
     ];
     (RedisServer::start_with(&arguments), format!("rediss://127.0.0.1:{port}"))
 }
@@ -106,7 +114,8 @@ async fn with_the_wrong_password() {
     redis.ask(&["ACL", "SETUSER", "claimgate", "on", ">right", "~*", "+@all"]);
     let files = tempfile::tempdir().unwrap();
     let password_file = put(files.path(), "password", "wrong");
-    let store = json!({"url": redis.unix_url(), "username": "claimgate", "password_file": password_file});
+    let store =
+        json!({"url": redis.unix_url(), "username": "claimgate", "password_file": password_file});
     let unix = json!({"url": redis.unix_url()});
     let mut world = World::start_as_it_is(json!({"redis": store}), &unix).await;
     world.until_synced_with("denied").await;
@@ -152,12 +161,9 @@ async fn cluster() -> [RedisServer; 2] {
     let nodes = [start(), start()];
     let slot = nodes[0].ask(&["CLUSTER", "KEYSLOT", &key("epoch")]);
     let slot: u16 = redis::from_redis_value(slot).unwrap();
-    let own = slot.to_string();
-    nodes[1].ask(&["CLUSTER", "ADDSLOTS", &own]);
-    if slot > 0 {
-        nodes[0].ask(&["CLUSTER", "ADDSLOTSRANGE", "0", &(slot - 1).to_string()]);
-    }
-    nodes[0].ask(&["CLUSTER", "ADDSLOTSRANGE", &(slot + 1).to_string(), "16383"]);
+    // Each has a range of which some is left when our slot moves: one without any would become a replica.
+    nodes[0].ask(&["CLUSTER", "ADDSLOTSRANGE", "0", &(slot - 1).to_string()]);
+    nodes[1].ask(&["CLUSTER", "ADDSLOTSRANGE", &slot.to_string(), "16383"]);
     nodes[0].ask(&["CLUSTER", "MEET", "127.0.0.1", &nodes[1].port.to_string()]);
     for node in &nodes {
         let is_well = || {

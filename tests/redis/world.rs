@@ -54,7 +54,8 @@ impl World {
 
     pub(crate) async fn ask(&self, jti: &str) -> Answer {
         let exp = SystemClock.now().as_millis() / 1000 + 3600;
-        let claims = json!({"iss": ISSUER, "aud": "orders", "sub": "alice", "jti": jti, "exp": exp});
+        let claims =
+            json!({"iss": ISSUER, "aud": "orders", "sub": "alice", "jti": jti, "exp": exp});
         self.service.ask_with(&mint(&self.key, &claims).unwrap()).await
     }
 

@@ -47,6 +47,9 @@ pub(super) struct Link {
     is_cluster: bool,
     /// The stream was read up to here.
     position: StreamId,
+    /// The newest entry of the stream that was there. It stays until it is trimmed away; before that, only a store that has
+    /// lost something has it no more.
+    anchor: Option<StreamId>,
     epoch: String,
     /// Everything is being read again, a bit between two looks at the stream.
     again: Option<(Scan, Load, Instant)>,
@@ -85,6 +88,8 @@ pub(super) struct State {
 pub(super) struct Seen {
     /// The last place that was given out in the stream.
     pub(super) last: StreamId,
+    /// The newest entry of the stream.
+    pub(super) newest: Option<StreamId>,
     /// Whether a change that was there is missing where it should be.
     pub(super) is_forgotten: bool,
     /// How many keys it has thrown away; `None`: it does not tell us, or was not asked.
@@ -94,9 +99,9 @@ pub(super) struct Seen {
 impl Seen {
     /// Whether a store that had come as far as `before` can have come to this without losing entries.
     pub(super) fn has_lost(&self, before: &Self) -> bool {
-        // The count begins anew with the process.
+        // The count begins anew with the server's process.
         let has_evicted = match (before.evicted, self.evicted) {
-            (Some(before), Some(now)) => now > before,
+            (Some(before), Some(now)) => now != before && now > 0,
             (None, _) | (_, None) => false,
         };
         self.last < before.last || self.is_forgotten || has_evicted
@@ -110,6 +115,7 @@ impl Link {
             prefix: settings.prefix.clone(),
             is_cluster: matches!(settings.servers, Servers::Cluster(_)),
             position: StreamId::default(),
+            anchor: None,
             epoch: String::new(),
             again: None,
             due: Instant::now(),
@@ -120,13 +126,13 @@ impl Link {
         self.connection.address()
     }
 
-    /// The state before a load; `last` is the last place that the stream is known to have given out.
+    /// The state before a load; `newest` is the newest entry that the stream is known to have had.
     ///
     /// # Errors
     /// There is no epoch, or the server does not say.
-    pub(super) async fn begin(&mut self, last: StreamId) -> Result<State, RedisError> {
+    pub(super) async fn begin(&mut self, newest: Option<StreamId>) -> Result<State, RedisError> {
         self.again = None;
-        let state = self.state(last).await?;
+        let state = self.state(newest).await?;
         self.with_memory(state).await
     }
 
@@ -145,12 +151,12 @@ impl Link {
             scan.go_on(&mut self.connection, &self.prefix, &mut scan::into(&mut load)).await?;
         }
         self.check_slot().await?;
-        let after = self.state(StreamId::default()).await?;
+        let after = self.state(None).await?;
         if after.epoch != before.epoch {
             return Err(RedisError::NoEpoch(self.address().clone()));
         }
         let after = self.with_memory(after).await?;
-        self.position = before.info.last;
+        (self.position, self.anchor) = (before.info.last, before.seen.newest);
         self.epoch.clone_from(&before.epoch);
         self.loaded(begun);
         Ok((load, after))
@@ -170,7 +176,8 @@ impl Link {
         }
         let read = self.read().await?;
         let position = read.last().map_or(self.position, |(id, _)| *id);
-        let state = self.state(position).await?;
+        let anchor = read.last().map(|(id, _)| *id).or(self.anchor);
+        let state = self.state(anchor).await?;
         if state.epoch != self.epoch || state.seen.is_forgotten || state.info.last < position {
             return Ok((Step::LoadAgain, state));
         }
@@ -187,7 +194,8 @@ impl Link {
             state
         };
         // Nothing below waits: from here on it is done.
-        self.position = position;
+        (self.position, self.anchor) = (position, anchor);
+        let is_quiet = read.is_empty();
         let changes = self.take(read, intake)?;
         match self.again.take_if(|(scan, ..)| scan.is_over()) {
             // What the stream brought is in it.
@@ -195,7 +203,7 @@ impl Link {
                 self.loaded(begun);
                 Ok((Step::Loaded(load), state))
             }
-            None if changes.is_empty() => Ok((Step::Unchanged, state)),
+            None if is_quiet => Ok((Step::Unchanged, state)),
             None => Ok((Step::Changes(changes), state)),
         }
     }
@@ -257,36 +265,30 @@ impl Link {
         self.connection.taken("XREAD", reply::changes(answer))
     }
 
-    /// What the store says of itself, and whether it still has the change at `position`.
-    async fn state(&mut self, position: StreamId) -> Result<State, RedisError> {
+    /// What the store says of itself, and whether it still has the change at `anchor`.
+    async fn state(&mut self, anchor: Option<StreamId>) -> Result<State, RedisError> {
         let (epoch, changes) = (self.prefix.epoch(), self.prefix.changes());
         let mut commands = Pipeline::new();
         commands.cmd("GET").arg(epoch);
         commands.cmd("XINFO").arg("STREAM").arg(&changes);
-        let id = position.to_string();
+        let id = anchor.unwrap_or_default().to_string();
         commands.cmd("XRANGE").arg(changes).arg(&id).arg(id).arg("COUNT").arg(1);
         let answers = self.connection.ask_all("XINFO STREAM", &commands, STATE_BYTES).await?;
         let [epoch, info, at] = <[Value; 3]>::try_from(answers)
             .map_err(|_| RedisError::Unexpected(self.address().clone(), "XINFO STREAM"))?;
         let epoch = self.connection.taken("GET epoch", reply::text(epoch))?;
-        let info = match &info {
-            // Deleted, with everything that it ever gave out.
-            Value::ServerError(error) if error.details() == Some("no such key") => {
-                StreamInfo::default()
-            }
-            _ => self.connection.taken("XINFO STREAM changes", reply::stream_info(info))?,
-        };
+        let info = self.connection.taken("XINFO STREAM changes", reply::stream_info(info))?;
         let at = self.connection.taken("XRANGE changes", reply::entries_of(at))?;
         let address = self.address().clone();
         let epoch = epoch.and_then(|epoch| String::from_utf8(epoch).ok());
         let Some(epoch) = epoch.filter(|epoch| !epoch.is_empty()) else {
             return Err(RedisError::NoEpoch(address));
         };
-        let should_be_there = position != StreamId::default()
-            && info.first.is_some_and(|first| first <= position)
-            && position <= info.last;
-        let is_forgotten = should_be_there && at.is_empty();
-        let seen = Seen { last: info.last, is_forgotten, evicted: None };
+        let is_forgotten = at.is_empty()
+            && anchor.is_some_and(|anchor| {
+                info.first.is_some_and(|first| first <= anchor) && anchor <= info.last
+            });
+        let seen = Seen { last: info.last, newest: info.newest, is_forgotten, evicted: None };
         Ok(State { address, epoch, seen, info, evicts: false })
     }
 

@@ -90,7 +90,7 @@ impl RedisSource {
             }
         };
         let begun = Instant::now();
-        let before = link.begin(self.memory.last()).await?;
+        let before = link.begin(self.memory.newest()).await?;
         // Before it is read, lest what it lost be taken for what it never had.
         self.memory.look(&before)?;
         if !self.memory.told && before.evicts {
@@ -108,9 +108,9 @@ impl RedisSource {
 }
 
 impl Memory {
-    /// The last place that the stream is known to have given out.
-    fn last(&self) -> StreamId {
-        self.seen.as_ref().map_or_else(StreamId::default, |(_, seen)| seen.last)
+    /// The newest entry that the stream is known to have had.
+    fn newest(&self) -> Option<StreamId> {
+        self.seen.as_ref().and_then(|(_, seen)| seen.newest)
     }
 
     /// Compares the store with what it was, and returns what tells it from any other, or from itself before it lost
@@ -126,7 +126,8 @@ impl Memory {
                 "the store of the revocations has lost entries: it threw them away, or a replica without them took over"
             );
         }
-        let evicted = state.seen.evicted.or(self.seen.as_ref().and_then(|(_, seen)| seen.evicted));
+        let before = || self.seen.as_ref().and_then(|(_, seen)| seen.evicted);
+        let evicted = state.seen.evicted.or_else(before);
         self.seen = Some((state.epoch.clone(), Seen { evicted, ..state.seen }));
         let text = match self.losses {
             0 => state.epoch.clone(),

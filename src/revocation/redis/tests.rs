@@ -193,6 +193,27 @@ async fn a_store_that_comes_back_without_its_last_entries_is_found_out() {
 }
 
 #[tokio::test]
+async fn a_change_that_somebody_deletes_is_an_alarm_once() {
+    let (server, mut writer) = begun().await;
+    let mut sync = sync_of(Some(source(&server)));
+    write(&mut writer, "one").await;
+    until_revoked(&mut sync, "one").await;
+    let changes = server.ask(&["XREVRANGE", &key("changes"), "+", "-", "COUNT", "1"]);
+    let last: Vec<(String, Vec<String>)> = redis::from_redis_value(changes).unwrap();
+    server.ask(&["XDEL", &key("changes"), &last[0].0]);
+    let board = Arc::clone(sync.board());
+    until(&mut sync, || board.read().epoch_changed.is_some()).await;
+    let at = board.read().epoch_changed;
+    for _ in 0..3 {
+        sync.step().await;
+    }
+    server.ask(&["CLIENT", "KILL", "TYPE", "normal"]);
+    write(&mut writer, "two").await;
+    until_revoked(&mut sync, "two").await;
+    assert_eq!(board.read().epoch_changed, at);
+}
+
+#[tokio::test]
 async fn what_was_trimmed_before_it_was_read_is_read_from_the_keys() {
     let (server, mut writer) = begun().await;
     let mut sync = sync_of(Some(source(&server)));

@@ -32,8 +32,9 @@ impl Compiler<'_> {
         let entries = raw.entries.take();
         let has_entries = entries.is_some();
         let fixed = self.fixed_entries(&path.key("entries"), entries, issuers);
+        let has_source = raw.file.is_some() || raw.redis.is_some();
         let source = self.revocation_source(path, &mut raw);
-        if source.is_none() && !has_entries && !self.report.has_in(path) {
+        if !has_source && !has_entries && !self.report.has_in(path) {
             let expected = format!("entries, or one of {}", REVOCATION_SOURCES.join(", "));
             self.report.missing(path, expected);
         }

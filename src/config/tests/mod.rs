@@ -5,6 +5,7 @@ mod hs256;
 mod listen;
 mod mistakes;
 mod profiles;
+mod redis;
 mod rules;
 mod sources;
 mod strict;
@@ -59,6 +60,11 @@ fn with(line: &str, replacement: &str) -> String {
     }
     assert!(MINIMAL.contains(line), "{line}");
     MINIMAL.replacen(line, replacement, 1)
+}
+
+/// The minimal configuration, and this below `revocation`.
+fn with_revocation(text: &str) -> String {
+    format!("{MINIMAL}revocation:\n{text}")
 }
 
 const AUDIENCES: &str = "    audiences: [orders]\n";

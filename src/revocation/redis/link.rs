@@ -30,11 +30,8 @@ const CHANGES_BYTES: usize = CHANGES * (MAX_LINE_BYTES + 256);
 /// The longest answer about the store's state, which repeats up to three entries.
 const STATE_BYTES: usize = 8 * MAX_LINE_BYTES;
 
-/// Everything is read again after this long at least, for writers that died before they told the stream, ...
-const LEAST_PAUSE: Duration = Duration::from_secs(60);
-
-/// ... and this long at most.
-const MOST_PAUSE: Duration = Duration::from_secs(600);
+/// Everything is read again after this long, the least and the most, for writers that died before they told the stream.
+pub(super) const PAUSES: [Duration; 2] = [Duration::from_secs(60), Duration::from_secs(600)];
 
 /// Between the two: reading takes no more than a hundredth of the time.
 const PAUSE_PER_LOAD: u32 = 100;
@@ -55,6 +52,7 @@ pub(super) struct Link {
     again: Option<(Scan, Load, Instant)>,
     /// When that is to begin next.
     due: Instant,
+    pauses: [Duration; 2],
 }
 
 /// What came of one look at the stream.
@@ -109,7 +107,11 @@ impl Seen {
 }
 
 impl Link {
-    pub(super) fn new(connection: Connection, settings: &RedisSettings) -> Self {
+    pub(super) fn new(
+        connection: Connection,
+        settings: &RedisSettings,
+        pauses: [Duration; 2],
+    ) -> Self {
         Self {
             connection,
             prefix: settings.prefix.clone(),
@@ -119,6 +121,7 @@ impl Link {
             epoch: String::new(),
             again: None,
             due: Instant::now(),
+            pauses,
         }
     }
 
@@ -244,7 +247,8 @@ impl Link {
     fn loaded(&mut self, begun: Instant) {
         let now = Instant::now();
         let took = now.saturating_duration_since(begun);
-        let pause = took.saturating_mul(PAUSE_PER_LOAD).clamp(LEAST_PAUSE, MOST_PAUSE);
+        let [least, most] = self.pauses;
+        let pause = took.saturating_mul(PAUSE_PER_LOAD).clamp(least, most);
         // Those that began together do not come together.
         self.due = now + pause.mul_f64(0.9 + 0.2 * fastrand::f64());
     }

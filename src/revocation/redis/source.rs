@@ -6,11 +6,12 @@
 
 use std::fmt;
 use std::pin::Pin;
+use std::time::Duration;
 
 use tokio::time::Instant;
 
 use super::RedisError;
-use super::link::{Link, Seen, State, Step};
+use super::link::{Link, PAUSES, Seen, State, Step};
 use super::schema::StreamId;
 use super::servers;
 use super::settings::RedisSettings;
@@ -26,6 +27,8 @@ pub(in crate::revocation) struct RedisSource {
     /// Resolves when the server is the right one no more.
     moved: Pin<Box<dyn Future<Output = ()> + Send>>,
     memory: Memory,
+    /// Between two times that everything is read, the least and the most.
+    pauses: [Duration; 2],
 }
 
 /// What the store was like when it was last looked at.
@@ -42,8 +45,19 @@ struct Memory {
 impl RedisSource {
     pub(in crate::revocation) fn new(settings: &RedisSettings) -> Self {
         let moved = Box::pin(std::future::pending());
-        let settings = settings.clone();
-        Self { settings, turn: Turn::default(), link: None, moved, memory: Memory::default() }
+        Self {
+            settings: settings.clone(),
+            turn: Turn::default(),
+            link: None,
+            moved,
+            memory: Memory::default(),
+            pauses: PAUSES,
+        }
+    }
+
+    #[cfg(test)]
+    pub(super) fn reading_again_at_once(self) -> Self {
+        Self { pauses: [Duration::ZERO; 2], ..self }
     }
 
     /// Waits for what is next, a second or so at most once everything has been loaded.
@@ -86,7 +100,7 @@ impl RedisSource {
                 let (settings, turn) = (self.settings.clone(), self.turn.clone());
                 let address = connection.address().clone();
                 self.moved = Box::pin(servers::until_moved(settings, turn, address));
-                Link::new(connection, &self.settings)
+                Link::new(connection, &self.settings, self.pauses)
             }
         };
         let begun = Instant::now();

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use self::server::RedisServer;
 use super::settings::{Address, RedisSettings, Servers};
-use super::{Prefix, Writer};
+use super::{Prefix, RedisSource, Writer};
 use crate::revocation::RevocationEntry;
-use crate::revocation::source::SourceSettings;
+use crate::revocation::source::{Source, SourceSettings};
 use crate::revocation::testing::{
     StoreUnderTest, facts, keeps_the_contract, revoked, sync_of, token, until,
 };
@@ -138,7 +138,7 @@ async fn a_store_that_nobody_set_up_is_not_an_empty_list() {
     let server = RedisServer::start();
     let mut sync = sync_of(Some(source(&server)));
     sync.step().await;
-    let error = sync.board().read().last_error.clone().unwrap().1;
+    let error = sync.board().read().last_error.unwrap().1;
     assert!(error.contains("no epoch"), "{error}");
     assert_eq!(looked_up(&sync, "one"), RevocationLookup::Unknown);
     let mut writer = Writer::new(settings(&server));
@@ -310,17 +310,54 @@ async fn what_a_full_redis_throws_away_stays_in_force() {
 }
 
 #[tokio::test]
+async fn everything_is_read_again_while_the_stream_is_followed() {
+    let (server, mut writer) = begun().await;
+    // More than one batch of them.
+    let filler: Vec<RevocationEntry> = (0..900).map(|n| token(&format!("filler {n}"))).collect();
+    put_keys(&server, &filler);
+    write(&mut writer, "one").await;
+    let mut sync = sync_of(Some(source(&server)));
+    let source = RedisSource::new(&settings(&server)).reading_again_at_once();
+    sync.replace_source(Source::Redis(Box::new(source)));
+    until_revoked(&mut sync, "one").await;
+    for round in 0..20 {
+        let (told, untold) = (format!("told {round}"), format!("untold {round}"));
+        // A writer that died before it told the stream.
+        put_keys(&server, &[token(&untold)]);
+        write(&mut writer, &told).await;
+        until_revoked(&mut sync, &told).await;
+        until_revoked(&mut sync, &untold).await;
+        for jti in ["one", "filler 0", "filler 899", &told] {
+            assert_eq!(looked_up(&sync, jti), revoked(), "{round}: {jti}");
+        }
+    }
+    let entry = token("one");
+    assert_eq!(writer.remove(entry.kind(), entry.iss(), entry.revoked().id()).await.unwrap(), 1);
+    let store = sync.store();
+    let passes = || store.load().look_up(&facts("one"), SystemClock.now()) != revoked();
+    until(&mut sync, passes).await;
+    let board = sync.board().read();
+    assert!(board.epoch_changed.is_none() && board.skipped.count == 0, "{board:?}");
+}
+
+/// Their keys alone.
+fn put_keys(server: &RedisServer, entries: &[RevocationEntry]) {
+    let mut pipeline = redis::Pipeline::new();
+    for entry in entries {
+        let text = entry.to_json();
+        pipeline.cmd("SET").arg(Prefix::default().entry(&text)).arg(text);
+    }
+    let mut client = redis::Client::open(server.unix_url()).unwrap().get_connection().unwrap();
+    pipeline.exec(&mut client).unwrap();
+}
+
+#[tokio::test]
 async fn ten_thousand_entries_arrive() {
     let (server, mut writer) = begun().await;
     let mut settings = crate::revocation::testing::settings(Some(source(&server)));
     settings.max_entries = 20_000;
-    let entries: Vec<String> = (0..10_000).map(|n| token(&n.to_string()).to_json()).collect();
-    let mut pipeline = redis::Pipeline::new();
-    for (number, entry) in entries.iter().enumerate() {
-        pipeline.cmd("SET").arg(key(&format!("entry:{number}"))).arg(entry);
-    }
-    let mut client = redis::Client::open(server.unix_url()).unwrap().get_connection().unwrap();
-    pipeline.exec(&mut client).unwrap();
+    let entries: Vec<RevocationEntry> = (0..10_000).map(|n| token(&n.to_string())).collect();
+    put_keys(&server, &entries);
     let clock: Arc<dyn crate::util::clock::Clock> = Arc::new(SystemClock);
     let metrics = crate::telemetry::metrics::RevocationMetrics::default();
     let mut sync = RevocationSync::build(&settings, metrics, &clock, None).sync.unwrap();

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # The one command: everything that is held true of claimgate, on this machine, now. Needs Rust, Python 3.10 or newer,
-# Node.js 20 or newer with npm, and compilers for C and C++; puts cargo-deny, Envoy, nginx, Caddy, Helm, the schemas of
+# Node.js 20 or newer with npm, and compilers for C and C++; puts cargo-deny, Envoy, nginx, Caddy, Redis, Helm, the schemas of
 # Kubernetes and an OpenID provider into .tools/ when they are not there yet. Honours CARGO_TARGET_DIR.
 #
 # Every step runs, also after one that failed; the last line counts what passed and what failed: each test of the

@@ -155,6 +155,26 @@ async fn failed_over_by_a_sentinel() {
     world.revoke("later still").await;
 }
 
+#[tokio::test]
+async fn left_although_it_answers_once_the_sentinels_name_another() {
+    let old = RedisServer::start_on_a_port(&[]);
+    let new = RedisServer::start_on_a_port(&[]);
+    let sentinel = RedisServer::sentinel("revocations", &old);
+    let urls = [format!("redis://127.0.0.1:{}", sentinel.port)];
+    let store = json!({"sentinel": {"master": "revocations", "urls": urls}});
+    let mut world = World::start(&store).await;
+    let mut writer = crate::world::writer(&json!({"url": new.tcp_url()}));
+    writer.init("another").await.unwrap();
+    // As a master that is cut off from its Sentinels, and hears of nothing new: nothing tells its clients.
+    sentinel.ask(&["SENTINEL", "REMOVE", "revocations"]);
+    let port = new.port.to_string();
+    sentinel.ask(&["SENTINEL", "MONITOR", "revocations", "127.0.0.1", &port, "1"]);
+    world.writer = writer;
+    world.revoke("by the new master").await;
+    world.holds().await;
+    assert!(world.epoch_changes().await > 0.0, "the new one has never heard of the first entry");
+}
+
 /// Nodes of a Cluster, the second of which has our slot.
 async fn cluster() -> [RedisServer; 2] {
     let start = || RedisServer::start_on_a_port(&["--cluster-enabled", "yes"]);

@@ -1,8 +1,9 @@
-//! Revocations in a Redis: read by the service ([`RedisSource`]), written by `claimgate revoke` and the reference issuer
-//! ([`Writer`]). The only part of claimgate that knows Redis, and of it only what `deploy/revocation.md` tells everybody.
+//! Revocations in a Redis: read by the service, as one of the sources of [`super::source`], and written by `claimgate
+//! revoke` and the reference issuer ([`Writer`]). The only part of claimgate that knows Redis, and of it only what
+//! `deploy/revocation.md` tells everybody.
 //!
-//! [`schema`] says which keys there are. [`servers`] finds the server and opens a [`connection`], [`link`] follows it,
-//! [`source`] goes on where one ends.
+//! `schema` says which keys there are. `servers` finds the server and opens a `connection`, `link` follows it, `source`
+//! goes on where one ends. The library is redis-rs, for the protocol: see `connection` for what of it is not used.
 
 mod connection;
 mod error;

@@ -54,9 +54,9 @@ impl Prefix {
         self.key("entry:*")
     }
 
-    /// A key that nobody ever writes.
+    /// A key that nobody ever writes, among those of entries: whoever may read them may ask for it.
     pub(super) fn probe(&self) -> String {
-        self.key("probe")
+        self.key("entry:none")
     }
 
     fn key(&self, name: &str) -> String {

@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # Puts the Redis that the tests run into .tools/redis/, once, and prints the path of that directory. Nothing else goes to
-# stdout. Called by tests/run.sh and deploy/demo.sh. That of the system is taken where there is one, from Redis 6 on; else
-# Debian's package and the libraries that it needs are downloaded and unpacked, not installed: nothing of the system
-# changes, and no server is started. With --python, redis-py into .tools/redis-py/ as well, which the tests run an example
-# with.
+# stdout. Called by tests/run.sh and deploy/demo.sh. That of the system is taken where there is one, from Redis 7 on
+# (claimgate does with 6, its tests do not); else Debian's package and the libraries that it needs are downloaded and
+# unpacked, not installed: nothing of the system changes, and no server is started. With --python, redis-py into
+# .tools/redis-py/ as well, which the tests run an example with.
 set -euo pipefail
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
@@ -29,14 +29,14 @@ runs() {
   local version
   version=$("$1/redis-server" --version 2>/dev/null) || return 1
   version=${version#*v=}
-  [ "${version%%.*}" -ge 6 ] 2>/dev/null
+  [ "${version%%.*}" -ge 7 ] 2>/dev/null
 }
 
 # Of redis-tools: the server is a link to one of its programs, which do by their name what they do. Libraries are what it
 # depends on, down to those that every Debian has.
 download_redis() {
   if ! command -v apt-get >/dev/null 2>&1; then
-    say "install redis: this is no Debian; install Redis 6 or newer with your system's own tools, so that redis-server is in PATH"
+    say "install redis: this is no Debian; install Redis 7 or newer with your system's own tools, so that redis-server is in PATH"
     return 1
   fi
   say "install redis: unpacking Debian's package into ${target#"$root"/} (about 4 MB, once)"
@@ -48,17 +48,14 @@ download_redis() {
   local package
   for package in "$scratch"/*.deb; do dpkg -x "$package" "$scratch/unpacked"; done
   rm "$scratch"/*.deb
-  local name
-  for name in redis-server redis-sentinel; do
-    # By its name it knows what to be; the loader needs to be told where its libraries are.
-    cat >"$scratch/$name" <<END
+  # By its name it knows what to be; the loader needs to be told where its libraries are.
+  cat >"$scratch/redis-server" <<'END'
 #!/usr/bin/env bash
-here=\$(cd "\$(dirname "\${BASH_SOURCE[0]}")" && pwd)
-libraries=\$(find "\$here/unpacked" -type d -name '*-linux-gnu' | paste -sd:)
-LD_LIBRARY_PATH=\$libraries exec -a $name "\$here/unpacked/usr/bin/redis-check-rdb" "\$@"
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+libraries=$(find "$here/unpacked" -type d -name '*-linux-gnu' | paste -sd:)
+LD_LIBRARY_PATH=$libraries exec -a redis-server "$here/unpacked/usr/bin/redis-check-rdb" "$@"
 END
-    chmod +x "$scratch/$name"
-  done
+  chmod +x "$scratch/redis-server"
 }
 
 fetch() {
@@ -66,7 +63,7 @@ fetch() {
     cd "$scratch"
     # Its own, and what of it a minimal Debian may lack.
     mapfile -t libraries < <(apt-cache depends --important redis-tools 2>/dev/null |
-      sed -nE 's/^ *\|?Depends: ([a-z0-9.+-]+)$/\1/p' | grep -vE '^(libc6|libssl.*|libsystemd0|libgcc-s1|libstdc\+\+6)$')
+      sed -nE 's/^ *\|?Depends: ([a-z0-9.+-]+)$/\1/p' | grep -vE '^(adduser|libc6|libssl.*|libsystemd0|libgcc-s1|libstdc\+\+6)$')
     [ "${#libraries[@]}" -gt 0 ] && apt-get download -qq redis-tools "${libraries[@]}" >&2
   )
 }

@@ -14,7 +14,7 @@ use tempfile::TempDir;
 /// A server, or a Sentinel. Killed when it is dropped.
 pub(crate) struct RedisServer {
     pub(crate) directory: TempDir,
-    program: &'static str,
+    is_sentinel: bool,
     arguments: Vec<String>,
     child: Option<Child>,
     /// 0: it has only its socket.
@@ -32,14 +32,16 @@ impl RedisServer {
 
     /// The same with more of a configuration.
     pub(crate) fn start_with(arguments: &[&str]) -> Self {
-        Self::launch("redis-server", 0, arguments)
+        let mut server = Self::new(false, 0, arguments);
+        assert!(server.try_start(), "redis-server does not start:\n{}", server.log());
+        server
     }
 
     /// One on a loopback port as well.
     pub(crate) fn start_on_a_port(arguments: &[&str]) -> Self {
         // Nobody else takes a port that was free a moment ago, or hardly ever.
         for _ in 0..5 {
-            let mut server = Self::new("redis-server", free_port(), arguments);
+            let mut server = Self::new(false, free_port(), arguments);
             if server.try_start() {
                 return server;
             }
@@ -47,22 +49,16 @@ impl RedisServer {
         panic!("no port is free for redis-server");
     }
 
-    fn launch(program: &'static str, port: u16, arguments: &[&str]) -> Self {
-        let mut server = Self::new(program, port, arguments);
-        assert!(server.try_start(), "{program} does not start:\n{}", server.log());
-        server
-    }
-
-    fn new(program: &'static str, port: u16, arguments: &[&str]) -> Self {
+    fn new(is_sentinel: bool, port: u16, arguments: &[&str]) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let arguments = arguments.iter().map(|argument| (*argument).to_owned()).collect();
-        Self { directory, program, arguments, child: None, port }
+        Self { directory, is_sentinel, arguments, child: None, port }
     }
 
     /// A Sentinel that watches a server on a port.
     pub(crate) fn sentinel(master: &str, watched: &Self) -> Self {
         for _ in 0..5 {
-            let mut sentinel = Self::new("redis-sentinel", free_port(), &[]);
+            let mut sentinel = Self::new(true, free_port(), &[]);
             let configuration = format!(
                 "sentinel monitor {master} 127.0.0.1 {} 1\n\
                  sentinel down-after-milliseconds {master} 500\n\
@@ -74,7 +70,7 @@ impl RedisServer {
                 return sentinel;
             }
         }
-        panic!("no port is free for redis-sentinel");
+        panic!("no port is free for a Sentinel");
     }
 
     /// Starts it again after [`Self::kill`].
@@ -85,9 +81,9 @@ impl RedisServer {
     fn try_start(&mut self) -> bool {
         let directory = self.directory.path();
         let log = File::create(directory.join("log")).unwrap();
-        let mut command = Command::new(executable(self.program));
-        if self.program == "redis-sentinel" {
-            command.arg(directory.join("sentinel.conf"));
+        let mut command = Command::new(executable());
+        if self.is_sentinel {
+            command.arg(directory.join("sentinel.conf")).arg("--sentinel");
         } else {
             command.args(["--appendonly", "yes", "--appendfsync", "always", "--save", ""]);
             command.args(["--enable-debug-command", "yes"]);
@@ -194,13 +190,8 @@ pub(crate) fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
-fn executable(name: &str) -> PathBuf {
-    let installed = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(".tools/redis").join(name);
-    if installed.exists() {
-        return installed;
-    }
-    // A system's own, of which only the server was linked.
-    let linked = fs::canonicalize(installed.with_file_name("redis-server"));
-    assert!(linked.is_ok(), "no Redis in .tools/redis: run tests/redis/install.sh");
-    PathBuf::from(name)
+fn executable() -> PathBuf {
+    let installed = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(".tools/redis/redis-server");
+    assert!(installed.exists(), "no Redis in .tools/redis: run tests/redis/install.sh");
+    installed
 }

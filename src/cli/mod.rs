@@ -39,7 +39,7 @@ enum Command {
     Serve(serve::Args),
     /// Check a configuration: print every mistake, or what was read.
     ///
-    /// Exit code: 0 for a right one, 1 if --online got no keys from a source, 2 for one with mistakes, or with --strict
+    /// Exit code: 0 for a right one, 1 if --online got nothing from a source, 2 for one with mistakes, or with --strict
     /// for a weak one.
     Check(check::Args),
     Demo(demo::Args),

@@ -86,6 +86,26 @@ fn what_was_written_is_told_to_programs_and_listed() {
     assert!(out.contains("session of https://accounts.example.com, sid s\\u{1b}"), "{out}");
 }
 
+#[tokio::test]
+async fn a_check_online_says_what_the_store_has() {
+    let redis = RedisServer::start();
+    let signing = SigningKey::generate(Algorithm::EdDsa).unwrap().with_kid("k");
+    let file = redis.directory.path().join("claimgate.json");
+    let config = configuration(&signing, json!({"redis": {"url": redis.unix_url()}}));
+    fs::write(&file, config.to_string()).unwrap();
+    let check = ["check", "--online", file.to_str().unwrap()];
+    let (code, out, _) = said(&run(&check));
+    assert_eq!(code, Some(1), "{out}");
+    assert!(out.contains("failed: has no epoch"), "{out}");
+    let _world = World::start(&json!({"url": redis.unix_url()})).await;
+    let (code, out, errors) = said(&run(&check));
+    assert_eq!(code, Some(0), "{out}{errors}");
+    assert!(out.contains("): 1 entries"), "{out}");
+    let (code, out, _) = said(&run(&[&check[..], &["--output", "json"]].concat()));
+    let told: Value = serde_json::from_str(&out).unwrap();
+    assert_eq!((code, &told["revocations"]["entries"]), (Some(0), &json!(1)));
+}
+
 #[test]
 fn what_cannot_be_written_is_said_and_so_is_a_mistake() {
     let mut redis = RedisServer::start();

@@ -63,7 +63,7 @@ pub(super) enum Step {
     Changes(Changes),
     /// Everything was read again.
     Loaded(Load),
-    /// Something may have been missed: everything has to be read now.
+    /// It is another store than before, or has lost something: everything has to be read now.
     LoadAgain,
 }
 
@@ -184,11 +184,6 @@ impl Link {
         if state.epoch != self.epoch || state.seen.is_forgotten || state.info.last < position {
             return Ok((Step::LoadAgain, state));
         }
-        // What came after our place begins behind it: what was between the two has been trimmed away.
-        let is_whole = |first| first <= self.position;
-        if state.info.last > self.position && !state.info.first.is_some_and(is_whole) {
-            return Ok((Step::LoadAgain, state));
-        }
         let is_over = self.again.as_ref().is_some_and(|(scan, ..)| scan.is_over());
         let state = if is_over {
             self.check_slot().await?;
@@ -196,9 +191,19 @@ impl Link {
         } else {
             state
         };
+        // What came after our place begins behind it: what was between the two may have been trimmed away.
+        let has_gap = state.info.last > self.position
+            && !state.info.first.is_some_and(|first| first <= self.position);
         // Nothing below waits: from here on it is done.
         (self.position, self.anchor) = (position, anchor);
         let is_quiet = read.is_empty();
+        if has_gap {
+            // What there is of it is in force at once, and the rest with the keys, which are read from the next step on.
+            (self.again, self.due) = (None, Instant::now());
+            if is_quiet {
+                (self.position, self.anchor) = (state.info.last, state.seen.newest);
+            }
+        }
         let changes = self.take(read, intake)?;
         match self.again.take_if(|(scan, ..)| scan.is_over()) {
             // What the stream brought is in it.

@@ -193,7 +193,7 @@ impl Link {
         };
         // What came after our place begins behind it: what was between the two may have been trimmed away.
         let has_gap = state.info.last > self.position
-            && !state.info.first.is_some_and(|first| first <= self.position);
+            && state.info.first.is_none_or(|first| first > self.position);
         // Nothing below waits: from here on it is done.
         (self.position, self.anchor) = (position, anchor);
         let is_quiet = read.is_empty();

@@ -7,6 +7,7 @@ pub mod completions;
 pub mod demo;
 pub mod explain;
 pub mod inspect;
+pub mod issuer;
 pub mod jwks;
 pub mod keys;
 pub mod probe;
@@ -55,6 +56,7 @@ enum Command {
     Inspect(inspect::Args),
     /// Look into a JWK Set.
     Jwks(jwks::Args),
+    Issuer(Box<issuer::Args>),
     Keys(keys::Args),
     /// Ask a running claimgate whether it is serving: exit code 0 for yes, 1 for no.
     ///
@@ -84,6 +86,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
             Command::Explain(args) => explain::run(&args),
             Command::Inspect(args) => inspect::run(&args),
             Command::Jwks(args) => jwks::run(&args),
+            Command::Issuer(args) => issuer::run(&args),
             Command::Keys(args) => keys::run(&args),
             Command::Probe(args) => probe::run(&args),
             Command::Revocations(args) => revocations::run(&args),

@@ -13,6 +13,7 @@ pub mod development;
 pub mod endpoints;
 pub mod forgery;
 pub mod mint;
+pub mod reference;
 
 pub use crate::keys::signing::{SigningError, SigningKey};
 pub use development::DevelopmentIssuer;

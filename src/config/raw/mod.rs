@@ -3,6 +3,7 @@
 
 mod forward;
 mod redis;
+mod reference_issuer;
 mod revocation;
 mod rules;
 
@@ -14,6 +15,9 @@ use serde_json::Value;
 
 pub(in crate::config) use self::forward::{RawForward, RawForwardedHeader, RawTokenLocation};
 pub(in crate::config) use self::redis::{REDIS_SERVERS, RawRedis, RawSentinel};
+pub(in crate::config) use self::reference_issuer::{
+    RawClient, RawIssuerConfig, RawIssuerListen, RawRateLimits, RawRefreshTokens,
+};
 pub(in crate::config) use self::revocation::{
     REVOCATION_SOURCES, RawRevocation, RawRevocationEntry,
 };

@@ -6,6 +6,7 @@
 //! so several services can live in one process, as they do in tests.
 
 mod connections;
+mod issuer;
 mod revocation;
 mod source;
 mod tls;
@@ -22,6 +23,7 @@ use metrics_exporter_prometheus::{
 };
 
 pub use self::connections::{ConnectionMetrics, TurnedAway};
+pub use self::issuer::{Document, Endpoint, IssuerMetrics, KeyReload};
 pub use self::revocation::{RevocationMetrics, SyncResult};
 use self::source::Retired;
 pub use self::source::{ORIGINS, RefreshResult, SourceMetrics};

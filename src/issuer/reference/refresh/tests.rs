@@ -1,0 +1,140 @@
+//! What every store of refresh tokens has to keep. So far there is one.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::*;
+
+const MINUTE: Duration = Duration::from_secs(60);
+
+const SETTINGS: RefreshSettings =
+    RefreshSettings { lifetime: Duration::from_secs(3600), idle: MINUTE, per_client: 2, most: 8 };
+
+fn store() -> RefreshStore {
+    RefreshStore::in_memory(SETTINGS)
+}
+
+fn at(seconds: u64) -> UnixTime {
+    UnixTime::from_millis(1_700_000_000_000).saturating_add(Duration::from_secs(seconds))
+}
+
+fn family(id: &str) -> Family {
+    let (client, scopes, audiences) = ("worker".to_owned(), vec!["read".to_owned()], vec![]);
+    Family { id: id.to_owned(), client, scopes, audiences }
+}
+
+fn token() -> TokenHash {
+    generate().unwrap().1
+}
+
+#[test]
+fn a_token_is_43_characters_and_never_the_same() {
+    let (one, two) = (generate().unwrap(), generate().unwrap());
+    assert_eq!(one.0.len(), 43);
+    assert_ne!(one.0, two.0);
+    assert_eq!(TokenHash::of(&one.0), Some(one.1));
+    for other in ["", "a", &format!("{}=", *one.0), &format!("{}A", *one.0), &one.0.replace(&one.0[..1], "+")] {
+        assert_eq!(TokenHash::of(other), None, "{other}");
+    }
+}
+
+#[tokio::test]
+async fn a_token_is_used_once_and_the_second_use_is_noticed() {
+    let (store, first, second) = (store(), token(), token());
+    assert!(store.begin(family("f"), first, at(0)).await.unwrap());
+    assert_eq!(store.find(first, at(1)).await.unwrap(), Found::Current(family("f")));
+    assert_eq!(store.rotate(first, second, at(1)).await.unwrap(), Rotation::Done);
+    assert_eq!(store.find(first, at(2)).await.unwrap(), Found::Used(family("f")));
+    assert_eq!(store.rotate(first, token(), at(2)).await.unwrap(), Rotation::Reused);
+    assert_eq!(store.find(second, at(2)).await.unwrap(), Found::Current(family("f")));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn of_many_uses_at_once_one_succeeds() {
+    let store = Arc::new(store());
+    let first = token();
+    store.begin(family("f"), first, at(0)).await.unwrap();
+    let uses = (0..6).map(|_| {
+        let store = Arc::clone(&store);
+        async move { store.rotate(first, token(), at(1)).await.unwrap() }
+    });
+    let outcomes = futures_util::future::join_all(uses).await;
+    assert_eq!(outcomes.iter().filter(|outcome| **outcome == Rotation::Done).count(), 1);
+    assert_eq!(outcomes.iter().filter(|outcome| **outcome == Rotation::Reused).count(), 5);
+}
+
+#[tokio::test]
+async fn nothing_of_a_family_that_has_ended_is_known() {
+    let (store, first, second) = (store(), token(), token());
+    store.begin(family("f"), first, at(0)).await.unwrap();
+    store.rotate(first, second, at(0)).await.unwrap();
+    store.end("f").await.unwrap();
+    store.end("f").await.unwrap();
+    for token in [first, second] {
+        assert_eq!(store.find(token, at(1)).await.unwrap(), Found::Unknown);
+    }
+    assert_eq!(store.rotate(second, token(), at(1)).await.unwrap(), Rotation::Gone);
+    assert_eq!(store.families(), Some(0));
+}
+
+#[tokio::test]
+async fn a_token_that_is_not_used_expires_and_the_family_with_it() {
+    let (store, first, second) = (store(), token(), token());
+    store.begin(family("f"), first, at(0)).await.unwrap();
+    store.rotate(first, second, at(30)).await.unwrap();
+    assert_eq!(store.find(first, at(59)).await.unwrap(), Found::Used(family("f")));
+    assert_eq!(store.find(first, at(60)).await.unwrap(), Found::Unknown);
+    assert_eq!(store.find(second, at(89)).await.unwrap(), Found::Current(family("f")));
+    assert_eq!(store.rotate(second, token(), at(90)).await.unwrap(), Rotation::Gone);
+    assert_eq!(store.families(), Some(0));
+}
+
+#[tokio::test]
+async fn a_family_ends_however_often_it_is_used() {
+    let (store, mut current) = (store(), token());
+    store.begin(family("f"), current, at(0)).await.unwrap();
+    for step in 1..=119 {
+        let next = token();
+        let outcome = store.rotate(current, next, at(step * 30)).await.unwrap();
+        assert_eq!(outcome, Rotation::Done, "{step}");
+        current = next;
+    }
+    assert_eq!(store.rotate(current, token(), at(3600)).await.unwrap(), Rotation::Gone);
+}
+
+#[tokio::test]
+async fn what_does_not_fit_is_not_begun_and_nothing_is_forgotten_for_it() {
+    let store = store();
+    let (a, b) = (token(), token());
+    assert!(store.begin(family("a"), a, at(0)).await.unwrap());
+    assert!(store.begin(family("b"), b, at(0)).await.unwrap());
+    assert!(!store.begin(family("c"), token(), at(0)).await.unwrap(), "two are what one client may have");
+    let other = Family { client: "other".to_owned(), ..family("d") };
+    assert!(store.begin(other, token(), at(0)).await.unwrap());
+    let mut current = a;
+    for _ in 0..SETTINGS.most - 3 {
+        let next = token();
+        assert_eq!(store.rotate(current, next, at(1)).await.unwrap(), Rotation::Done);
+        current = next;
+    }
+    assert_eq!(store.rotate(current, token(), at(1)).await.unwrap(), Rotation::Full);
+    assert_eq!(store.find(a, at(1)).await.unwrap(), Found::Used(family("a")));
+    assert_eq!(store.find(current, at(1)).await.unwrap(), Found::Current(family("a")));
+    assert_eq!(store.rotate(current, token(), at(60)).await.unwrap(), Rotation::Done, "room again");
+}
+
+#[tokio::test]
+async fn all_families_of_a_client_end_and_no_other() {
+    let store = store();
+    let (a, b, other) = (token(), token(), token());
+    store.begin(family("a"), a, at(0)).await.unwrap();
+    store.begin(family("b"), b, at(0)).await.unwrap();
+    let of_other = Family { client: "other".to_owned(), ..family("o") };
+    store.begin(of_other.clone(), other, at(0)).await.unwrap();
+    let mut ended = store.end_all_of("worker").await.unwrap();
+    ended.sort();
+    assert_eq!(ended, ["a", "b"]);
+    assert_eq!(store.find(a, at(0)).await.unwrap(), Found::Unknown);
+    assert_eq!(store.find(other, at(0)).await.unwrap(), Found::Current(of_other));
+    assert!(store.begin(family("c"), token(), at(0)).await.unwrap(), "its room is free again");
+}

@@ -120,7 +120,7 @@ impl KeyRing {
 
     /// Reads a directory as it is later on: without an active key (one that was compromised and withdrawn) nothing is
     /// signed, and that is in force as well.
-    fn read(path: &Path) -> Result<Self, KeyRingError> {
+    pub(super) fn read(path: &Path) -> Result<Self, KeyRingError> {
         let directory = KeyDirectory::read(path)?;
         let signing = directory.signing_key()?;
         let manifest = directory.manifest().clone();
@@ -352,3 +352,6 @@ fn tell_findings(findings: &[Finding]) {
         tracing::warn!(%finding, "in the key directory");
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,1 +1,0 @@
-//! The endpoints, asked as a client would and as nobody should.

@@ -36,6 +36,16 @@ const SIDEWAYS: [(&str, &[&str]); 3] = [
     ("token", &["keys::key", "keys::store"]),
     ("revocation", &["keys::source::file"]),
     ("config", &["server::forward_auth::trusted", "server::listener::address", "server::tls"]),
+    (
+        "config",
+        &[
+            "issuer::reference::secret_hash",
+            "issuer::reference::settings",
+            "server::forward_auth::trusted",
+            "server::listener::address",
+            "server::tls",
+        ],
+    ),
 ];
 
 /// What a module may import at most, where that is less than every layer below.
@@ -52,14 +62,18 @@ const KNOWN_BY: [(&str, &[&str]); 11] = [
     ("notify", &["util/watch"]),
     ("tokio_rustls", &["server/tls", "revocation/redis/tls"]),
     ("x509_cert", &["keys/jwks/pem", "server/tls"]),
+    ("argon2", &["issuer/reference/secret_hash"]),
     ("tokio::spawn", &["app/tasks"]),
     ("tokio::task::spawn", &["app/tasks"]),
 ];
 
 /// What a request runs through is pure, and so are the rules of a key's life: no waiting, no clock, no files, no logs, no
 /// metrics.
-const PURE: [&str; 16] = [
+const PURE: [&str; 19] = [
     "check",
+    "issuer/reference/form",
+    "issuer/reference/limiter",
+    "issuer/reference/settings",
     "token",
     "keys/hmac",
     "keys/key",

@@ -60,7 +60,7 @@ pub enum IssuerError {
     #[error("key_dir: {0}")]
     Keys(#[from] KeyRingError),
     /// What is revoked could not be written.
-    #[error("revocation_file: {0}")]
+    #[error("revocation: {0}")]
     Revocations(#[from] WriteError),
     /// A port is taken or not ours, or a Unix socket is in use.
     #[error(transparent)]
@@ -95,7 +95,10 @@ impl IssuerApp {
     ///
     /// # Errors
     /// A key directory, a certificate, an address or a file of revocations that cannot be used.
-    pub async fn bind(config: IssuerConfig, options: IssuerOptions) -> Result<BoundIssuer, IssuerError> {
+    pub async fn bind(
+        config: IssuerConfig,
+        options: IssuerOptions,
+    ) -> Result<BoundIssuer, IssuerError> {
         let IssuerConfig { profile, listen, settings } = config;
         if profile == Profile::Development {
             let profile = profile.as_str();
@@ -107,7 +110,8 @@ impl IssuerApp {
         let clock = || Arc::clone(&options.clock);
         let (directory, lifetime) = (settings.key_dir.clone(), settings.lifetime);
         let ring = blocking(move || KeyRing::load(&directory, lifetime)).await;
-        let ring = ring.unwrap_or_else(|()| Err(KeyRingError::Panicked(settings.key_dir.clone())))?;
+        let ring =
+            ring.unwrap_or_else(|()| Err(KeyRingError::Panicked(settings.key_dir.clone())))?;
         if let RevocationSettings::File(path) = &settings.revocation {
             let (path, now): (PathBuf, _) = (path.clone(), options.clock.now());
             let prepared = blocking(move || FileWriter::prepare(&path, now)).await;
@@ -116,9 +120,11 @@ impl IssuerApp {
         let http = Sockets::bind("listen.http", &listen.http, listen.unix).await?;
         let admin = Sockets::bind("listen.admin", &listen.admin, listen.unix).await?;
         let metrics = Arc::new(IssuerMetrics::new(profile.as_str()));
-        let http_tls = with_tls("listen.tls", "issuer", listen.tls, &metrics, &options.clock).await?;
+        let http_tls =
+            with_tls("listen.tls", "issuer", listen.tls, &metrics, &options.clock).await?;
         let admin_tls =
-            with_tls("listen.admin_tls", "admin", listen.admin_tls, &metrics, &options.clock).await?;
+            with_tls("listen.admin_tls", "admin", listen.admin_tls, &metrics, &options.clock)
+                .await?;
         let tls: Vec<_> = [&http_tls, &admin_tls].into_iter().flatten().map(Arc::clone).collect();
         let keys = KeyFollower::new(&settings.key_dir, ring, Arc::clone(&metrics), clock());
         let issuer = ReferenceIssuer::new(settings, keys.ring(), Arc::clone(&metrics), clock())?;
@@ -185,14 +191,29 @@ impl BoundIssuer {
     /// # Errors
     /// A part of it that ended by itself, after the same drain.
     pub async fn run(self, shutdown: CancellationToken) -> Result<(), IssuerError> {
-        let Self { http, admin, tls, max_connection_age, profile, keys, issuer, metrics, options, .. } =
-            self;
+        let Self {
+            http,
+            admin,
+            tls,
+            max_connection_age,
+            profile,
+            keys,
+            issuer,
+            metrics,
+            options,
+            ..
+        } = self;
         let stop = || CancellationToken::new();
         let (draining, stop_front, stop_background, stop_admin) = (stop(), stop(), stop(), stop());
         let (mut front, mut background, mut last) =
             (Tasks::default(), Tasks::default(), Tasks::default());
 
-        let ready = ReadyWatch::new(keys.subscribe(), issuer.clone(), tls.clone(), Arc::clone(&options.clock));
+        let ready = ReadyWatch::new(
+            keys.subscribe(),
+            issuer.clone(),
+            tls.clone(),
+            Arc::clone(&options.clock),
+        );
         ready.look();
         let pages = IssuerAdmin {
             metrics: Arc::clone(&metrics),

@@ -104,7 +104,8 @@ pub(super) fn status(
 ) -> Arc<dyn Fn() -> Value + Send + Sync> {
     let (ring, state, tls) = (keys.ring(), keys.subscribe(), tls.to_vec());
     Arc::new(move || {
-        let (ring, state, ready) = (ring.load_full(), state.borrow().clone(), ready.borrow().clone());
+        let (ring, state, ready) =
+            (ring.load_full(), state.borrow().clone(), ready.borrow().clone());
         let manifest = ring.manifest();
         let keys: Vec<Value> = manifest
             .keys()

@@ -37,7 +37,10 @@ pub(super) fn run(args: &Args) -> ExitCode {
             Ok(ring) => {
                 let key = ring.signing_key().map(|key| (key.kid(), key.algorithm().name()));
                 let (kid, algorithm) = key.unwrap_or_default();
-                told.push_str(&format!("{}: {kid} signs, {algorithm}\n", settings.key_dir.display()));
+                told.push_str(&format!(
+                    "{}: {kid} signs, {algorithm}\n",
+                    settings.key_dir.display()
+                ));
             }
             Err(error) => {
                 complain(&format!("key_dir: {error}"));

@@ -93,7 +93,12 @@ impl Compiler<'_> {
     }
 
     /// Reports which of `ours` `other` has taken.
-    pub(super) fn taken(&mut self, ours: &[(Path, Address)], others: &[(Path, Address)], other: &str) {
+    pub(super) fn taken(
+        &mut self,
+        ours: &[(Path, Address)],
+        others: &[(Path, Address)],
+        other: &str,
+    ) {
         let is_taken = |one: &Address| others.iter().any(|(_, other)| one.collides(other));
         for (path, address) in ours.iter().filter(|(_, address)| is_taken(address)) {
             let expected = format!("an address of its own: {other} has this one");
@@ -218,7 +223,11 @@ impl Compiler<'_> {
         sans
     }
 
-    pub(super) fn connection_age(&mut self, path: &Path, raw: Option<Text<Age>>) -> Option<Duration> {
+    pub(super) fn connection_age(
+        &mut self,
+        path: &Path,
+        raw: Option<Text<Age>>,
+    ) -> Option<Duration> {
         match raw {
             None => Some(DEFAULT_CONNECTION_AGE),
             Some(Text(Age::Unlimited)) => None,

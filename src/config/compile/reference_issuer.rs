@@ -8,7 +8,8 @@ use url::Url;
 
 use super::{Compiler, DEFAULT_LIMITS};
 use crate::config::raw::{
-    RawClient, RawIssuerConfig, RawIssuerListen, RawRateLimits, RawRefreshTokens,
+    RawClient, RawIssuerConfig, RawIssuerListen, RawIssuerRevocation, RawRateLimits,
+    RawRefreshTokens,
 };
 use crate::config::report::{ConfigErrors, Path, Report, quote};
 use crate::config::scalar::{Count, List, Mapping, Text};
@@ -36,8 +37,7 @@ pub(in crate::config) fn compile_issuer(
     let lifetime = compiler.lifetime(&root.key("lifetime"), raw.lifetime);
     let refresh = compiler.refresh_tokens(&root.key("refresh_tokens"), raw.refresh_tokens);
     let clients = compiler.clients(&root.key("clients"), raw.clients, lifetime);
-    let revocation_file = raw.revocation_file.as_deref();
-    let revocation = compiler.revocation_file(&root.key("revocation_file"), revocation_file);
+    let revocation = compiler.written_revocations(&root.key("revocation"), raw.revocation);
     let limits = compiler.rate_limits(&root.key("limits"), raw.limits);
     if let Some(errors) = compiler.report.into_errors() {
         return Err(errors);
@@ -60,7 +60,11 @@ const MAX_GRANTS: usize = 64;
 const MAX_TEXT_BYTES: usize = 256;
 
 impl Compiler<'_> {
-    fn issuer_listen(&mut self, path: &Path, raw: Option<Mapping<RawIssuerListen>>) -> IssuerListen {
+    fn issuer_listen(
+        &mut self,
+        path: &Path,
+        raw: Option<Mapping<RawIssuerListen>>,
+    ) -> IssuerListen {
         let raw = raw.map(|Mapping(raw)| raw).unwrap_or_default();
         let http = self.addresses(&path.key("http"), raw.http, 9194);
         let admin = self.addresses(&path.key("admin"), raw.admin, 9195);
@@ -108,7 +112,8 @@ impl Compiler<'_> {
         let url = Url::parse(text).ok()?;
         let is_secure = url.scheme() == "https" || !self.is_production() && url.scheme() == "http";
         let path = url.path().trim_end_matches('/');
-        let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '~' | '-' | '/');
+        let is_plain =
+            |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '~' | '-' | '/');
         // As the parser writes it, or every verifier would compare it with something else.
         let is_normal = text == url.as_str().trim_end_matches('/') && !path.contains("//");
         let is_bare = url.username().is_empty() && url.password().is_none();
@@ -141,7 +146,11 @@ impl Compiler<'_> {
         }
     }
 
-    fn refresh_tokens(&mut self, path: &Path, raw: Option<Mapping<RawRefreshTokens>>) -> RefreshSettings {
+    fn refresh_tokens(
+        &mut self,
+        path: &Path,
+        raw: Option<Mapping<RawRefreshTokens>>,
+    ) -> RefreshSettings {
         let raw = raw.map(|Mapping(raw)| raw).unwrap_or_default();
         let default = RefreshSettings::default();
         let lifetime = raw.max_lifetime.map_or(default.lifetime, |Text(lifetime)| lifetime);
@@ -149,7 +158,8 @@ impl Compiler<'_> {
         let (least, most) = (self.least_lifetime(), Duration::from_secs(366 * 24 * 60 * 60));
         self.within(&path.key("max_lifetime"), lifetime, least, most);
         self.within(&path.key("max_idle"), idle, least, lifetime.max(least));
-        let per_client = self.count(&path.key("max_sessions"), raw.max_sessions, default.per_client);
+        let per_client =
+            self.count(&path.key("max_sessions"), raw.max_sessions, default.per_client);
         let most = self.count(&path.key("max_tokens"), raw.max_tokens, default.most);
         RefreshSettings { lifetime, idle, per_client, most }
     }
@@ -223,7 +233,10 @@ impl Compiler<'_> {
         let lifetime = raw.lifetime.map_or(most, |Text(lifetime)| lifetime);
         self.within(&path.key("lifetime"), lifetime, self.least_lifetime().min(most), most);
         let subject = raw.subject.unwrap_or_else(|| id.clone());
-        if subject.is_empty() || subject.len() > MAX_TEXT_BYTES || subject.chars().any(char::is_control) {
+        if subject.is_empty()
+            || subject.len() > MAX_TEXT_BYTES
+            || subject.chars().any(char::is_control)
+        {
             let expected = format!("1 to {MAX_TEXT_BYTES} bytes without control characters");
             self.report.wrong(&path.key("subject"), quote(&subject), expected);
         }
@@ -301,15 +314,21 @@ impl Compiler<'_> {
         }
     }
 
-    fn revocation_file(&mut self, path: &Path, raw: Option<&str>) -> RevocationSettings {
-        match raw {
+    fn written_revocations(
+        &mut self,
+        path: &Path,
+        raw: Option<Mapping<RawIssuerRevocation>>,
+    ) -> RevocationSettings {
+        let raw = raw.map(|Mapping(raw)| raw).unwrap_or_default();
+        match raw.file {
             Some(text) => {
-                RevocationSettings::File(self.file(path, text, "the file that services watch"))
+                let file = self.file(&path.key("file"), &text, "the file that services watch");
+                RevocationSettings::File(file)
             }
             None => {
                 if self.is_production() {
                     let expected = "the file that services watch for revocations; without, what is revoked is accepted";
-                    self.report.missing(path, expected);
+                    self.report.missing(&path.key("file"), expected);
                 }
                 RevocationSettings::Memory
             }

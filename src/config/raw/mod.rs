@@ -16,7 +16,8 @@ use serde_json::Value;
 pub(in crate::config) use self::forward::{RawForward, RawForwardedHeader, RawTokenLocation};
 pub(in crate::config) use self::redis::{REDIS_SERVERS, RawRedis, RawSentinel};
 pub(in crate::config) use self::reference_issuer::{
-    RawClient, RawIssuerConfig, RawIssuerListen, RawRateLimits, RawRefreshTokens,
+    RawClient, RawIssuerConfig, RawIssuerListen, RawIssuerRevocation, RawRateLimits,
+    RawRefreshTokens,
 };
 pub(in crate::config) use self::revocation::{
     REVOCATION_SOURCES, RawRevocation, RawRevocationEntry,

@@ -27,8 +27,8 @@ pub(in crate::config) struct RawIssuerConfig {
     pub(in crate::config) clients: Option<List<Mapping<RawClient>>>,
     /// Of those clients that get refresh tokens.
     pub(in crate::config) refresh_tokens: Option<Mapping<RawRefreshTokens>>,
-    /// The file that services watch for revocations; this issuer writes it, and nobody else.
-    pub(in crate::config) revocation_file: Option<String>,
+    /// Where revocations are written, for services to read.
+    pub(in crate::config) revocation: Option<Mapping<RawIssuerRevocation>>,
     /// What clients may cost.
     pub(in crate::config) limits: Option<Mapping<RawRateLimits>>,
 }
@@ -87,6 +87,14 @@ pub(in crate::config) struct RawRefreshTokens {
     pub(in crate::config) max_sessions: Option<Text<Count>>,
     /// Tokens that are remembered, used ones included, of all clients. Default 100000.
     pub(in crate::config) max_tokens: Option<Text<Count>>,
+}
+
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+#[schemars(rename = "IssuerRevocation")]
+pub(in crate::config) struct RawIssuerRevocation {
+    /// The file that services watch; this issuer writes it, and nobody else.
+    pub(in crate::config) file: Option<String>,
 }
 
 #[derive(Debug, Default, Deserialize, JsonSchema)]

@@ -6,6 +6,7 @@ mod listen;
 mod mistakes;
 mod profiles;
 mod redis;
+mod reference_issuer;
 mod rules;
 mod sources;
 mod strict;

@@ -86,10 +86,13 @@ pub fn issue(
     let mut claim = |name: &str, value: Value| claims.insert(name.to_owned(), value);
     claim("iss", json!(issuer));
     claim("sub", json!(grant.subject));
-    claim("aud", match grant.audiences.as_slice() {
-        [one] => json!(one),
-        several => json!(several),
-    });
+    claim(
+        "aud",
+        match grant.audiences.as_slice() {
+            [one] => json!(one),
+            several => json!(several),
+        },
+    );
     claim("client_id", json!(grant.client));
     if !grant.scopes.is_empty() {
         claim("scope", json!(grant.scopes.join(" ")));

@@ -94,10 +94,14 @@ impl Refused {
             Self::UnauthorizedClient => {
                 (BAD, "unauthorized_client", "this client may not use this grant type")
             }
-            Self::UnsupportedGrantType => {
-                (BAD, "unsupported_grant_type", "client_credentials and refresh_token are supported")
+            Self::UnsupportedGrantType => (
+                BAD,
+                "unsupported_grant_type",
+                "client_credentials and refresh_token are supported",
+            ),
+            Self::InvalidScope => {
+                (BAD, "invalid_scope", "not a scope that this client may ask for")
             }
-            Self::InvalidScope => (BAD, "invalid_scope", "not a scope that this client may ask for"),
             Self::InvalidTarget => {
                 (BAD, "invalid_target", "not an audience that this client may ask for")
             }

@@ -32,7 +32,10 @@ pub(super) async fn jwks(State(issuer): State<ReferenceIssuer>, headers: HeaderM
 }
 
 /// `/.well-known/openid-configuration` and RFC 8414's.
-pub(super) async fn metadata(State(issuer): State<ReferenceIssuer>, headers: HeaderMap) -> Response {
+pub(super) async fn metadata(
+    State(issuer): State<ReferenceIssuer>,
+    headers: HeaderMap,
+) -> Response {
     let ring = issuer.0.ring.load();
     let cache = ring.published().map(|published| published.cache_control.clone());
     let cache = cache.unwrap_or(HeaderValue::from_static("no-cache"));
@@ -90,7 +93,10 @@ fn public(
 
 /// `If-None-Match` (RFC 9110 §13.1.2): compared weakly, as that says.
 fn is_known(headers: &HeaderMap, etag: &HeaderValue) -> bool {
-    let fields = headers.get_all(header::IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok());
+    let fields =
+        headers.get_all(header::IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok());
     let mut tags = fields.flat_map(|field| field.split(',')).map(str::trim);
-    tags.any(|tag| tag == "*" || tag.strip_prefix("W/").unwrap_or(tag).as_bytes() == etag.as_bytes())
+    tags.any(|tag| {
+        tag == "*" || tag.strip_prefix("W/").unwrap_or(tag).as_bytes() == etag.as_bytes()
+    })
 }

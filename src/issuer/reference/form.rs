@@ -156,7 +156,18 @@ mod tests {
 
     #[test]
     fn what_can_be_read_in_two_ways_is_refused() {
-        for body in ["a=%", "a=%4", "a=%zz", "a=%+1", "%=1", "a=%ff", "a=%c0%af", "a=%00", "a=b%0d%0ac", "a=\u{1}"] {
+        for body in [
+            "a=%",
+            "a=%4",
+            "a=%zz",
+            "a=%+1",
+            "%=1",
+            "a=%ff",
+            "a=%c0%af",
+            "a=%00",
+            "a=b%0d%0ac",
+            "a=\u{1}",
+        ] {
             assert_eq!(parse(body).unwrap_err(), FormError::Encoding, "{body}");
         }
         assert_eq!(Form::parse(FORM, b"a=\xff").unwrap_err(), FormError::Encoding);
@@ -164,12 +175,20 @@ mod tests {
 
     #[test]
     fn another_type_is_refused_and_parameters_of_the_type_are_not() {
-        for good in ["application/x-www-form-urlencoded", "Application/X-WWW-Form-Urlencoded; charset=UTF-8"] {
+        for good in [
+            "application/x-www-form-urlencoded",
+            "Application/X-WWW-Form-Urlencoded; charset=UTF-8",
+        ] {
             assert!(Form::parse(Some(good), b"a=1").is_ok(), "{good}");
         }
-        for bad in [None, Some(""), Some("application/json"), Some("multipart/form-data; boundary=x"),
-            Some("application/x-www-form-urlencoded; charset=utf-16"), Some("text/plain, application/x-www-form-urlencoded")]
-        {
+        for bad in [
+            None,
+            Some(""),
+            Some("application/json"),
+            Some("multipart/form-data; boundary=x"),
+            Some("application/x-www-form-urlencoded; charset=utf-16"),
+            Some("text/plain, application/x-www-form-urlencoded"),
+        ] {
             assert_eq!(Form::parse(bad, b"a=1").unwrap_err(), FormError::ContentType, "{bad:?}");
         }
     }
@@ -179,7 +198,10 @@ mod tests {
         let body = |count: usize| (0..count).map(|i| format!("p{i}=1&")).collect::<String>();
         assert!(parse(&body(MAX_PARAMETERS)).is_ok());
         assert_eq!(parse(&body(MAX_PARAMETERS + 1)).unwrap_err(), FormError::TooMany);
-        assert_eq!(parse(&"resource=a&".repeat(MAX_PARAMETERS + 1)).unwrap_err(), FormError::TooMany);
+        assert_eq!(
+            parse(&"resource=a&".repeat(MAX_PARAMETERS + 1)).unwrap_err(),
+            FormError::TooMany
+        );
     }
 
     #[test]

@@ -169,7 +169,11 @@ fn last_token(issuer: &IssuerSettings, now: UnixTime) -> UnixTime {
     now.saturating_add(issuer.lifetime)
 }
 
-fn entry(issuer: &IssuerSettings, revoked: Revoked, last: UnixTime) -> Result<RevocationEntry, EntryError> {
+fn entry(
+    issuer: &IssuerSettings,
+    revoked: Revoked,
+    last: UnixTime,
+) -> Result<RevocationEntry, EntryError> {
     // Some verifier's clock may be that late.
     RevocationEntry::new(&issuer.issuer, revoked, last.saturating_add(LEEWAY))
 }
@@ -186,7 +190,11 @@ impl RevocationWriter {
     ///
     /// # Errors
     /// None of them may be taken for written then.
-    pub async fn write(&self, entries: Vec<RevocationEntry>, now: UnixTime) -> Result<(), WriteError> {
+    pub async fn write(
+        &self,
+        entries: Vec<RevocationEntry>,
+        now: UnixTime,
+    ) -> Result<(), WriteError> {
         match self {
             Self::Memory(known) => {
                 let mut known = known.lock().unwrap_or_else(PoisonError::into_inner);
@@ -234,9 +242,8 @@ impl FileWriter {
             Ok(false) => Vec::new(),
             Err(error) => return Err(WriteError::Write { path: path(), error }),
             // What cannot be read is not replaced: it may be half of a list that others wrote.
-            Ok(true) => {
-                read_entries(&self.path).map_err(|error| WriteError::Read { path: path(), error })?
-            }
+            Ok(true) => read_entries(&self.path)
+                .map_err(|error| WriteError::Read { path: path(), error })?,
         };
         entries.retain(|entry| is_needed(entry, now));
         entries.extend(new.into_iter().filter(|entry| is_needed(entry, now)));
@@ -267,7 +274,8 @@ mod tests {
 
     fn session(id: &str, seconds: u64) -> RevocationEntry {
         let until = NOW.saturating_add(Duration::from_secs(seconds));
-        RevocationEntry::new("https://id.example", Revoked::Session { sid: id.into() }, until).unwrap()
+        RevocationEntry::new("https://id.example", Revoked::Session { sid: id.into() }, until)
+            .unwrap()
     }
 
     fn ids(path: &Path) -> Vec<String> {
@@ -303,7 +311,8 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_file_that_cannot_be_read_is_not_replaced_and_what_nobody_asks_for_again_is_written_later() {
+    async fn a_file_that_cannot_be_read_is_not_replaced_and_what_nobody_asks_for_again_is_written_later()
+     {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("revocations");
         fs::write(&path, "half a li").unwrap();

@@ -26,7 +26,11 @@ enum Presented {
 
 /// RFC 7009 §2: an access token is revoked by itself, a refresh token with every token of its family. What is not known,
 /// or has expired, is as good as revoked (§2.2).
-pub(super) async fn revoke(parts: &Parts, client: &Client, form: &Form) -> Result<Response, Refused> {
+pub(super) async fn revoke(
+    parts: &Parts,
+    client: &Client,
+    form: &Form,
+) -> Result<Response, Refused> {
     let token = form.get("token").ok_or(Refused::InvalidRequest("token is missing"))?;
     match presented(parts, client, token).await? {
         Presented::Session(session) => end_session(parts, client, &session).await?,
@@ -41,7 +45,11 @@ pub(super) async fn revoke(parts: &Parts, client: &Client, form: &Form) -> Resul
 
 /// With a `token`, access or refresh, its session ends: everything that came from the same first token. Without, or with
 /// an access token that is of no session, everything that the client's subject has until now.
-pub(super) async fn log_out(parts: &Parts, client: &Client, form: &Form) -> Result<Response, Refused> {
+pub(super) async fn log_out(
+    parts: &Parts,
+    client: &Client,
+    form: &Form,
+) -> Result<Response, Refused> {
     let presented = match form.get("token") {
         Some(token) => Some(presented(parts, client, token).await?),
         None => None,
@@ -51,7 +59,9 @@ pub(super) async fn log_out(parts: &Parts, client: &Client, form: &Form) -> Resu
             end_session(parts, client, &session).await?;
         }
         Some(Presented::Unknown) => {}
-        None | Some(Presented::Token { session: None, .. }) => end_everything(parts, client).await?,
+        None | Some(Presented::Token { session: None, .. }) => {
+            end_everything(parts, client).await?
+        }
     }
     Ok(done())
 }
@@ -91,7 +101,12 @@ async fn end_everything(parts: &Parts, client: &Client) -> Result<(), Refused> {
     parts.revocations.subject(&parts.settings, &client.subject, not_before, parts.now()).await?;
     let ended = parts.refresh.end_all_of(client.id()).await?;
     parts.clock.sleep(not_before.since(parts.now())).await;
-    tracing::info!(client = client.id(), sub = client.subject, families = ended.len(), "everything ended");
+    tracing::info!(
+        client = client.id(),
+        sub = client.subject,
+        families = ended.len(),
+        "everything ended"
+    );
     Ok(())
 }
 

@@ -29,7 +29,8 @@ pub struct Cost {
 }
 
 /// What is accepted, for people.
-pub const ACCEPTED: &str = "a hash that `claimgate issuer hash-secret` printed ($argon2id$v=19$m=19456,t=2,p=1$…)";
+pub const ACCEPTED: &str =
+    "a hash that `claimgate issuer hash-secret` printed ($argon2id$v=19$m=19456,t=2,p=1$…)";
 
 /// No shorter secret is hashed: a client secret is made, not remembered (RFC 6749 §10.10).
 pub const MIN_SECRET_BYTES: usize = 16;
@@ -77,7 +78,8 @@ impl SecretHash {
         let (lanes, rest) = rest.split_once('$')?;
         let (salt, hash) = rest.split_once('$')?;
         let cost = Cost { memory: number(memory)?, passes: number(passes)?, lanes: number(lanes)? };
-        let salt = STANDARD_NO_PAD.decode(salt).ok().filter(|salt| (8..=64).contains(&salt.len()))?;
+        let salt =
+            STANDARD_NO_PAD.decode(salt).ok().filter(|salt| (8..=64).contains(&salt.len()))?;
         let hash = STANDARD_NO_PAD.decode(hash).ok()?.try_into().ok()?;
         cost.is_within_bounds().then(|| Self { cost, salt: salt.into(), hash })
     }
@@ -122,7 +124,10 @@ impl SecretHash {
     pub fn of_nothing(cost: Cost) -> Result<Self, SecretError> {
         let (mut salt, mut hash) = ([0; SALT_BYTES], [0; HASH_BYTES]);
         let random = SystemRandom::new();
-        random.fill(&mut salt).and_then(|()| random.fill(&mut hash)).map_err(|_| SecretError::System)?;
+        random
+            .fill(&mut salt)
+            .and_then(|()| random.fill(&mut hash))
+            .map_err(|_| SecretError::System)?;
         Ok(Self { cost, salt: salt.into(), hash })
     }
 }
@@ -200,7 +205,10 @@ mod tests {
     #[test]
     fn a_secret_matches_its_own_hash_and_no_other() {
         let secret = generate_secret().unwrap();
-        let (one, two) = (SecretHash::of(secret.as_bytes()).unwrap(), SecretHash::of(secret.as_bytes()).unwrap());
+        let (one, two) = (
+            SecretHash::of(secret.as_bytes()).unwrap(),
+            SecretHash::of(secret.as_bytes()).unwrap(),
+        );
         assert_ne!(one, two, "each has a salt of its own");
         assert!(one.matches(secret.as_bytes()) && two.matches(secret.as_bytes()));
         assert!(!one.matches(b""));
@@ -242,7 +250,10 @@ mod tests {
     fn a_secret_that_can_be_guessed_or_not_be_sent_is_not_hashed() {
         assert_eq!(SecretHash::of(b"fifteen bytes!!").unwrap_err(), SecretError::TooShort);
         assert_eq!(SecretHash::of(&[b'a'; 1025]).unwrap_err(), SecretError::TooLong);
-        assert_eq!(SecretHash::of(b"with a line\nbreak in it").unwrap_err(), SecretError::NotPrintable);
+        assert_eq!(
+            SecretHash::of(b"with a line\nbreak in it").unwrap_err(),
+            SecretError::NotPrintable
+        );
     }
 
     #[test]

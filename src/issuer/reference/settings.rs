@@ -143,7 +143,11 @@ mod tests {
     #[test]
     fn a_scope_is_what_rfc_6749_says() {
         for good in ["a", "orders:read", "https://api.example.com/orders", "!", "#[]~"] {
-            assert_eq!(Scope::parse(good).map(|scope| scope.as_str() == good), Some(true), "{good}");
+            assert_eq!(
+                Scope::parse(good).map(|scope| scope.as_str() == good),
+                Some(true),
+                "{good}"
+            );
         }
         for bad in ["", "a b", "\"", "a\\b", "ä", "a\n", "\u{7f}", &"a".repeat(257)] {
             assert!(Scope::parse(bad).is_none(), "{bad}");

@@ -189,8 +189,7 @@ pub(crate) fn form(path: &str, headers: &[(&str, &str)], body: &str) -> Request<
 
 /// Makes a key, in a directory that need not be there.
 pub(crate) fn generate(directory: &Path, key_type: KeyType, kid: &str) {
-    let options =
-        Options { key_type: Some(key_type), kid: Kid::parse(kid), ..Options::default() };
+    let options = Options { key_type: Some(key_type), kid: Kid::parse(kid), ..Options::default() };
     steps::generate(directory, &options, NOW).unwrap();
 }
 

@@ -20,7 +20,11 @@ use super::settings::Client;
 const CLIENT_CREDENTIALS: &str = "client_credentials";
 const REFRESH_TOKEN: &str = "refresh_token";
 
-pub(super) async fn grant(parts: &Parts, client: &Client, form: &Form) -> Result<Response, Refused> {
+pub(super) async fn grant(
+    parts: &Parts,
+    client: &Client,
+    form: &Form,
+) -> Result<Response, Refused> {
     match form.get("grant_type") {
         Some(CLIENT_CREDENTIALS) => credentials(parts, client, form).await,
         Some(REFRESH_TOKEN) => refresh(parts, client, form).await,
@@ -65,7 +69,11 @@ async fn refresh(parts: &Parts, client: &Client, form: &Form) -> Result<Response
     let family = match parts.refresh.find(hash, parts.now()).await? {
         Found::Unknown => return Err(Refused::InvalidGrant),
         Found::Current(family) | Found::Used(family) if family.client != client.id() => {
-            tracing::warn!(client = client.id(), sid = family.id, "a refresh token of another client");
+            tracing::warn!(
+                client = client.id(),
+                sid = family.id,
+                "a refresh token of another client"
+            );
             return Err(Refused::InvalidGrant);
         }
         Found::Used(family) => return Err(reused(parts, client, &family).await),
@@ -96,7 +104,11 @@ async fn refresh(parts: &Parts, client: &Client, form: &Form) -> Result<Response
 /// Ends the family at once, and every access token that came from it.
 async fn reused(parts: &Parts, client: &Client, family: &Family) -> Refused {
     parts.metrics.reused(&client.label);
-    tracing::warn!(client = client.id(), sid = family.id, "a refresh token was used twice: its family ends");
+    tracing::warn!(
+        client = client.id(),
+        sid = family.id,
+        "a refresh token was used twice: its family ends"
+    );
     let ended = parts.refresh.end(&family.id).await;
     // Nobody comes back for it: what cannot be written now is written later.
     parts.revocations.session_later(&parts.settings, &family.id, parts.now()).await;
@@ -106,7 +118,12 @@ async fn reused(parts: &Parts, client: &Client, family: &Family) -> Refused {
     }
 }
 
-fn granted(client: &Client, scopes: &[String], audiences: &[String], session: Option<&str>) -> Grant {
+fn granted(
+    client: &Client,
+    scopes: &[String],
+    audiences: &[String],
+    session: Option<&str>,
+) -> Grant {
     Grant {
         client: client.id().to_owned(),
         subject: client.subject.clone(),

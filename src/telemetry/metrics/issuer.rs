@@ -319,8 +319,16 @@ mod tests {
     fn every_metric_is_in_the_document() {
         let document = include_str!("../../../deploy/issuer.md");
         for name in [
-            REQUESTS, DURATION, TOKENS, DOCUMENTS, REUSED, FAMILIES, REVOCATIONS, KEYS,
-            ACTIVE_SINCE, KEY_RELOADS,
+            REQUESTS,
+            DURATION,
+            TOKENS,
+            DOCUMENTS,
+            REUSED,
+            FAMILIES,
+            REVOCATIONS,
+            KEYS,
+            ACTIVE_SINCE,
+            KEY_RELOADS,
         ] {
             assert!(document.contains(&format!("`{name}")), "{name} is not in deploy/issuer.md");
         }

@@ -118,7 +118,11 @@ impl Authenticator {
     ///
     /// # Errors
     /// A system without randomness.
-    pub fn new(clients: Arc<[Client]>, limits: RateLimits, now: UnixTime) -> Result<Self, SecretError> {
+    pub fn new(
+        clients: Arc<[Client]>,
+        limits: RateLimits,
+        now: UnixTime,
+    ) -> Result<Self, SecretError> {
         let by_id = clients.iter().enumerate();
         let by_id = by_id.map(|(place, client)| (client.id().to_owned(), place)).collect();
         let hashes = || clients.iter().flat_map(|client| &client.secrets);
@@ -131,7 +135,8 @@ impl Authenticator {
         Ok(Self {
             by_id,
             proven: clients.iter().map(|_| Mutex::default()).collect(),
-            key: hmac::Key::generate(hmac::HMAC_SHA256, &random).map_err(|_| SecretError::System)?,
+            key: hmac::Key::generate(hmac::HMAC_SHA256, &random)
+                .map_err(|_| SecretError::System)?,
             nothing: Arc::new(SecretHash::of_nothing(cost)?),
             rounds,
             attempts: Limiter::new(clients.len(), own, all, now),
@@ -144,7 +149,11 @@ impl Authenticator {
     ///
     /// # Errors
     /// `invalid_client`, whatever is wrong; too many attempts, or too many at once.
-    pub async fn authenticate(&self, credentials: Credentials, now: UnixTime) -> Result<&Client, Refused> {
+    pub async fn authenticate(
+        &self,
+        credentials: Credentials,
+        now: UnixTime,
+    ) -> Result<&Client, Refused> {
         let Credentials { id, secret } = credentials;
         let place = self.by_id.get(&id).copied();
         let known = place.and_then(|place| self.clients.get(place).zip(self.proven.get(place)));
@@ -200,7 +209,9 @@ fn judge(hashes: &[(SecretHash, bool)], secret: &[u8]) -> bool {
 
 impl fmt::Debug for Authenticator {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Authenticator").field("clients", &self.clients.len()).finish_non_exhaustive()
+        f.debug_struct("Authenticator")
+            .field("clients", &self.clients.len())
+            .finish_non_exhaustive()
     }
 }
 

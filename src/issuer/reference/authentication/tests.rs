@@ -35,7 +35,13 @@ fn both_forms_are_read_and_what_is_encoded_is_decoded() {
     let expected = Ok(("worker".to_owned(), SECRET.to_owned()));
     let encoded = "a+secret%3A+of+27+characters%2B";
     assert_eq!(read(&[&basic_of(&format!("worker:{encoded}"))], ""), expected);
-    assert_eq!(read(&[&basic_of(&format!("worker:{encoded}")).replace("Basic", "bASIC")], "client_id=worker"), expected);
+    assert_eq!(
+        read(
+            &[&basic_of(&format!("worker:{encoded}")).replace("Basic", "bASIC")],
+            "client_id=worker"
+        ),
+        expected
+    );
     assert_eq!(read(&[], &format!("client_id=worker&client_secret={encoded}")), expected);
 }
 
@@ -117,9 +123,14 @@ async fn a_client_is_who_has_its_secret_and_nobody_else() {
     for secret in [OTHER, NEXT] {
         assert_eq!(ask(&of, "other", secret).await, Ok("other".to_owned()));
     }
-    for (id, secret) in
-        [("worker", OTHER), ("other", SECRET), ("nobody", SECRET), ("Worker", SECRET), ("worker", ""), ("", "")]
-    {
+    for (id, secret) in [
+        ("worker", OTHER),
+        ("other", SECRET),
+        ("nobody", SECRET),
+        ("Worker", SECRET),
+        ("worker", ""),
+        ("", ""),
+    ] {
         assert_eq!(ask(&of, id, secret).await, Err(Refused::InvalidClient), "{id}");
     }
 }
@@ -148,7 +159,8 @@ fn every_secret_takes_the_same_work_whoever_it_is_said_to_be_of() {
     for id in ["worker", "other"] {
         assert_eq!(work(of.client(id)), of_nobody, "{id}");
     }
-    let counts: Vec<bool> = of.hashes(of.client("worker")).iter().map(|(_, counts)| *counts).collect();
+    let counts: Vec<bool> =
+        of.hashes(of.client("worker")).iter().map(|(_, counts)| *counts).collect();
     assert_eq!(counts, [true, false]);
 }
 

@@ -244,7 +244,12 @@ pub struct KeyFollower {
 impl KeyFollower {
     /// Follows the directory that `ring` was loaded from. Does no I/O.
     #[must_use]
-    pub fn new(path: &Path, ring: KeyRing, metrics: Arc<IssuerMetrics>, clock: Arc<dyn Clock>) -> Self {
+    pub fn new(
+        path: &Path,
+        ring: KeyRing,
+        metrics: Arc<IssuerMetrics>,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
         ring.count(&metrics);
         tell_findings(&ring.findings);
         let signs = ring.signing.is_some();

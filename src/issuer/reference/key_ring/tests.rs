@@ -44,7 +44,8 @@ fn without_keys_it_does_not_start_and_makes_none() {
 #[test]
 fn with_files_that_others_can_read_it_does_not_start() {
     let (_folder, path) = with_key();
-    for (file, mode) in [(path.clone(), 0o755), (path.clone(), 0o710), (path.join("k1.pem"), 0o640)] {
+    for (file, mode) in [(path.clone(), 0o755), (path.clone(), 0o710), (path.join("k1.pem"), 0o640)]
+    {
         let before = fs::metadata(&file).unwrap().permissions();
         fs::set_permissions(&file, Permissions::from_mode(mode)).unwrap();
         assert!(refused(&path).contains("lets others in"), "{mode:o}: {}", refused(&path));

@@ -126,7 +126,12 @@ impl RefreshStore {
     ///
     /// # Errors
     /// The store does not answer.
-    pub async fn begin(&self, family: Family, token: TokenHash, now: UnixTime) -> Result<bool, StoreError> {
+    pub async fn begin(
+        &self,
+        family: Family,
+        token: TokenHash,
+        now: UnixTime,
+    ) -> Result<bool, StoreError> {
         match self {
             Self::Memory(store) => Ok(store.begin(family, token, now)),
         }

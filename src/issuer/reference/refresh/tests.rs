@@ -33,7 +33,13 @@ fn a_token_is_43_characters_and_never_the_same() {
     assert_eq!(one.0.len(), 43);
     assert_ne!(one.0, two.0);
     assert_eq!(TokenHash::of(&one.0), Some(one.1));
-    for other in ["", "a", &format!("{}=", *one.0), &format!("{}A", *one.0), &one.0.replace(&one.0[..1], "+")] {
+    for other in [
+        "",
+        "a",
+        &format!("{}=", *one.0),
+        &format!("{}A", *one.0),
+        &one.0.replace(&one.0[..1], "+"),
+    ] {
         assert_eq!(TokenHash::of(other), None, "{other}");
     }
 }
@@ -108,7 +114,10 @@ async fn what_does_not_fit_is_not_begun_and_nothing_is_forgotten_for_it() {
     let (a, b) = (token(), token());
     assert!(store.begin(family("a"), a, at(0)).await.unwrap());
     assert!(store.begin(family("b"), b, at(0)).await.unwrap());
-    assert!(!store.begin(family("c"), token(), at(0)).await.unwrap(), "two are what one client may have");
+    assert!(
+        !store.begin(family("c"), token(), at(0)).await.unwrap(),
+        "two are what one client may have"
+    );
     let other = Family { client: "other".to_owned(), ..family("d") };
     assert!(store.begin(other, token(), at(0)).await.unwrap());
     let mut current = a;

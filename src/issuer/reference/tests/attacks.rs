@@ -18,7 +18,8 @@ fn basic(text: &str) -> String {
 async fn nothing_comes_of_credentials_that_are_wrong_doubled_or_in_the_wrong_place() {
     let rig = Rig::new();
     let right = basic(&format!("worker:{SECRET}"));
-    let (wrong, of_nobody) = (basic("worker:wrong-wrong-wrong"), basic(&format!("nobody:{SECRET}")));
+    let (wrong, of_nobody) =
+        (basic("worker:wrong-wrong-wrong"), basic(&format!("nobody:{SECRET}")));
     let swapped = basic(&format!("{SECRET}:worker"));
     let in_body = format!("{GRANT}&client_id=worker&client_secret={SECRET}");
     let twice = format!("{GRANT}&client_id=agent");
@@ -29,11 +30,26 @@ async fn nothing_comes_of_credentials_that_are_wrong_doubled_or_in_the_wrong_pla
         ("none", vec![], GRANT, (401, "invalid_client")),
         ("wrong secret", vec![("authorization", &wrong)], GRANT, (401, "invalid_client")),
         ("no such client", vec![("authorization", &of_nobody)], GRANT, (401, "invalid_client")),
-        ("id and secret swapped", vec![("authorization", &swapped)], GRANT, (401, "invalid_client")),
+        (
+            "id and secret swapped",
+            vec![("authorization", &swapped)],
+            GRANT,
+            (401, "invalid_client"),
+        ),
         ("a bearer token", vec![("authorization", "Bearer abc")], GRANT, (401, "invalid_client")),
-        ("only an id", vec![], "grant_type=client_credentials&client_id=worker", (401, "invalid_client")),
+        (
+            "only an id",
+            vec![],
+            "grant_type=client_credentials&client_id=worker",
+            (401, "invalid_client"),
+        ),
         ("an unsigned assertion", vec![], &assertion, (401, "invalid_client")),
-        ("twice in headers", vec![("authorization", &right), ("authorization", &wrong)], GRANT, (400, "invalid_request")),
+        (
+            "twice in headers",
+            vec![("authorization", &right), ("authorization", &wrong)],
+            GRANT,
+            (400, "invalid_request"),
+        ),
         ("in header and body", vec![("authorization", &right)], &in_body, (400, "invalid_request")),
         ("as one, for another", vec![("authorization", &right)], &twice, (400, "invalid_request")),
         ("proxy's header", vec![("proxy-authorization", &right)], GRANT, (401, "invalid_client")),
@@ -53,20 +69,55 @@ async fn nothing_comes_of_a_request_that_can_be_read_in_two_ways() {
     let huge = format!("{GRANT}&pad={}", "a".repeat(40_000));
     let many: String = (0..64).map(|i| format!("&p{i}=1")).collect();
     let cases: Vec<(&str, &str, Vec<(&str, &str)>, String)> = vec![
-        ("a scope twice", "/token", vec![authorized], format!("{GRANT}&scope=orders:read&scope=orders:write")),
+        (
+            "a scope twice",
+            "/token",
+            vec![authorized],
+            format!("{GRANT}&scope=orders:read&scope=orders:write"),
+        ),
         ("a grant twice", "/token", vec![authorized], format!("{GRANT}&grant_type=refresh_token")),
-        ("a grant twice, spelt otherwise", "/token", vec![authorized], format!("{GRANT}&grant%5Ftype=x")),
+        (
+            "a grant twice, spelt otherwise",
+            "/token",
+            vec![authorized],
+            format!("{GRANT}&grant%5Ftype=x"),
+        ),
         ("a secret twice", "/token", vec![], in_body),
         ("in the query", "/token?grant_type=client_credentials", vec![authorized], String::new()),
         ("a query beside the body", "/token?scope=admin", vec![authorized], GRANT.to_owned()),
         ("an empty query", "/token?", vec![authorized], GRANT.to_owned()),
-        ("JSON", "/token", vec![authorized, ("content-type", "application/json")], "{\"grant_type\":\"client_credentials\"}".to_owned()),
-        ("a form that says it is JSON", "/token", vec![authorized, ("content-type", "application/json")], GRANT.to_owned()),
-        ("multipart", "/token", vec![authorized, ("content-type", "multipart/form-data; boundary=a")], "--a\r\n".to_owned()),
-        ("another charset", "/token", vec![authorized, ("content-type", "application/x-www-form-urlencoded; charset=utf-7")], GRANT.to_owned()),
+        (
+            "JSON",
+            "/token",
+            vec![authorized, ("content-type", "application/json")],
+            "{\"grant_type\":\"client_credentials\"}".to_owned(),
+        ),
+        (
+            "a form that says it is JSON",
+            "/token",
+            vec![authorized, ("content-type", "application/json")],
+            GRANT.to_owned(),
+        ),
+        (
+            "multipart",
+            "/token",
+            vec![authorized, ("content-type", "multipart/form-data; boundary=a")],
+            "--a\r\n".to_owned(),
+        ),
+        (
+            "another charset",
+            "/token",
+            vec![authorized, ("content-type", "application/x-www-form-urlencoded; charset=utf-7")],
+            GRANT.to_owned(),
+        ),
         ("no UTF-8", "/token", vec![authorized], format!("{GRANT}&scope=%ff")),
         ("a NUL", "/token", vec![authorized], format!("{GRANT}&scope=orders:read%00")),
-        ("a line break", "/token", vec![authorized], format!("{GRANT}&scope=orders:read%0d%0aX: y")),
+        (
+            "a line break",
+            "/token",
+            vec![authorized],
+            format!("{GRANT}&scope=orders:read%0d%0aX: y"),
+        ),
         ("half an escape", "/token", vec![authorized], format!("{GRANT}&scope=%4")),
         ("a huge body", "/token", vec![authorized], huge),
         ("very many parameters", "/token", vec![authorized], format!("{GRANT}{many}")),

@@ -56,9 +56,11 @@ async fn every_step_of_a_rotation_is_published_and_old_and_new_tokens_verify() {
                 signature,
             );
             let algorithm = crate::keys::key::Algorithm::EdDsa;
-            assert!(
-                key.expect("published").verify(algorithm, input.as_bytes(), &signature.unwrap())
-            );
+            assert!(key.expect("published").verify(
+                algorithm,
+                input.as_bytes(),
+                &signature.unwrap()
+            ));
         }
         old = new;
         rig.rotate();

@@ -40,9 +40,8 @@ async fn a_token_can_be_used_for_less_and_not_for_more() {
     let rig = Rig::new();
     let asked = "grant_type=client_credentials&scope=orders:read+orders:write&audience=orders";
     let token = rig.post("/token", "agent", asked).await.text("refresh_token");
-    let with = |token: &str, more: &str| {
-        format!("grant_type=refresh_token&refresh_token={token}&{more}")
-    };
+    let with =
+        |token: &str, more: &str| format!("grant_type=refresh_token&refresh_token={token}&{more}");
     for (more, error) in [
         ("scope=stock:read", "invalid_scope"),
         ("scope=orders:read+stock:read", "invalid_scope"),
@@ -74,7 +73,9 @@ async fn a_token_that_comes_a_second_time_ends_its_family_and_revokes_what_came_
     assert!(revoked[0].expires_at().as_millis() / 1000 >= after_the_last_token);
     assert_eq!(rig.refresh("agent", &other).await.status, 200, "another session goes on");
     assert_eq!(rig.token("agent").await.status, 200, "and so does the client");
-    assert!(rig.metrics.render().contains(r#"claimgate_issuer_refresh_reuse_total{client="agent"} 1"#));
+    assert!(
+        rig.metrics.render().contains(r#"claimgate_issuer_refresh_reuse_total{client="agent"} 1"#)
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]

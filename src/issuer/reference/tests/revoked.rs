@@ -13,7 +13,12 @@ use crate::revocation::{EntryKind, Revoked};
 async fn an_access_token_is_revoked_by_its_id_until_nobody_accepts_it_any_more() {
     let rig = Rig::new();
     let token = rig.token("worker").await.text("access_token");
-    for hint in ["", "&token_type_hint=access_token", "&token_type_hint=refresh_token", "&token_type_hint=x"] {
+    for hint in [
+        "",
+        "&token_type_hint=access_token",
+        "&token_type_hint=refresh_token",
+        "&token_type_hint=x",
+    ] {
         let answer = rig.post("/revoke", "worker", &format!("token={token}{hint}")).await;
         assert_eq!((answer.status, answer.body), (200, json!(null)), "{hint}");
     }

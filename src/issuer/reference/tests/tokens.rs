@@ -48,7 +48,11 @@ async fn a_client_gets_what_it_asks_for_in_the_order_of_the_configuration() {
         ("&scope=", json!("orders:read"), json!("orders")),
         ("&scope=stock:read+orders:write", json!("orders:write stock:read"), json!("orders")),
         ("&scope=orders:read+orders:read", json!("orders:read"), json!("orders")),
-        ("&resource=https://stock.example.com/", json!("orders:read"), json!("https://stock.example.com/")),
+        (
+            "&resource=https://stock.example.com/",
+            json!("orders:read"),
+            json!("https://stock.example.com/"),
+        ),
         ("&audience=orders", json!("orders:read"), json!("orders")),
         (
             "&resource=https%3A%2F%2Fstock.example.com%2F&audience=orders",
@@ -64,7 +68,10 @@ async fn a_client_gets_what_it_asks_for_in_the_order_of_the_configuration() {
         let claims = segment(&answer.text("access_token"), 1);
         assert_eq!((&claims["scope"], &claims["aud"]), (&scope, &audience), "{asked}");
         assert_eq!(answer.body["scope"], scope, "{asked}");
-        assert_eq!((&claims["roles"], &claims["sub"]), (&json!(["reader"]), &json!("service:worker")));
+        assert_eq!(
+            (&claims["roles"], &claims["sub"]),
+            (&json!(["reader"]), &json!("service:worker"))
+        );
     }
 }
 
@@ -108,7 +115,10 @@ async fn no_answer_of_a_client_is_to_be_stored_and_who_is_nobody_is_told_how_to_
     let nobody = rig.post("/token", "nobody", "grant_type=client_credentials").await;
     let revoked = rig.post("/revoke", "worker", "token=x").await;
     for answer in [&good, &bad, &nobody, &revoked] {
-        assert_eq!((answer.header("cache-control"), answer.header("pragma")), ("no-store", "no-cache"));
+        assert_eq!(
+            (answer.header("cache-control"), answer.header("pragma")),
+            ("no-store", "no-cache")
+        );
     }
     assert_eq!(nobody.refused(), (401, "invalid_client"));
     assert_eq!(nobody.header("www-authenticate"), r#"Basic realm="token", charset="UTF-8""#);
@@ -123,7 +133,12 @@ async fn a_token_is_never_good_for_longer_than_its_key_is_published() {
         token_lifetime: Some(Duration::from_secs(120)),
         ..Default::default()
     };
-    crate::keys::lifecycle::steps::rotate(&rig.key_dir(), &options, crate::issuer::reference::testing::NOW).unwrap();
+    crate::keys::lifecycle::steps::rotate(
+        &rig.key_dir(),
+        &options,
+        crate::issuer::reference::testing::NOW,
+    )
+    .unwrap();
     rig.reload();
     let answer = rig.token("worker").await;
     let claims = segment(&answer.text("access_token"), 1);

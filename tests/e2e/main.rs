@@ -17,6 +17,7 @@
 #[path = "../support/authority.rs"]
 mod authority;
 mod caddy;
+mod circle;
 #[allow(dead_code, reason = "shared with the integration tests, which use more of it")]
 #[path = "../support/provider.rs"]
 mod configuration;
@@ -24,6 +25,9 @@ mod connections;
 mod decisions;
 mod envoy;
 mod envoy_http;
+#[allow(dead_code, reason = "shared with the integration tests, which use more of it")]
+#[path = "../support/issuer.rs"]
+mod issuer_process;
 mod load;
 mod mtls;
 mod nginx;

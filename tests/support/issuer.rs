@@ -58,9 +58,14 @@ impl IssuerProcess {
     /// With a key of this type. Listens on 127.0.0.`host`: on an address of its own nobody else takes the ports while it
     /// is restarted.
     pub(crate) async fn start(host: u8, key_type: &str, config: Value) -> Self {
+        Self::start_with(host, &["--type", key_type], config).await
+    }
+
+    /// With a key that is made with these arguments of `claimgate keys generate`.
+    pub(crate) async fn start_with(host: u8, key: &[&str], config: Value) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let made =
-            claimgate(folder.path(), &["keys", "generate", "--dir", "keys", "--type", key_type]);
+            claimgate(folder.path(), &[&["keys", "generate", "--dir", "keys"], key].concat());
         assert!(made.0, "{}", made.1);
         let free = [0, 1].map(|_| TcpListener::bind((Ipv4Addr::new(127, 0, 0, host), 0)).unwrap());
         let [http, admin] = free.map(|listener| listener.local_addr().unwrap());

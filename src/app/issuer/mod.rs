@@ -5,7 +5,6 @@ mod state;
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,9 +16,8 @@ use self::state::{ReadyWatch, status};
 use super::tasks::{TaskEnded, Tasks};
 use super::{BACKGROUND_DEADLINE, MaxConnections, first_tcp};
 use crate::config::{IssuerConfig, Profile};
-use crate::issuer::reference::revocations::{FileWriter, WriteError};
+use crate::issuer::reference::revocations::WriteError;
 use crate::issuer::reference::secret_hash::SecretError;
-use crate::issuer::reference::settings::RevocationSettings;
 use crate::issuer::reference::{KeyFollower, KeyRing, KeyRingError, ReferenceIssuer};
 use crate::server::connections::{self, Bounds, Protocol, WhenFull};
 use crate::server::issuer_admin::{self, IssuerAdmin};
@@ -112,11 +110,6 @@ impl IssuerApp {
         let ring = blocking(move || KeyRing::load(&directory, lifetime)).await;
         let ring =
             ring.unwrap_or_else(|()| Err(KeyRingError::Panicked(settings.key_dir.clone())))?;
-        if let RevocationSettings::File(path) = &settings.revocation {
-            let (path, now): (PathBuf, _) = (path.clone(), options.clock.now());
-            let prepared = blocking(move || FileWriter::prepare(&path, now)).await;
-            prepared.unwrap_or(Err(WriteError::Panicked))?;
-        }
         let http = Sockets::bind("listen.http", &listen.http, listen.unix).await?;
         let admin = Sockets::bind("listen.admin", &listen.admin, listen.unix).await?;
         let metrics = Arc::new(IssuerMetrics::new(profile.as_str()));
@@ -128,6 +121,7 @@ impl IssuerApp {
         let tls: Vec<_> = [&http_tls, &admin_tls].into_iter().flatten().map(Arc::clone).collect();
         let keys = KeyFollower::new(&settings.key_dir, ring, Arc::clone(&metrics), clock());
         let issuer = ReferenceIssuer::new(settings, keys.ring(), Arc::clone(&metrics), clock())?;
+        issuer.prepare().await?;
         Ok(BoundIssuer {
             places: [&http, &admin].map(|sockets| sockets.addresses().cloned().collect()),
             http: http.accept_with(http_tls),

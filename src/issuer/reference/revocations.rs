@@ -1,7 +1,7 @@
 //! [`Revocations`]: what the issuer takes back, written where every service reads it. The entries are
 //! [`crate::revocation::entry`]'s; which store they go into is [`RevocationWriter`]'s, the one place to add another.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -70,6 +70,21 @@ impl Revocations {
     #[must_use]
     pub fn new(settings: &RevocationSettings, metrics: Arc<IssuerMetrics>) -> Self {
         Self { writer: RevocationWriter::new(settings), pending: Mutex::default(), metrics }
+    }
+
+    /// Looks whether anything can be written, before anybody asks for it.
+    ///
+    /// # Errors
+    /// It cannot.
+    pub async fn prepare(&self, now: UnixTime) -> Result<(), WriteError> {
+        match &self.writer {
+            RevocationWriter::Memory(_) => Ok(()),
+            RevocationWriter::File(file) => {
+                let file = Arc::clone(file);
+                let prepared = task::spawn_blocking(move || file.prepare(now)).await;
+                prepared.unwrap_or(Err(WriteError::Panicked))
+            }
+        }
     }
 
     /// Takes one token back.
@@ -215,7 +230,9 @@ impl RevocationWriter {
 #[derive(Debug)]
 pub struct FileWriter {
     path: PathBuf,
-    turn: Mutex<()>,
+    /// What was written or found before. A file that somebody takes away does not take the revocations with it: services
+    /// would believe the next one that it is all there is.
+    known: Mutex<Vec<RevocationEntry>>,
 }
 
 /// Read by services that may run as somebody else; there is nothing secret in it.
@@ -223,30 +240,40 @@ const MODE: u32 = 0o644;
 
 impl FileWriter {
     fn new(path: &Path) -> Self {
-        Self { path: path.to_owned(), turn: Mutex::default() }
+        Self { path: path.to_owned(), known: Mutex::default() }
     }
 
-    /// Makes the file if there is none, so that services have something to read: an empty list says so, a missing one
-    /// says nothing. Reads what is there: a file that cannot be added to must show now.
+    /// Reads what is there, and makes the file if there is none, so that services have something to read: an empty list
+    /// says so, a missing one says nothing.
     ///
     /// # Errors
     /// It cannot be read or written.
-    pub fn prepare(path: &Path, now: UnixTime) -> Result<(), WriteError> {
-        Self::new(path).add(Vec::new(), now)
+    fn prepare(&self, now: UnixTime) -> Result<(), WriteError> {
+        if !self.path.exists() {
+            let file = self.path.display().to_string();
+            tracing::warn!(file, "there is no file of revocations yet: an empty one is made");
+        }
+        self.add(Vec::new(), now)
     }
 
     fn add(&self, new: Vec<RevocationEntry>, now: UnixTime) -> Result<(), WriteError> {
-        let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         let path = || self.path.clone();
-        let mut entries = match self.path.try_exists() {
+        let found = match self.path.try_exists() {
             Ok(false) => Vec::new(),
             Err(error) => return Err(WriteError::Write { path: path(), error }),
-            // What cannot be read is not replaced: it may be half of a list that others wrote.
+            // What cannot be read is not replaced: it may be half of a list that somebody needs.
             Ok(true) => read_entries(&self.path)
                 .map_err(|error| WriteError::Read { path: path(), error })?,
         };
-        entries.retain(|entry| is_needed(entry, now));
-        entries.extend(new.into_iter().filter(|entry| is_needed(entry, now)));
+        let mut lines = BTreeSet::new();
+        let entries: Vec<RevocationEntry> = known
+            .iter()
+            .cloned()
+            .chain(found)
+            .chain(new)
+            .filter(|entry| is_needed(entry, now) && lines.insert(entry.to_json()))
+            .collect();
         let mut text = String::from("# Written by `claimgate issuer`; nobody else adds to it.\n");
         for entry in &entries {
             text.push_str(&entry.to_json());
@@ -254,7 +281,9 @@ impl FileWriter {
         }
         text.push_str("{\"v\":1,\"kind\":\"end\"}\n");
         write_atomically(&self.path, text.as_bytes(), MODE)
-            .map_err(|error| WriteError::Write { path: path(), error })
+            .map_err(|error| WriteError::Write { path: path(), error })?;
+        *known = entries;
+        Ok(())
     }
 }
 
@@ -287,7 +316,8 @@ mod tests {
     async fn what_is_added_to_a_file_is_there_with_what_was_there_before_until_it_is_not_needed() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("revocations");
-        FileWriter::prepare(&path, NOW).unwrap();
+        let file = FileWriter::new(&path);
+        file.prepare(NOW).unwrap();
         assert_eq!(ids(&path), Vec::<String>::new());
         let writer = RevocationWriter::new(&RevocationSettings::File(path.clone()));
         writer.write(vec![session("a", 1)], NOW).await.unwrap();
@@ -296,6 +326,17 @@ mod tests {
         let later = NOW.saturating_add(LEEWAY + Duration::from_secs(1));
         writer.write(vec![session("c", 3600)], later).await.unwrap();
         assert_eq!(ids(&path), ["b", "c"]);
+    }
+
+    #[tokio::test]
+    async fn a_file_that_is_taken_away_does_not_take_the_revocations_with_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("revocations");
+        let writer = RevocationWriter::new(&RevocationSettings::File(path.clone()));
+        writer.write(vec![session("a", 60)], NOW).await.unwrap();
+        fs::remove_file(&path).unwrap();
+        writer.write(vec![session("b", 60), session("b", 60)], NOW).await.unwrap();
+        assert_eq!(ids(&path), ["a", "b"]);
     }
 
     #[tokio::test(flavor = "multi_thread")]

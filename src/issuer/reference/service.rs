@@ -34,7 +34,7 @@ use super::form::Form;
 use super::key_ring::KeyRing;
 use super::limiter::{Limiter, Rate};
 use super::refresh::RefreshStore;
-use super::revocations::Revocations;
+use super::revocations::{Revocations, WriteError};
 use super::secret_hash::SecretError;
 use super::settings::{Client, IssuerSettings};
 use super::workshop::Workshop;
@@ -98,6 +98,14 @@ impl ReferenceIssuer {
             metrics,
             clock,
         })))
+    }
+
+    /// Looks whether what will be revoked can be written.
+    ///
+    /// # Errors
+    /// It cannot.
+    pub async fn prepare(&self) -> Result<(), WriteError> {
+        self.0.revocations.prepare(self.0.clock.now()).await
     }
 
     /// What answers requests.

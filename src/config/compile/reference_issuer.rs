@@ -154,7 +154,8 @@ impl Compiler<'_> {
         let raw = raw.map(|Mapping(raw)| raw).unwrap_or_default();
         let default = RefreshSettings::default();
         let lifetime = raw.max_lifetime.map_or(default.lifetime, |Text(lifetime)| lifetime);
-        let idle = raw.max_idle.map_or(default.idle.min(lifetime), |Text(idle)| idle);
+        let usual = default.idle.min(lifetime);
+        let idle = raw.max_idle.map_or(usual, |Text(idle)| idle);
         let (least, most) = (self.least_lifetime(), Duration::from_secs(366 * 24 * 60 * 60));
         self.within(&path.key("max_lifetime"), lifetime, least, most);
         self.within(&path.key("max_idle"), idle, least, lifetime.max(least));

@@ -21,7 +21,7 @@ pub(super) async fn jwks(State(issuer): State<ReferenceIssuer>, headers: HeaderM
     let ring = issuer.0.ring.load();
     let answer = match ring.published() {
         Some(published) => {
-            let (etag, cache) = (published.etag.clone(), published.cache_control.clone());
+            let (etag, cache) = (&published.etag, published.cache_control.clone());
             public(&headers, published.body.clone(), "application/jwk-set+json", etag, cache)
         }
         // An empty set would be taken for an answer.
@@ -42,7 +42,7 @@ pub(super) async fn metadata(
     let body = content(&issuer.0.settings, &ring).to_string();
     let tag = URL_SAFE_NO_PAD.encode(digest(&SHA256, body.as_bytes()));
     let answer = match HeaderValue::try_from(format!("\"{tag}\"")) {
-        Ok(etag) => public(&headers, body.into(), "application/json", etag, cache),
+        Ok(etag) => public(&headers, body.into(), "application/json", &etag, cache),
         Err(_) => Refused::Internal.into_response(),
     };
     issuer.0.metrics.document(Document::Metadata, answer.status().as_u16());
@@ -80,11 +80,11 @@ fn public(
     headers: &HeaderMap,
     body: Bytes,
     content_type: &'static str,
-    etag: HeaderValue,
+    etag: &HeaderValue,
     cache: HeaderValue,
 ) -> Response {
     let validators = [(header::ETAG, etag.clone()), (header::CACHE_CONTROL, cache)];
-    if is_known(headers, &etag) {
+    if is_known(headers, etag) {
         return (StatusCode::NOT_MODIFIED, validators).into_response();
     }
     let content_type = HeaderValue::from_static(content_type);

@@ -109,7 +109,6 @@ impl ReferenceIssuer {
     }
 
     /// What answers requests.
-    #[must_use]
     pub fn router(&self) -> Router {
         let path = &self.0.settings.path;
         let routes = Router::new()

@@ -307,7 +307,7 @@ impl KeyFollower {
         let read = read.unwrap_or_else(|_| Err(KeyRingError::Panicked(self.path.clone())));
         match read {
             Ok(ring) => self.take(ring),
-            Err(error) => self.refuse(error.to_string()),
+            Err(error) => self.refuse(&error.to_string()),
         }
     }
 
@@ -336,12 +336,12 @@ impl KeyFollower {
         }
     }
 
-    fn refuse(&self, error: String) {
+    fn refuse(&self, error: &str) {
         let now = self.clock.now();
         let is_news = self.state.send_if_modified(|state| {
             let is_news = state.refused.as_ref().is_none_or(|(_, known)| *known != error);
             if is_news {
-                state.refused = Some((now, error.clone()));
+                state.refused = Some((now, error.to_owned()));
             }
             is_news
         });

@@ -8,6 +8,12 @@ use base64::engine::general_purpose::STANDARD;
 
 use crate::issuer::reference::testing::{Rig, SECRET, form};
 
+/// What it is, where it goes, its headers, its body.
+type Case<'a> = (&'a str, &'a str, Vec<(&'a str, &'a str)>, String);
+
+/// What it is, its headers, its body, and the answer.
+type Attempt<'a> = (&'a str, Vec<(&'a str, &'a str)>, &'a str, (u16, &'a str));
+
 const GRANT: &str = "grant_type=client_credentials";
 
 fn basic(text: &str) -> String {
@@ -26,7 +32,7 @@ async fn nothing_comes_of_credentials_that_are_wrong_doubled_or_in_the_wrong_pla
     let assertion = format!(
         "{GRANT}&client_assertion_type=urn%3Aietf%3Aparams%3Aoauth%3Aclient-assertion-type%3Ajwt-bearer&client_assertion=e30.e30."
     );
-    let cases: Vec<(&str, Vec<(&str, &str)>, &str, (u16, &str))> = vec![
+    let cases: Vec<Attempt<'_>> = vec![
         ("none", vec![], GRANT, (401, "invalid_client")),
         ("wrong secret", vec![("authorization", &wrong)], GRANT, (401, "invalid_client")),
         ("no such client", vec![("authorization", &of_nobody)], GRANT, (401, "invalid_client")),
@@ -68,7 +74,7 @@ async fn nothing_comes_of_a_request_that_can_be_read_in_two_ways() {
     let in_body = format!("{GRANT}&client_id=worker&client_secret={SECRET}&client_secret=x");
     let huge = format!("{GRANT}&pad={}", "a".repeat(40_000));
     let many: String = (0..64).map(|i| format!("&p{i}=1")).collect();
-    let cases: Vec<(&str, &str, Vec<(&str, &str)>, String)> = vec![
+    let cases: Vec<Case<'_>> = vec![
         (
             "a scope twice",
             "/token",

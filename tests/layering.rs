@@ -35,7 +35,6 @@ const LAYERS: [(&str, u8); 13] = [
 const SIDEWAYS: [(&str, &[&str]); 3] = [
     ("token", &["keys::key", "keys::store"]),
     ("revocation", &["keys::source::file"]),
-    ("config", &["server::forward_auth::trusted", "server::listener::address", "server::tls"]),
     (
         "config",
         &[
@@ -54,6 +53,8 @@ const ONLY: [(&str, &[&str]); 1] = [("main", &["cli"])];
 /// Who may know a thing: paths, and the files or folders (without `.rs`) that may name them.
 const KNOWN_BY: [(&str, &[&str]); 11] = [
     ("crate::proto", &["server/ext_authz"]),
+const KNOWN_BY: [(&str, &[&str]); 12] = [
+    ("crate::proto", &["server/ext_authz", "server/codec"]),
     ("reqwest", &["keys/source/remote", "cli/demo"]),
     ("jsonwebtoken", &["token", "keys", "issuer"]),
     ("aws_lc_rs", &["token", "keys", "issuer", "server/tls", "revocation/redis/schema"]),

@@ -320,16 +320,26 @@ impl Compiler<'_> {
         path: &Path,
         raw: Option<Mapping<RawIssuerRevocation>>,
     ) -> RevocationSettings {
+        const EXPECTED: &str = "one of file and redis, which services read revocations from; without, what is revoked is accepted";
         let raw = raw.map(|Mapping(raw)| raw).unwrap_or_default();
-        match raw.file {
-            Some(text) => {
+        match (raw.file, raw.redis) {
+            (Some(text), None) => {
                 let file = self.file(&path.key("file"), &text, "the file that services watch");
                 RevocationSettings::File(file)
             }
-            None => {
+            (None, Some(Mapping(redis))) => {
+                let redis = self.redis(&path.key("redis"), redis);
+                redis.map_or(RevocationSettings::Memory, |redis| {
+                    RevocationSettings::Redis(Box::new(redis))
+                })
+            }
+            (Some(_), Some(_)) => {
+                self.report.wrong(path, "file and redis", EXPECTED);
+                RevocationSettings::Memory
+            }
+            (None, None) => {
                 if self.is_production() {
-                    let expected = "the file that services watch for revocations; without, what is revoked is accepted";
-                    self.report.missing(&path.key("file"), expected);
+                    self.report.missing(path, EXPECTED);
                 }
                 RevocationSettings::Memory
             }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::{RawTls, RawUnix};
+use super::{RawRedis, RawTls, RawUnix};
 use crate::config::Profile;
 use crate::config::scalar::{Addresses, Age, Count, List, Mapping, Text};
 
@@ -93,8 +93,10 @@ pub(in crate::config) struct RawRefreshTokens {
 #[serde(default, deny_unknown_fields)]
 #[schemars(rename = "IssuerRevocation")]
 pub(in crate::config) struct RawIssuerRevocation {
-    /// The file that services watch; this issuer writes it, and nobody else.
+    /// The file that services watch; this issuer writes it, and nobody else. Refresh tokens are in memory then.
     pub(in crate::config) file: Option<String>,
+    /// The Redis that services follow; it has the refresh tokens as well.
+    pub(in crate::config) redis: Option<Mapping<RawRedis>>,
 }
 
 #[derive(Debug, Default, Deserialize, JsonSchema)]

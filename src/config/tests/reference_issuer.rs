@@ -105,7 +105,7 @@ limits: {requests: 0}
         "clients[1].secrets",
         "limits.requests",
         "key_dir",
-        "revocation.file",
+        "revocation",
     ];
     assert_eq!(places, expected);
     let nothing = mistakes("{}");
@@ -168,7 +168,13 @@ fn values_that_are_refused() {
         ),
         ("audiences: [orders]", "audiences: [orders]\n    lifetime: 6m", "clients[0].lifetime"),
         ("audiences: [orders]", "audiences: [orders]\n    subject: ''", "clients[0].subject"),
-        ("revocation: {file: revoked.jsonl}", "", "revocation.file"),
+        ("revocation: {file: revoked.jsonl}", "", "revocation"),
+        (
+            "revocation: {file: revoked.jsonl}",
+            "revocation: {file: a, redis: {url: 'redis://redis'}}",
+            "revocation",
+        ),
+        ("revocation: {file: revoked.jsonl}", "revocation: {redis: {}}", "revocation.redis"),
         ("revocation: {file: revoked.jsonl}", "revocation: {file: ''}", "revocation.file"),
         ("key_dir: keys", "key_dir: keys\nlisten: {http: '0.0.0.0:9194'}", "listen.http"),
         ("key_dir: keys", "key_dir: keys\nlisten: {http: '127.0.0.1:9195'}", "listen.admin"),

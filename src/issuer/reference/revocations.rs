@@ -5,11 +5,16 @@ use std::collections::{BTreeSet, VecDeque};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
+use tokio::sync::Mutex as AsyncMutex;
 use tokio::task;
+use tokio::time::timeout;
 
 use super::settings::{IssuerSettings, RevocationSettings};
 use crate::revocation::file::read_entries;
+use crate::revocation::redis::settings::RedisSettings;
+use crate::revocation::redis::{RedisError, Writer};
 use crate::revocation::snapshot::LEEWAY;
 use crate::revocation::source::SourceError;
 use crate::revocation::{EntryError, EntryKind, RevocationEntry, Revoked};
@@ -36,6 +41,8 @@ pub enum RevocationWriter {
     Memory(Mutex<Vec<RevocationEntry>>),
     /// The file that services watch, which nobody else writes to.
     File(Arc<FileWriter>),
+    /// The Redis that services follow.
+    Redis(Box<AsyncMutex<Writer>>),
 }
 
 /// An entry was not written.
@@ -60,6 +67,17 @@ pub enum WriteError {
         /// Why.
         error: io::Error,
     },
+    /// The Redis does not have it, or is not known to.
+    #[error(transparent)]
+    Redis(#[from] RedisError),
+    /// The Redis has it, and nobody believes that this is all that it should have.
+    #[error(
+        "{0} has no epoch, so services do not follow it; `claimgate revoke init` says that its list begins here"
+    )]
+    NoEpoch(String),
+    /// Others wait for the same store.
+    #[error("the store takes too long")]
+    TooSlow,
     /// The task that wrote is gone.
     #[error("writing panicked: this is a bug in claimgate")]
     Panicked,
@@ -78,7 +96,8 @@ impl Revocations {
     /// It cannot.
     pub async fn prepare(&self, now: UnixTime) -> Result<(), WriteError> {
         match &self.writer {
-            RevocationWriter::Memory(_) => Ok(()),
+            // A Redis may be gone for a while, at the start as well; nothing is revoked meanwhile, and that is said.
+            RevocationWriter::Memory(_) | RevocationWriter::Redis(_) => Ok(()),
             RevocationWriter::File(file) => {
                 let file = Arc::clone(file);
                 let prepared = task::spawn_blocking(move || file.prepare(now)).await;
@@ -198,6 +217,10 @@ impl RevocationWriter {
         match settings {
             RevocationSettings::Memory => Self::Memory(Mutex::default()),
             RevocationSettings::File(path) => Self::File(Arc::new(FileWriter::new(path))),
+            RevocationSettings::Redis(redis) => {
+                let writer = Writer::new(RedisSettings::clone(redis));
+                Self::Redis(Box::new(AsyncMutex::new(writer)))
+            }
         }
     }
 
@@ -222,9 +245,23 @@ impl RevocationWriter {
                 let written = task::spawn_blocking(move || file.add(entries, now)).await;
                 written.unwrap_or(Err(WriteError::Panicked))
             }
+            Self::Redis(writer) => {
+                let writer = timeout(PATIENCE, writer.lock()).await;
+                let mut writer = writer.map_err(|_| WriteError::TooSlow)?;
+                for entry in &entries {
+                    let written = writer.write(entry, now).await?;
+                    if !written.has_epoch {
+                        return Err(WriteError::NoEpoch(written.server));
+                    }
+                }
+                Ok(())
+            }
         }
     }
 }
+
+/// For the others that write.
+const PATIENCE: Duration = Duration::from_secs(3);
 
 /// Adds to a file by putting another one in its place. One writes after the other; two processes must not.
 #[derive(Debug)]
@@ -295,7 +332,6 @@ fn is_needed(entry: &RevocationEntry, now: UnixTime) -> bool {
 #[cfg(test)]
 mod tests {
     use std::fs;
-    use std::time::Duration;
 
     use super::*;
 

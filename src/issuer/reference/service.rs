@@ -89,7 +89,7 @@ impl ReferenceIssuer {
         Ok(Self(Arc::new(Parts {
             authenticator: Authenticator::new(clients, limits, now)?,
             own: OwnTokens::of(&settings.issuer),
-            refresh: RefreshStore::in_memory(settings.refresh),
+            refresh: RefreshStore::new(settings.refresh, &settings.revocation),
             revocations: Revocations::new(&settings.revocation, Arc::clone(&metrics)),
             signing: Workshop::new(processors, WAITING),
             requests: Limiter::new(settings.clients.len(), own, all, now),

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::secret_hash::SecretHash;
+use crate::revocation::redis::settings::RedisSettings;
 use crate::util::label::Label;
 
 /// Everything about the issuer but where it listens.
@@ -112,8 +113,10 @@ impl Default for RefreshSettings {
 pub enum RevocationSettings {
     /// Nowhere but in this process: for development.
     Memory,
-    /// A file that services watch.
+    /// A file that services watch. Refresh tokens are in memory then.
     File(PathBuf),
+    /// A Redis that services follow, which has the refresh tokens as well.
+    Redis(Box<RedisSettings>),
 }
 
 /// How often something may be asked for. What is beyond is answered 429.

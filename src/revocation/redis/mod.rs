@@ -5,6 +5,7 @@
 //! `schema` says which keys there are. `servers` finds the server and opens a `connection`, `link` follows it, `source`
 //! goes on where one ends. The library is redis-rs, for the protocol: see `connection` for what of it is not used.
 
+mod client;
 mod connection;
 mod error;
 mod link;
@@ -18,6 +19,7 @@ mod tls;
 mod transport;
 mod write;
 
+pub use self::client::Client;
 pub use self::error::RedisError;
 pub use self::schema::Prefix;
 pub(super) use self::source::RedisSource;

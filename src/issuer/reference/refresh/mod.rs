@@ -9,6 +9,7 @@
 //! remembered for as long: after that they would be refused as expired, used or not.
 
 mod memory;
+mod redis;
 
 use std::fmt;
 
@@ -19,7 +20,9 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use zeroize::Zeroizing;
 
 pub use self::memory::MemoryStore;
-use super::settings::RefreshSettings;
+pub use self::redis::RedisStore;
+use super::settings::{RefreshSettings, RevocationSettings};
+use crate::revocation::redis::settings::RedisSettings;
 use crate::util::clock::UnixTime;
 
 /// A refresh token as a store knows it. One has 256 random bits, so that a fast hash is enough: there is nothing to guess.
@@ -113,13 +116,22 @@ pub struct StoreError(pub String);
 pub enum RefreshStore {
     /// In this process, until it ends.
     Memory(MemoryStore),
+    /// In a Redis, with the revocations.
+    Redis(RedisStore),
 }
 
 impl RefreshStore {
-    /// One in memory.
+    /// Beside the revocations, where that is a store; else in memory. Does no I/O.
     #[must_use]
-    pub fn in_memory(settings: RefreshSettings) -> Self {
-        Self::Memory(MemoryStore::new(settings))
+    pub fn new(settings: RefreshSettings, beside: &RevocationSettings) -> Self {
+        match beside {
+            RevocationSettings::Memory | RevocationSettings::File(_) => {
+                Self::Memory(MemoryStore::new(settings))
+            }
+            RevocationSettings::Redis(redis) => {
+                Self::Redis(RedisStore::new(settings, RedisSettings::clone(redis)))
+            }
+        }
     }
 
     /// Begins a family with its first token. Returns whether there was room for it.
@@ -134,6 +146,7 @@ impl RefreshStore {
     ) -> Result<bool, StoreError> {
         match self {
             Self::Memory(store) => Ok(store.begin(family, token, now)),
+            Self::Redis(store) => store.begin(family, token, now).await,
         }
     }
 
@@ -144,6 +157,7 @@ impl RefreshStore {
     pub async fn find(&self, token: TokenHash, now: UnixTime) -> Result<Found, StoreError> {
         match self {
             Self::Memory(store) => Ok(store.find(token, now)),
+            Self::Redis(store) => store.find(token, now).await,
         }
     }
 
@@ -159,6 +173,7 @@ impl RefreshStore {
     ) -> Result<Rotation, StoreError> {
         match self {
             Self::Memory(store) => Ok(store.rotate(token, next, now)),
+            Self::Redis(store) => store.rotate(token, next, now).await,
         }
     }
 
@@ -168,9 +183,12 @@ impl RefreshStore {
     /// The store does not answer.
     pub async fn end(&self, family: &str) -> Result<(), StoreError> {
         match self {
-            Self::Memory(store) => store.end(family),
+            Self::Memory(store) => {
+                store.end(family);
+                Ok(())
+            }
+            Self::Redis(store) => store.end(family).await,
         }
-        Ok(())
     }
 
     /// Ends every family of a client, and says which.
@@ -180,6 +198,7 @@ impl RefreshStore {
     pub async fn end_all_of(&self, client: &str) -> Result<Vec<String>, StoreError> {
         match self {
             Self::Memory(store) => Ok(store.end_all_of(client)),
+            Self::Redis(store) => store.end_all_of(client).await,
         }
     }
 
@@ -188,6 +207,7 @@ impl RefreshStore {
     pub fn families(&self) -> Option<usize> {
         match self {
             Self::Memory(store) => Some(store.families()),
+            Self::Redis(_) => None,
         }
     }
 }

@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 use crate::envoy::{self, Envoy};
 use crate::issuer_process::{IssuerProcess, Tokens, claimgate, config};
 use crate::load::report;
+use crate::redis::RedisServer;
 use crate::service::{TestService, eventually};
 use crate::upstream::Upstream;
 
@@ -25,7 +26,25 @@ const ASKERS: usize = 8;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_client_is_known_to_both_services_until_it_is_not_whatever_is_taken_away_meanwhile() {
-    let mut circle = Circle::start().await;
+    let redis = RedisServer::start();
+    // That its list begins here, as `claimgate revoke init` says it.
+    redis.ask(&["SET", "{claimgate:revocation}:v1:epoch", "of this test"]);
+    around(51, Store::Redis(redis)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_same_is_true_with_a_watched_file_for_a_store() {
+    around(53, Store::File).await;
+}
+
+/// What has the revocations.
+enum Store {
+    Redis(RedisServer),
+    File,
+}
+
+async fn around(host: u8, store: Store) {
+    let mut circle = Circle::start(host, store).await;
     let load = Load::default();
     let watch = Stopwatch::start();
     let (ingress, issuer_at) = (circle.ingress, circle.issuer.http);
@@ -51,6 +70,7 @@ async fn a_client_is_known_to_both_services_until_it_is_not_whatever_is_taken_aw
 }
 
 struct Circle {
+    store: Store,
     issuer: IssuerProcess,
     service: TestService,
     _envoy: Envoy,
@@ -61,11 +81,14 @@ struct Circle {
 }
 
 impl Circle {
-    async fn start() -> Self {
+    async fn start(host: u8, store: Store) -> Self {
         let mut config = config();
         config["lifetime"] = "10m".into();
-        let issuer = IssuerProcess::start_with(51, &KEY, config).await;
-        let service = TestService::start(trusting(&issuer)).await;
+        if let Store::Redis(redis) = &store {
+            config["revocation"] = json!({"redis": {"url": redis.unix_url()}});
+        }
+        let issuer = IssuerProcess::start_with(host, &KEY, config).await;
+        let service = TestService::start(trusting(&issuer, &store)).await;
         service.until_ready().await;
         let (orders, stock) = (Upstream::start().await, Upstream::start().await);
         let mut config = envoy::shipped("envoy.yaml", &[envoy::tcp(service.grpc)]);
@@ -89,7 +112,7 @@ impl Circle {
         let ingress = envoy.ingress().await;
         envoy.until_healthy(1).await;
         let client = reqwest::Client::builder().no_proxy().build().unwrap();
-        Self { issuer, service, _envoy: envoy, ingress, orders, stock, client }
+        Self { store, issuer, service, _envoy: envoy, ingress, orders, stock, client }
     }
 
     async fn tell(&mut self, load: &Load, tokens: &RefCell<Vec<String>>) {
@@ -131,9 +154,8 @@ impl Circle {
             after_theft.as_secs_f64() * 1e3
         ));
 
-        // The list is gone: what it said stays in force.
-        let (list, aside) = (self.issuer.path("revoked.jsonl"), self.issuer.path("aside"));
-        fs::rename(&list, &aside).unwrap();
+        // The store is gone: what it said stays in force.
+        self.take_store_away();
         let failed = ["claimgate_revocation_syncs_total", "result=\"unreachable\""];
         eventually("the list missed", async || self.service.metric(&failed).await > 0.0).await;
         load.goes_on(200).await;
@@ -151,8 +173,10 @@ impl Circle {
         self.passes(&worker_of(tokens)).await;
 
         // Everything is back.
-        fs::rename(&aside, &list).unwrap();
+        self.bring_store_back();
         self.issuer.start_again().await;
+        let loaded = ["claimgate_revocation_stale"];
+        eventually("the list is back", async || self.service.metric(&loaded).await < 0.5).await;
         let new = self.issuer.tokens("worker").await;
         self.both_services_see(&new, "worker", "reader").await;
         self.is_revoked(&ended).await;
@@ -162,8 +186,32 @@ impl Circle {
         );
         self.until_revoked(&new).await;
         self.is_revoked(&thief).await;
+        if let Store::Redis(_) = self.store {
+            // Sessions have outlived the issuer.
+            let (status, answer) = self.issuer.refresh("agent", &goes_on.refresh).await;
+            assert_eq!(status, 200, "{answer}");
+            self.passes(&Tokens::of(&answer)).await;
+        }
         load.goes_on(200).await;
         assert!(self.orders.requests() > 400 && self.stock.requests() > 400);
+    }
+
+    fn take_store_away(&mut self) {
+        match &mut self.store {
+            Store::Redis(redis) => redis.kill(),
+            Store::File => {
+                fs::rename(self.issuer.path("revoked.jsonl"), self.issuer.path("aside")).unwrap();
+            }
+        }
+    }
+
+    fn bring_store_back(&mut self) {
+        match &mut self.store {
+            Store::Redis(redis) => redis.start_again(),
+            Store::File => {
+                fs::rename(self.issuer.path("aside"), self.issuer.path("revoked.jsonl")).unwrap();
+            }
+        }
     }
 
     /// In the safe order: no step before it is allowed, and none by force.
@@ -256,7 +304,11 @@ fn worker_of(tokens: &RefCell<Vec<String>>) -> Tokens {
 }
 
 /// A claimgate that trusts the issuer, for two services that accept different audiences.
-fn trusting(issuer: &IssuerProcess) -> Value {
+fn trusting(issuer: &IssuerProcess, store: &Store) -> Value {
+    let revocation = match store {
+        Store::Redis(redis) => json!({"redis": {"url": redis.unix_url()}}),
+        Store::File => json!({"file": issuer.path("revoked.jsonl")}),
+    };
     let of = |service: &str| {
         json!({
             "name": service, "match": {"path_prefix": format!("/{service}")},
@@ -269,7 +321,7 @@ fn trusting(issuer: &IssuerProcess) -> Value {
             "name": "platform", "issuer": issuer.url(), "audiences": ["orders", "stock"],
             "keys": [{"discovery": true}], "refresh": {"min": "1s", "interval": "1s"},
         }],
-        "revocation": {"file": issuer.path("revoked.jsonl")},
+        "revocation": revocation,
         "forward": {
             "headers": [
                 {"claim": "sub", "header": "x-jwt-sub"},

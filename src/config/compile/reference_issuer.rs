@@ -233,14 +233,14 @@ impl Compiler<'_> {
         let roles = raw.roles.map(|list| self.texts(&path.key("roles"), list)).unwrap_or_default();
         let lifetime = raw.lifetime.map_or(most, |Text(lifetime)| lifetime);
         self.within(&path.key("lifetime"), lifetime, self.least_lifetime().min(most), most);
-        let subject = raw.subject.unwrap_or_else(|| id.clone());
-        if subject.is_empty()
-            || subject.len() > MAX_TEXT_BYTES
-            || subject.chars().any(char::is_control)
-        {
+        if let Some(subject) = raw.subject.as_deref().filter(|subject| {
+            let is_long = !(1..=MAX_TEXT_BYTES).contains(&subject.len());
+            is_long || subject.chars().any(char::is_control)
+        }) {
             let expected = format!("1 to {MAX_TEXT_BYTES} bytes without control characters");
-            self.report.wrong(&path.key("subject"), quote(&subject), expected);
+            self.report.wrong(&path.key("subject"), quote(subject), expected);
         }
+        let subject = raw.subject.unwrap_or_else(|| id.clone());
         Client {
             label: Label::new(index, &id),
             secrets,

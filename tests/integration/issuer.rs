@@ -61,7 +61,8 @@ async fn an_issuer_serves_logs_who_got_what_and_ends_in_good_order() {
             (&token.claims()["client_id"], &token.claims()["sub"])
         );
     }
-    let signature = |token: &str| token.rsplit('.').next().unwrap()[..20].to_owned();
+    let signature =
+        |token: &str| token.rsplit('.').next().and_then(|text| text.get(..20)).unwrap().to_owned();
     let secrets = [
         SECRET.to_owned(),
         "hush-hush".to_owned(),

@@ -26,4 +26,4 @@ pub(super) use self::source::RedisSource;
 pub use self::write::{Writer, Written};
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

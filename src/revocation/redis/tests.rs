@@ -16,7 +16,7 @@ use crate::util::clock::{Clock as _, SystemClock};
 
 #[allow(dead_code, reason = "shared with the tests of the service, which use more of it")]
 #[path = "../../../tests/support/redis.rs"]
-mod server;
+pub(crate) mod server;
 
 const PREFIX: &str = "{claimgate:revocation}:v1:";
 

@@ -115,9 +115,9 @@ pub struct StoreError(pub String);
 #[derive(Debug)]
 pub enum RefreshStore {
     /// In this process, until it ends.
-    Memory(MemoryStore),
+    Memory(Box<MemoryStore>),
     /// In a Redis, with the revocations.
-    Redis(RedisStore),
+    Redis(Box<RedisStore>),
 }
 
 impl RefreshStore {
@@ -126,10 +126,10 @@ impl RefreshStore {
     pub fn new(settings: RefreshSettings, beside: &RevocationSettings) -> Self {
         match beside {
             RevocationSettings::Memory | RevocationSettings::File(_) => {
-                Self::Memory(MemoryStore::new(settings))
+                Self::Memory(Box::new(MemoryStore::new(settings)))
             }
             RevocationSettings::Redis(redis) => {
-                Self::Redis(RedisStore::new(settings, RedisSettings::clone(redis)))
+                Self::Redis(Box::new(RedisStore::new(settings, RedisSettings::clone(redis))))
             }
         }
     }

@@ -3,14 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use self::server::RedisServer;
 use super::*;
 use crate::revocation::redis::Prefix;
 use crate::revocation::redis::settings::{Address, Servers};
-
-#[allow(dead_code, reason = "shared with the tests of the service, which use more of it")]
-#[path = "../../../../tests/support/redis.rs"]
-mod server;
+use crate::revocation::redis::tests::server::RedisServer;
 
 const MINUTE: Duration = Duration::from_secs(60);
 

@@ -27,6 +27,7 @@ main() {
   step "the libraries that check the issuer" tests/e2e/issuer_clients/install.sh
   step "the Redis that the tests run" tests/redis/install.sh --python
   counted step "unit, integration and end-to-end tests" cargo test --locked --no-fail-fast
+  step "the benchmarks, too short to measure anything" benches/run.sh --quick
   counted step "fuzzing, 20 s for each target" tests/fuzz/run.sh 20
   counted step "the chart and the manifests" tests/manifests/run.sh
   counted step "the image, and the compose file" tests/image/run.sh

@@ -1,7 +1,6 @@
 //! From a [`Config`] to a [`Generation`] and the refreshers of its keys: the same for the first configuration and for
 //! every one that is read later. It swaps nothing in and runs nothing.
 
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,7 +10,7 @@ use tokio::time;
 use crate::check::{Authorizer, DenialReason, PolicySnapshot, VerifiedTokenCache};
 use crate::config::Config;
 use crate::keys::demand::{DemandSettings, KeyDemand};
-use crate::keys::disk::LastKnownGood;
+use crate::keys::disk::{LastKnownGood, StateDir};
 use crate::keys::refresher::{KeyRefresher, Outlets};
 use crate::keys::schedule::Cause;
 use crate::keys::source::SourceSettings;
@@ -66,13 +65,14 @@ pub(super) async fn build(
     let located = config.sources.iter().map(|source| (source.id.clone(), source.kind.location()));
     let board = Arc::new(StatusBoard::new(located));
     let demand = Arc::new(KeyDemand::new(labels.len(), &can_be_asked(&config.sources), &keys));
+    let state_dir = config.state_dir.as_deref().map(StateDir::new);
     let mut refreshers = Vec::with_capacity(config.sources.len());
     for source in config.sources {
         let outlets = Outlets {
             store: Arc::clone(&keys),
             board: Arc::clone(&board),
             metrics: metrics.source(&source.id.issuer, &source.id.source),
-            disk: last_known_good(config.state_dir.as_deref(), &source),
+            disk: last_known_good(state_dir.as_ref(), &source),
         };
         let asked = demand.reader(&source.id);
         let mut refresher = KeyRefresher::new(source, asked, outlets, Arc::clone(clock));
@@ -145,7 +145,7 @@ fn kinds_of_sources(issuers: &[Label], sources: &[SourceSettings]) -> Vec<Vec<Ke
     issuers.iter().map(of).collect()
 }
 
-fn last_known_good(state_dir: Option<&Path>, source: &SourceSettings) -> Option<LastKnownGood> {
+fn last_known_good(state_dir: Option<&StateDir>, source: &SourceSettings) -> Option<LastKnownGood> {
     Some(LastKnownGood::new(state_dir?, &source.kind.identity(&source.id.issuer)?))
 }
 

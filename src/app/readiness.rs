@@ -14,6 +14,7 @@ use tokio::sync::watch;
 use tokio::time;
 use tokio_util::sync::CancellationToken;
 
+use crate::keys::status::{SourceStatus, by_issuer};
 use crate::revocation::policy::WhenStale;
 use crate::server::generation::{Current, Generation, RevocationInForce};
 use crate::server::health::{Health, ReadyState};
@@ -91,8 +92,12 @@ impl Readiness {
         let (generation, now) = (self.current.load(), self.clock.now());
         let keys = generation.keys.load();
         let labels = generation.issuers.iter().map(|issuer| &issuer.label);
-        let missing = labels.filter(|issuer| !keys.is_ready(issuer, now));
-        let keys = missing.map(|issuer| format!("issuer {issuer}: {}", why(&generation, issuer)));
+        let missing: Vec<&Label> = labels.filter(|issuer| !keys.is_ready(issuer, now)).collect();
+        let entries = if missing.is_empty() { Vec::new() } else { generation.board.entries() };
+        let entries = by_issuer(&entries);
+        let of = |issuer: &Label| entries.get(&issuer.index()).copied().unwrap_or_default();
+        let keys =
+            missing.into_iter().map(|issuer| format!("issuer {issuer}: {}", why(of(issuer))));
         let expired = self.tls.iter().map(|tls| tls.state()).filter(|tls| tls.has_expired(now));
         let certificates = expired.map(|tls| {
             let at = rfc3339(tls.certificate.expires);
@@ -129,14 +134,14 @@ fn revocations(generation: &Generation, now: UnixTime) -> Option<String> {
     Some(format!("revocations: {text}{}", error.unwrap_or_default()))
 }
 
-fn why(generation: &Generation, issuer: &Label) -> String {
-    let entries = generation.board.entries().into_iter().filter(|entry| entry.id.issuer == *issuer);
+/// What the sources of an issuer without a usable key say.
+fn why(sources: &[SourceStatus]) -> String {
     let (mut text, mut errors) = ("no keys yet", Vec::new());
-    for entry in entries {
+    for entry in sources {
         if entry.last_success.is_some() {
             text = "keys older than max_stale";
         }
-        errors.extend(entry.last_error.map(|(_, error)| error));
+        errors.extend(entry.last_error.as_ref().map(|(_, error)| error.as_str()));
     }
     if errors.is_empty() { text.to_owned() } else { format!("{text}: {}", errors.join("; ")) }
 }

@@ -6,7 +6,7 @@ use super::trace::{Fact, Step, Watch};
 use crate::revocation::{Revocations, TokenFacts, Verdict};
 use crate::token::VerifiedToken;
 use crate::util::clock::UnixTime;
-use crate::util::json::Value;
+use crate::util::json::View;
 
 /// Whether `token` may pass as far as the revocations are concerned.
 pub(super) fn judge(
@@ -16,7 +16,7 @@ pub(super) fn judge(
     watch: &mut impl Watch,
 ) -> Result<(), DenialReason> {
     let sid = token.claims().get("sid");
-    let text = |name: &str| token.claims().get(name).and_then(Value::as_str);
+    let text = |name: &str| token.claims().get(name).and_then(View::as_str);
     // As with `sub` and `jti`: a number that reads like a revoked session must not dodge the comparison.
     if sid.is_some_and(|sid| sid.as_str().is_none()) {
         watch.note(|| Step {
@@ -29,7 +29,7 @@ pub(super) fn judge(
         iss: token.iss().unwrap_or_default(),
         jti: text("jti"),
         sub: token.subject(),
-        sid: sid.and_then(Value::as_str),
+        sid: sid.and_then(View::as_str),
         kid: token.key_id(),
         iat: token.claims().issued_at(),
     };

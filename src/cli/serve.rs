@@ -2,10 +2,13 @@
 
 use std::convert::Infallible;
 use std::io::{self, Write as _};
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::thread::available_parallelism;
 use std::time::Duration;
 
+use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 use tracing::level_filters::LevelFilter;
 
@@ -44,6 +47,11 @@ pub struct Args {
     /// Log one in this many allowed requests; 0 logs none.
     #[arg(long, value_name = "N", default_value_t = DEFAULT_SAMPLE)]
     log_sample: u64,
+    /// Threads that answer requests. Default: one for each processor that the process may use, or that its cgroup's CPU
+    /// quota is worth if those are fewer (1500m is worth 1), at least 1. For a sidecar without a limit on a large node,
+    /// which gets by with 1 or 2.
+    #[arg(long, value_name = "N", value_parser = workers)]
+    workers: Option<NonZeroUsize>,
     /// Let gRPC clients ask which services there are.
     #[arg(long)]
     reflection: bool,
@@ -110,7 +118,10 @@ fn serve(args: &Args) -> Result<(), ServeError> {
     let config = config?;
     // Set up already: then whoever did that will have the lines.
     let log = logging::init(args.log_format, args.log_level).ok().flatten();
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(args.workers.unwrap_or_else(workers_by_default).get())
+        .enable_all()
+        .build();
     let runtime = runtime.map_err(ServeError::Runtime)?;
     let options = Options {
         reflection: args.reflection,
@@ -143,6 +154,7 @@ async fn until_signal(config: Config, options: Options) -> Result<(), ServeError
         grpc = shown(bound.grpc_addresses()),
         http = (!bound.http_addresses().is_empty()).then(|| shown(bound.http_addresses())),
         admin = shown(bound.admin_addresses()),
+        workers = Handle::current().metrics().num_workers(),
         "listening"
     );
     let (shutdown, at_once) = (CancellationToken::new(), CancellationToken::new());
@@ -179,6 +191,23 @@ pub(super) fn seconds(text: &str) -> Result<Duration, String> {
         format!("seconds, 0 to {}, without a unit are accepted", MAX_DRAIN.as_secs())
     })
 }
+
+fn workers(text: &str) -> Result<NonZeroUsize, String> {
+    let accepted = text.parse().ok().filter(|workers: &NonZeroUsize| workers.get() <= MOST_WORKERS);
+    accepted.ok_or_else(|| format!("1 to {MOST_WORKERS} are accepted"))
+}
+
+/// As many as can be at work at once: on Linux the least of the CPUs that this process may run on and of the quotas of
+/// its cgroup and those above it, version 1 or 2, rounded down. Workers that are together worth more than the quota
+/// would have the kernel stop all of them for the rest of a period, 100 ms, once they have used it up, which is late
+/// for an answer; what is left over is for the threads that write logs and pages and read keys. tokio would go by
+/// TOKIO_WORKER_THREADS first.
+fn workers_by_default() -> NonZeroUsize {
+    available_parallelism().unwrap_or(NonZeroUsize::MIN)
+}
+
+/// More than any machine has processors.
+const MOST_WORKERS: usize = 1024;
 
 const TIME_TO_LOG: Duration = Duration::from_secs(1);
 

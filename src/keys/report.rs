@@ -98,8 +98,7 @@ impl Reporter {
 
     /// Goes on where the reporter of the same source under the configuration before ended.
     pub(super) fn adopt(&mut self, before: Self) {
-        let entries = before.board.entries();
-        if let Some(entry) = entries.into_iter().find(|entry| entry.id == before.id) {
+        if let Some(entry) = before.board.entry(&before.id) {
             self.board.update(&self.id, |status| {
                 let (id, location) = (status.id.clone(), status.location.clone());
                 *status = SourceStatus { id, location, ..entry };

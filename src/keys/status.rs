@@ -1,6 +1,7 @@
 //! What is known of each key source, for people: `/status` and `/readyz` read it, refreshers write it.
 //! No request ever looks here, and nothing is decided by it.
 
+use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::jwks::SkippedKey;
@@ -85,6 +86,7 @@ pub struct SourceStatus {
 #[derive(Debug)]
 pub struct StatusBoard {
     sources: Vec<Mutex<SourceStatus>>,
+    places: HashMap<SourceId, usize>,
 }
 
 impl StatusBoard {
@@ -106,21 +108,35 @@ impl StatusBoard {
                 persistence: Persistence::Off,
             })
         };
-        Self { sources: sources.into_iter().map(blank).collect() }
+        let sources: Vec<_> = sources.into_iter().collect();
+        let places = sources.iter().enumerate().map(|(place, (id, _))| (id.clone(), place));
+        Self { places: places.collect(), sources: sources.into_iter().map(blank).collect() }
     }
 
     /// Changes the entry of `id`; an unknown one is ignored.
     pub fn update(&self, id: &SourceId, change: impl FnOnce(&mut SourceStatus)) {
-        let mut entries = self.sources.iter().map(|entry| lock(entry));
-        if let Some(mut entry) = entries.find(|entry| entry.id == *id) {
-            change(&mut entry);
+        let place = self.places.get(id);
+        if let Some(entry) = place.and_then(|place| self.sources.get(*place)) {
+            change(&mut lock(entry));
         }
     }
 
-    /// A copy of every entry.
+    /// A copy of the entry of `id`.
+    pub fn entry(&self, id: &SourceId) -> Option<SourceStatus> {
+        let entry = self.sources.get(*self.places.get(id)?)?;
+        Some(lock(entry).clone())
+    }
+
+    /// A copy of every entry, those of one issuer one after the other.
     pub fn entries(&self) -> Vec<SourceStatus> {
         self.sources.iter().map(|entry| lock(entry).clone()).collect()
     }
+}
+
+/// The `entries` of a board by the places of their issuers.
+pub fn by_issuer(entries: &[SourceStatus]) -> HashMap<usize, &[SourceStatus]> {
+    let of_one = entries.chunk_by(|one, next| one.id.issuer == next.id.issuer);
+    of_one.filter_map(|of_one| Some((of_one.first()?.id.issuer.index(), of_one))).collect()
 }
 
 /// A panic while the lock was held leaves at worst a half-updated status page.

@@ -17,7 +17,8 @@ use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Json, Response};
 use axum::routing::{get, post};
-use tokio::sync::watch;
+use tokio::sync::{Mutex, watch};
+use tokio::task;
 use tokio_util::sync::CancellationToken;
 use tower::limit::GlobalConcurrencyLimitLayer;
 
@@ -46,7 +47,7 @@ pub struct Admin {
     pub clock: Arc<dyn Clock>,
 }
 
-/// Further requests wait; a scrape takes milliseconds.
+/// Further requests wait.
 const CONCURRENT_REQUESTS: usize = 32;
 
 /// Whoever takes an answer more slowly than this loses it.
@@ -80,19 +81,41 @@ pub async fn serve(
     connections::serve(acceptor, router(admin), bounds, metrics, shutdown).await;
 }
 
-fn router(admin: Admin) -> Router {
+pub(crate) fn router(admin: Admin) -> Router {
     Router::new()
         .route("/livez", get(|| async { "live\n" }))
         .route("/readyz", get(readyz))
-        .route("/metrics", get(metrics))
-        .route("/status", get(status))
+        .route("/metrics", get(|pages: State<Pages>| written(pages, metrics)))
+        .route("/status", get(|pages: State<Pages>| written(pages, status)))
         .route("/keys/refresh", post(refresh_keys))
         .fallback(|| async { (StatusCode::NOT_FOUND, PAGES) })
         .layer(GlobalConcurrencyLimitLayer::new(CONCURRENT_REQUESTS))
-        .with_state(admin)
+        .with_state(Pages { admin, turn: Arc::default() })
 }
 
-async fn readyz(State(admin): State<Admin>) -> Response {
+/// What the pages are made from, and whose turn it is to have a long one written.
+#[derive(Clone)]
+struct Pages {
+    admin: Admin,
+    turn: Arc<Mutex<()>>,
+}
+
+/// Has a page written that takes milliseconds where there are thousands of series or sources: not by a worker, whose
+/// checks would wait for it, and one at a time, so that scrapes take no more than one processor from them.
+async fn written(State(pages): State<Pages>, page: fn(&Admin) -> Response) -> Response {
+    let Pages { admin, turn } = pages;
+    let turn = turn.lock_owned().await;
+    let writing = move || {
+        let page = page(&admin);
+        drop(turn);
+        page
+    };
+    // It panicked, which the hook has logged, or the runtime is ending.
+    let written = task::spawn_blocking(writing).await;
+    written.unwrap_or_else(|_| StatusCode::INTERNAL_SERVER_ERROR.into_response())
+}
+
+async fn readyz(State(Pages { admin, .. }): State<Pages>) -> Response {
     let state = admin.ready.borrow().clone();
     let (code, word) = match state.ready {
         true => (StatusCode::OK, "ready"),
@@ -102,14 +125,14 @@ async fn readyz(State(admin): State<Admin>) -> Response {
     (code, format!("{word}\n{lines}")).into_response()
 }
 
-async fn metrics(State(admin): State<Admin>) -> Response {
+fn metrics(admin: &Admin) -> Response {
     let text = [(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")];
-    let generation = admin.current.load();
+    let generation = admin.current.load_full();
     generation.upkeep();
     (text, generation.metrics.render()).into_response()
 }
 
-async fn status(State(admin): State<Admin>) -> Response {
+fn status(admin: &Admin) -> Response {
     let ready = admin.ready.borrow().clone();
     let reload = admin.reload.borrow().clone();
     let (generation, now) = (admin.current.load_full(), admin.clock.now());
@@ -117,7 +140,7 @@ async fn status(State(admin): State<Admin>) -> Response {
     Json(status_page::page(&generation, &ready, &reload, &tls, now)).into_response()
 }
 
-async fn refresh_keys(State(admin): State<Admin>) -> Response {
+async fn refresh_keys(State(Pages { admin, .. }): State<Pages>) -> Response {
     let now = admin.clock.now();
     let asked = admin.current.load().demand.ask_for_all(now);
     let whole_seconds =

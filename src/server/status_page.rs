@@ -9,7 +9,7 @@ use serde::Serialize;
 use super::generation::{Generation, ReloadState, RevocationInForce};
 use super::health::ReadyState;
 use super::tls::TlsState;
-use crate::keys::status::{Persistence, SourceStatus};
+use crate::keys::status::{Persistence, SourceStatus, by_issuer};
 use crate::revocation::EntryKind;
 use crate::token::Issuer;
 use crate::util::clock::UnixTime;
@@ -117,12 +117,14 @@ pub fn page(
     now: UnixTime,
 ) -> StatusPage {
     let entries = generation.board.entries();
+    let entries = by_issuer(&entries);
     let of_issuer = |issuer: &Issuer| IssuerPart {
         name: issuer.label.name().to_owned(),
         issuer: issuer.issuer.to_string(),
         sources: entries
-            .iter()
-            .filter(|entry| entry.id.issuer == issuer.label)
+            .get(&issuer.label.index())
+            .into_iter()
+            .flat_map(|entries| entries.iter())
             .map(|entry| source(entry, now))
             .collect(),
     };

@@ -70,7 +70,7 @@ pub struct CacheStats {
 }
 
 /// What an entry holds beyond its token, its claims and what is derived of them: the entry itself, its place in the
-/// table.
+/// table, the heads of its allocations. tests/properties hold the sum against the heap.
 const OVERHEAD: usize = 400;
 
 /// What a token with its claims takes typically, to size the table for.

@@ -8,7 +8,7 @@ use super::issuer::{Audiences, Issuer, IssuerName, TenantPattern};
 use super::observe::{Observe, Times, TokenFact, TokenStep};
 use super::verifier::Refusal;
 use crate::util::clock::UnixTime;
-use crate::util::json::{self, RawMembers, Value};
+use crate::util::json::{self, Document, Parts, RawMembers, View};
 
 /// A claims set whose signature has not been checked: only `iss` may be asked for, and whether it is
 /// worth looking for a key.
@@ -36,8 +36,7 @@ impl<'a> UnverifiedClaims<'a> {
 
     /// Looks into every claim. The caller has verified the signature.
     pub(super) fn into_claims(self) -> Result<Claims, Fault> {
-        let parse = |(name, raw): (&str, _)| Ok((name.into(), Value::parse(raw)?));
-        let members = self.0.iter().map(parse).collect::<Result<Vec<_>, json::Malformed>>();
+        let members = Document::parse(&self.0);
         Claims::new(members.map_err(not_json)?)
     }
 }
@@ -49,14 +48,14 @@ fn not_json(malformed: json::Malformed) -> Fault {
 /// The claims of a token whose signature was good. `Debug` shows no value.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Claims {
-    members: Vec<(Box<str>, Value)>,
+    members: Document,
     expires_at: Option<UnixTime>,
     not_before: Option<UnixTime>,
     issued_at: Option<UnixTime>,
 }
 
 impl Claims {
-    fn new(members: Vec<(Box<str>, Value)>) -> Result<Self, Fault> {
+    fn new(members: Document) -> Result<Self, Fault> {
         let mut claims = Self { members, expires_at: None, not_before: None, issued_at: None };
         claims.expires_at = claims.numeric_date("exp")?;
         claims.not_before = claims.numeric_date("nbf")?;
@@ -68,35 +67,32 @@ impl Claims {
             }
         }
         let is_audience = match claims.get("aud") {
-            None | Some(Value::String(_)) => true,
-            Some(Value::Array(several)) => several.iter().all(|one| one.as_str().is_some()),
-            Some(Value::Null | Value::Bool(_) | Value::Number(_) | Value::Object(_)) => false,
+            None | Some(View::String(_)) => true,
+            Some(View::Array(several)) => several.elements().all(|one| one.as_str().is_some()),
+            Some(View::Null | View::Bool(_) | View::Number(_) | View::Object(_)) => false,
         };
         if is_audience { Ok(claims) } else { Err(Fault::Audience) }
     }
 
     /// The top-level claim of that exact name.
-    pub fn get(&self, name: &str) -> Option<&Value> {
-        self.members.iter().find(|(member, _)| **member == *name).map(|(_, value)| value)
+    pub fn get(&self, name: &str) -> Option<View<'_>> {
+        self.members.members().get(name)
     }
 
     /// Every claim, in the order they were written.
-    pub fn iter(&self) -> impl Iterator<Item = (&str, &Value)> {
-        self.members.iter().map(|(name, value)| (&**name, value))
+    pub fn iter(&self) -> impl Iterator<Item = (&str, View<'_>)> {
+        self.members.members().members()
     }
 
     /// The claim at `path`: a top-level name, then members of objects. `None` when any step is missing.
-    pub fn at(&self, path: &[String]) -> Option<&Value> {
+    pub fn at(&self, path: &[String]) -> Option<View<'_>> {
         let (first, rest) = path.split_first()?;
         rest.iter().try_fold(self.get(first)?, |value, name| value.member(name))
     }
 
     /// An estimate of the memory that they hold, in bytes.
     pub(super) fn bytes(&self) -> usize {
-        let of_member =
-            |(name, value): &(Box<str>, Value)| json::allocated(name.len()) + value.bytes();
-        self.members.capacity() * size_of::<(Box<str>, Value)>()
-            + self.members.iter().map(of_member).sum::<usize>()
+        self.members.bytes()
     }
 
     /// `exp`: when the token expires, without tolerance.
@@ -111,12 +107,12 @@ impl Claims {
 
     /// `aud` (RFC 7519 §4.1.3): every audience that is named, none if there is no such claim.
     pub fn audiences(&self) -> impl Iterator<Item = &str> {
-        let named = match self.get("aud") {
-            Some(Value::Array(several)) => several.as_slice(),
-            Some(one) => std::slice::from_ref(one),
-            None => &[],
+        let (one, several) = match self.get("aud") {
+            Some(View::Array(several)) => (None, Some(several)),
+            one => (one, None),
         };
-        named.iter().filter_map(Value::as_str)
+        let several = several.into_iter().flat_map(Parts::elements);
+        one.into_iter().chain(several).filter_map(View::as_str)
     }
 
     /// Judges what holds for every token of `issuer`, whatever the rule: time, tenant and presence.
@@ -133,10 +129,10 @@ impl Claims {
         });
         timely?;
         if let IssuerName::Tenants(pattern) = &issuer.issuer {
-            let iss = self.get("iss").and_then(Value::as_str).unwrap_or_default();
+            let iss = self.get("iss").and_then(View::as_str).unwrap_or_default();
             let judged = self.judge_tenant(pattern, iss);
             observer.note(|| {
-                let named = self.get(&pattern.claim).and_then(Value::as_str).map(str::to_owned);
+                let named = self.get(&pattern.claim).and_then(View::as_str).map(str::to_owned);
                 let expected = pattern.tenant(iss).map(str::to_owned);
                 let looked_at = TokenFact::Tenant { claim: pattern.claim.clone(), named, expected };
                 TokenStep { looked_at, refusal: judged.err() }
@@ -169,9 +165,9 @@ impl Claims {
 
     fn is_present(&self, name: &str) -> bool {
         match self.get(name) {
-            None | Some(Value::Null) => false,
-            Some(Value::String(text)) => !text.is_empty(),
-            Some(Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_)) => true,
+            None | Some(View::Null) => false,
+            Some(View::String(text)) => !text.is_empty(),
+            Some(View::Bool(_) | View::Number(_) | View::Array(_) | View::Object(_)) => true,
         }
     }
 
@@ -236,13 +232,9 @@ impl Claims {
     fn numeric_date(&self, name: &'static str) -> Result<Option<UnixTime>, Fault> {
         match self.get(name) {
             None => Ok(None),
-            Some(Value::Number(text)) => numeric_date(text).map(Some).ok_or(Fault::NotADate(name)),
+            Some(View::Number(text)) => numeric_date(text).map(Some).ok_or(Fault::NotADate(name)),
             Some(
-                Value::Null
-                | Value::Bool(_)
-                | Value::String(_)
-                | Value::Array(_)
-                | Value::Object(_),
+                View::Null | View::Bool(_) | View::String(_) | View::Array(_) | View::Object(_),
             ) => Err(Fault::NotADate(name)),
         }
     }
@@ -250,7 +242,9 @@ impl Claims {
 
 impl fmt::Debug for Claims {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Claims").field("members", &self.members.len()).finish_non_exhaustive()
+        f.debug_struct("Claims")
+            .field("members", &self.members.members().count())
+            .finish_non_exhaustive()
     }
 }
 

@@ -17,7 +17,7 @@ use super::signed_with::SignedWith;
 use crate::keys::key::{Algorithm, VerificationKey};
 use crate::keys::store::{KeyLookup, KeySnapshot};
 use crate::util::clock::UnixTime;
-use crate::util::json::Value;
+use crate::util::json::View;
 use crate::util::label::Label;
 
 /// Verifies tokens of the configured issuers.
@@ -286,12 +286,12 @@ impl VerifiedToken {
 
     /// `iss`, as sent.
     pub fn iss(&self) -> Option<&str> {
-        self.claims.get("iss").and_then(Value::as_str)
+        self.claims.get("iss").and_then(View::as_str)
     }
 
     /// `sub`. Only together with `iss` it is somebody (RFC 7519 §4.1.2).
     pub fn subject(&self) -> Option<&str> {
-        self.claims.get("sub").and_then(Value::as_str)
+        self.claims.get("sub").and_then(View::as_str)
     }
 
     /// Whether the key that it was verified with can be told again: not where a shared secret signed.

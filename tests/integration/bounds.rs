@@ -170,6 +170,6 @@ async fn all_answered(channel: &Channel, count: usize) {
     }
 }
 
-fn say(line: &str) {
+pub(crate) fn say(line: &str) {
     writeln!(io::stdout().lock(), "{line}").unwrap();
 }

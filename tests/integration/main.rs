@@ -20,6 +20,7 @@ mod key_life;
 mod keys;
 mod lifecycle;
 mod listeners;
+mod overload;
 mod probe;
 mod process;
 mod promises;

@@ -58,6 +58,20 @@ async fn a_second_signal_takes_the_programs_that_print_keys_with_it() {
     eventually("gone", async || pids().iter().all(is_gone)).await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn workers_are_as_many_as_there_are_processors_for_them_or_as_many_as_were_asked_for() {
+    let provider = Provider::start().await;
+    // The first that this test may run on itself: 0 is not in every container's set.
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let allowed = status.lines().find_map(|line| line.strip_prefix("Cpus_allowed_list:"));
+    let first = allowed.unwrap().trim().split(['-', ',']).next().unwrap();
+    let (pinned, asked) = (["taskset", "-c", first], ["--workers", "3"]);
+    for (before, args, workers) in [(&pinned[..], &[][..], 1), (&pinned, &asked, 3)] {
+        let process = Process::start(before, &provider.config(), args);
+        assert_eq!(process.until_logged("listening")["workers"], workers);
+    }
+}
+
 const PROGRAMS: usize = 8;
 
 /// A running claimgate, ended with this.
@@ -73,13 +87,20 @@ impl Process {
     }
 
     fn serve_with(config: &Value, drain_delay: &str) -> Self {
+        Self::start(&[], config, &["--drain-delay", drain_delay])
+    }
+
+    /// `before` is a program that becomes claimgate, and its arguments.
+    fn start(before: &[&str], config: &Value, args: &[&str]) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let file = directory.path().join("claimgate.yaml");
         let mut config = config.clone();
         config["listen"] = json!({"grpc": "127.0.0.1:0", "admin": "127.0.0.1:0"});
         std::fs::write(&file, config.to_string()).unwrap();
-        let mut child = Command::new(env!("CARGO_BIN_EXE_claimgate"))
-            .args(["serve", "--drain-delay", drain_delay, "--config"])
+        let words = [before, &[env!("CARGO_BIN_EXE_claimgate"), "serve"], args].concat();
+        let mut child = Command::new(words[0])
+            .args(&words[1..])
+            .arg("--config")
             .arg(&file)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
@@ -98,8 +119,8 @@ impl Process {
         Self { child, log, _directory: directory }
     }
 
-    /// Reads the log up to a line with this message. A process that ends without it fails the test.
-    fn until_logged(&self, message: &str) {
+    /// Reads the log up to a line with this message, and returns that. A process that ends without it fails the test.
+    fn until_logged(&self, message: &str) -> Value {
         let mut seen = String::new();
         loop {
             let line = self.log.recv_timeout(PATIENCE);
@@ -108,7 +129,7 @@ impl Process {
             seen.push('\n');
             let line: Value = serde_json::from_str(&line).unwrap();
             if line["fields"]["message"] == message || line["message"] == message {
-                return;
+                return line;
             }
         }
     }

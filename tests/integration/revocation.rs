@@ -280,7 +280,8 @@ async fn a_source_that_is_gone_leaves_the_last_snapshot_in_force_and_then_what_i
         let told = status(&service).await;
         assert_eq!(told["state"], "stale", "{when_stale}");
         assert!(told["last_error"].as_str().unwrap().starts_with("line 1: "), "{told}");
-        eventually("stale", async || service.metric(&["revocation_stale"]).await == 1.0).await;
+        eventually("stale", async || service.metric(&["claimgate_revocation_stale"]).await == 1.0)
+            .await;
         let unchecked = service.metric(&["revocation_unchecked_total"]).await;
         let (code, ready) = service.admin("/readyz").await;
         assert_eq!(code, 200, "all others lost the same store");

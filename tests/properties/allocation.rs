@@ -9,9 +9,11 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use claimgate::issuer::mint::mint_bytes;
 use claimgate::keys::jwks::{Examined, Jwks};
 use claimgate::keys::key::AlgorithmSet;
+use claimgate::token::VerifiedTokenCache;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
+use serde_json::json;
 
 use crate::report;
 use crate::world::{MAX_TOKEN_BYTES, WORLD};
@@ -93,6 +95,57 @@ fn a_document_of_keys_is_read_within_a_multiple_of_its_length() {
         &format!("memory for a document (at most {} times its length)", worst.get()),
         cases.get(),
     );
+}
+
+/// Tokens as a provider writes them, from the shortest to one with the roles of a large realm, and what each may take
+/// beyond itself and its claims as they were sent.
+#[test]
+fn a_cache_holds_what_it_says_and_little_more_than_tokens_and_claims() {
+    let key = WORLD.keys.last().unwrap();
+    let roles: Vec<String> = (0..40).map(|n| format!("realm-role-{n}")).collect();
+    let shapes = [
+        (json!({}), 600),
+        (
+            json!({
+                "jti": "b7c0e1de-91a4-4c52-8a3c-3a1e0d2f6b11", "nbf": 1_799_999_940, "azp": "shop",
+                "scope": "openid profile orders:read orders:write", "email": "alice@example.com",
+                "sub": "2c8a0a4e-6c5d-4f1b-8f5b-0c5a5f7b9d21",
+                "realm_access": {"roles": ["clerk", "user"]},
+            }),
+            600,
+        ),
+        // Twelve bytes for each value, of which there are many.
+        (json!({"realm_access": {"roles": roles}, "groups": roles}), 1300),
+    ];
+    let (cases, worst) = (Cell::new(0), Cell::new(0));
+    for (own, most) in shapes {
+        // How full the tables are depends on the count.
+        for count in [2_000, 5_000] {
+            let token = |n: usize| {
+                let mut own = own.clone();
+                own["session"] = json!(format!("{n:08}"));
+                WORLD.token(key, &own)
+            };
+            let tokens: Vec<String> = (0..count).map(token).collect();
+            let claims = |token: &String| token.split('.').nth(1).unwrap().len() * 3 / 4;
+            let sent: usize = tokens.iter().map(|token| token.len() + claims(token)).sum();
+            let mut cache = None;
+            let info = measure(|| {
+                let cache = cache.insert(VerifiedTokenCache::new(1 << 30));
+                tokens.iter().for_each(|token| WORLD.verify_known(cache, token));
+            });
+            // An allocation takes its head besides, and is rounded up.
+            let held = usize::try_from(info.bytes_current + 16 * info.count_current).unwrap();
+            let said = usize::try_from(cache.unwrap().stats().bytes).unwrap();
+            assert!(held <= said && said <= 2 * held, "{held} held, {said} said");
+            let beyond = held.saturating_sub(sent) / count;
+            assert!(beyond <= most, "{beyond} bytes beyond a token and its claims");
+            cases.set(cases.get() + count);
+            worst.set(worst.get().max(beyond));
+        }
+    }
+    let worst = worst.get();
+    report(&format!("memory of a remembered token (at most {worst} bytes besides)"), cases.get());
 }
 
 fn holds(worst: &Cell<u64>, length: usize, read: impl FnOnce()) {

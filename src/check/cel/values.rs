@@ -17,7 +17,7 @@ use super::uses::{Keys, Uses, Variable};
 use crate::check::request::CheckRequest;
 use crate::check::rules::Host;
 use crate::token::Claims;
-use crate::util::json::Value;
+use crate::util::json::View;
 
 /// What an evaluation is about.
 pub(super) struct Facts<'a> {
@@ -173,24 +173,24 @@ fn key(name: &str) -> CelMapKey<'_> {
 }
 
 /// As deep as the claims, whose depth the parser of the token bounds.
-fn value<'a>(claim: &'a Value, sizes: &mut Sizes) -> Box<dyn Val + 'a> {
+fn value<'a>(claim: View<'a>, sizes: &mut Sizes) -> Box<dyn Val + 'a> {
     match claim {
-        Value::Null => Box::new(CelNull),
-        Value::Bool(flag) => Box::new(CelBool::from(*flag)),
-        Value::Number(text) => number(text, sizes),
-        Value::String(string) => text(string, sizes),
-        Value::Array(elements) => {
-            sizes.container(elements.len());
+        View::Null => Box::new(CelNull),
+        View::Bool(flag) => Box::new(CelBool::from(flag)),
+        View::Number(text) => number(text, sizes),
+        View::String(string) => text(string, sizes),
+        View::Array(elements) => {
+            sizes.container(elements.count());
             let elements: Vec<_> = elements
-                .iter()
+                .elements()
                 .map(|element| sizes.element(|sizes| value(element, sizes)))
                 .collect();
             Box::new(CelList::from(elements))
         }
-        Value::Object(members) => {
-            sizes.container(members.len());
+        View::Object(members) => {
+            sizes.container(members.count());
             let members: Members<'a> = members
-                .iter()
+                .members()
                 .map(|(name, member)| {
                     sizes.key(name);
                     (key(name), value(member, sizes))

@@ -21,7 +21,7 @@ use std::fmt::Write as _;
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 
-use crate::util::json::Value;
+use crate::util::json::{Parts, View};
 
 /// How a claim is written.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,14 +45,14 @@ pub(super) struct Unwritable;
 /// # Errors
 /// A control character, or an array that the separator cannot keep apart.
 pub(super) fn header_value(
-    claim: &Value,
+    claim: View<'_>,
     format: &ClaimFormat,
 ) -> Result<Option<String>, Unwritable> {
     let text = match (claim, format) {
-        (Value::Null, _) => return Ok(None),
-        (Value::String(text), _) => Cow::Borrowed(text.as_ref()),
-        (Value::Array(elements), ClaimFormat::Join(separator)) => join(elements, separator)?.into(),
-        (Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_), _) => {
+        (View::Null, _) => return Ok(None),
+        (View::String(text), _) => Cow::Borrowed(text),
+        (View::Array(elements), ClaimFormat::Join(separator)) => join(elements, separator)?.into(),
+        (View::Bool(_) | View::Number(_) | View::Array(_) | View::Object(_), _) => {
             let mut json = String::new();
             claim.write_json(&mut json);
             json.into()
@@ -72,23 +72,23 @@ pub(super) fn header_value(
     }
     if !is_ascii_text(&text) || (claim.as_str().is_some() && could_be_structured(&text, separator))
     {
-        let is_list = matches!(claim, Value::Array(_));
+        let is_list = matches!(claim, View::Array(_));
         return Ok(Some(extended(&text, separator, is_list)));
     }
     Ok(Some(text.into_owned()))
 }
 
-fn join(elements: &[Value], separator: &str) -> Result<String, Unwritable> {
+fn join(elements: Parts<'_>, separator: &str) -> Result<String, Unwritable> {
     let mut joined = String::new();
-    for (place, element) in elements.iter().enumerate() {
+    for (place, element) in elements.elements().enumerate() {
         if place > 0 {
             joined.push_str(separator);
         }
         let start = joined.len();
         match element {
-            Value::String(text) => joined.push_str(text),
-            Value::Bool(_) | Value::Number(_) => element.write_json(&mut joined),
-            Value::Null | Value::Array(_) | Value::Object(_) => return Err(Unwritable),
+            View::String(text) => joined.push_str(text),
+            View::Bool(_) | View::Number(_) => element.write_json(&mut joined),
+            View::Null | View::Array(_) | View::Object(_) => return Err(Unwritable),
         }
         // Whoever splits at the first separator must get this element back: with `::` between, `a:` would
         // come back as `a`.
@@ -160,12 +160,13 @@ fn extended(text: &str, separator: &str, is_list: bool) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::util::json::RawMembers;
+    use crate::util::json::{Document, RawMembers};
 
     fn written(json: &str, format: &ClaimFormat) -> Result<Option<String>, Unwritable> {
         let document = format!("{{\"claim\":{json}}}");
         let members = RawMembers::parse(document.as_bytes()).unwrap();
-        header_value(&Value::parse(members.get("claim").unwrap()).unwrap(), format)
+        let document = Document::parse(&members).unwrap();
+        header_value(document.members().get("claim").unwrap(), format)
     }
 
     fn joined(json: &str) -> Result<Option<String>, Unwritable> {

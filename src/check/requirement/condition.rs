@@ -2,7 +2,7 @@
 
 use crate::check::pattern::TextPattern;
 use crate::token::Claims;
-use crate::util::json::Value;
+use crate::util::json::View;
 
 /// A claim, and what it must be.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,17 +46,15 @@ pub enum Scalar {
 impl ClaimCondition {
     /// Whether `claims` meet it.
     pub fn holds(&self, claims: &Claims) -> bool {
-        let claim = claims.at(&self.claim).filter(|claim| !matches!(claim, Value::Null));
+        let claim = claims.at(&self.claim).filter(|claim| !matches!(claim, View::Null));
         let Some(claim) = claim else {
             return self.test == ClaimTest::Exists(false);
         };
         let contains = |wanted: &Scalar| match claim {
-            Value::Array(elements) => elements.iter().any(|element| wanted.is(element)),
-            Value::Null
-            | Value::Bool(_)
-            | Value::Number(_)
-            | Value::String(_)
-            | Value::Object(_) => wanted.is(claim),
+            View::Array(elements) => elements.elements().any(|element| wanted.is(element)),
+            View::Null | View::Bool(_) | View::Number(_) | View::String(_) | View::Object(_) => {
+                wanted.is(claim)
+            }
         };
         match &self.test {
             ClaimTest::Equals(wanted) => wanted.is(claim),
@@ -71,12 +69,12 @@ impl ClaimCondition {
 }
 
 impl Scalar {
-    fn is(&self, value: &Value) -> bool {
+    fn is(&self, value: View<'_>) -> bool {
         match (self, value) {
-            (Self::Text(wanted), Value::String(text)) => **text == **wanted,
+            (Self::Text(wanted), View::String(text)) => text == wanted,
             // Written as an integer: `1.0` and `1e0` may be something else to whoever reads the claim next.
-            (Self::Integer(wanted), Value::Number(text)) => text.parse() == Ok(*wanted),
-            (Self::Bool(wanted), Value::Bool(given)) => given == wanted,
+            (Self::Integer(wanted), View::Number(text)) => text.parse() == Ok(*wanted),
+            (Self::Bool(wanted), View::Bool(given)) => given == *wanted,
             (Self::Text(_) | Self::Integer(_) | Self::Bool(_), _) => false,
         }
     }

@@ -4,7 +4,7 @@
 use std::collections::HashSet;
 
 use crate::token::Claims;
-use crate::util::json::Value;
+use crate::util::json::{Parts, View};
 
 /// The scopes that a token was granted. Nothing is made of them before somebody asks, and no question takes longer than
 /// the token is long.
@@ -33,9 +33,10 @@ impl<'a> Scopes<'a> {
         let written = ["scope", "scp"].into_iter().filter_map(|name| claims.get(name));
         let each = written.flat_map(|claim| {
             let texts = claim.as_str().into_iter().flat_map(|text| text.split(' '));
-            let list = if let Value::Array(list) = claim { list.as_slice() } else { &[] };
+            let list = if let View::Array(list) = claim { Some(list) } else { None };
+            let list = list.into_iter().flat_map(Parts::elements);
             // An element is one scope, whatever is in it: scopes hold no space (RFC 6749 §3.3).
-            let listed = list.iter().filter_map(Value::as_str).filter(|text| !text.contains(' '));
+            let listed = list.filter_map(View::as_str).filter(|text| !text.contains(' '));
             texts.chain(listed)
         });
         each.filter(|one| !one.is_empty())

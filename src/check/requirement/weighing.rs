@@ -6,7 +6,7 @@ use super::scopes::Scopes;
 use super::{Condition, Miss};
 use crate::check::decision::DenialReason;
 use crate::token::{Audiences, VerifiedToken};
-use crate::util::json::Value;
+use crate::util::json::View;
 
 /// A part of a requirement, weighed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -137,7 +137,7 @@ fn found(condition: &Condition<'_>, token: &VerifiedToken) -> String {
 }
 
 /// As JSON in ASCII.
-fn shown(value: Option<&Value>) -> String {
+fn shown(value: Option<View<'_>>) -> String {
     let Some(value) = value else { return "not there".to_owned() };
     let mut text = String::new();
     value.write_json(&mut text);

@@ -14,9 +14,10 @@ use std::io::{self, Read as _};
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, Semaphore};
 use tokio::task;
 use tokio::time;
 
@@ -44,10 +45,76 @@ const OTHERS_WRITE: u32 = 0o022;
 const IT: &str = "it";
 const ITS_DIRECTORY: &str = "its directory";
 
+/// Reads and writes of one directory at once. Those of a thousand sources at a start would otherwise take a thread each,
+/// and a disk that hangs holds as many threads as this and no more.
+const AT_ONCE: usize = 8;
+
+/// A directory for what is to outlive the process.
+#[derive(Clone, Debug)]
+pub struct StateDir {
+    path: PathBuf,
+    /// A permit for each that may be at work.
+    places: Arc<Semaphore>,
+    /// When it was last looked through for leftovers, in milliseconds.
+    tidied: Arc<AtomicI64>,
+}
+
+impl StateDir {
+    /// The directory at `path`, whether it is there or not. No I/O.
+    pub fn new(path: &Path) -> Self {
+        let (path, places) = (path.to_path_buf(), Arc::new(Semaphore::new(AT_ONCE)));
+        Self { path, places, tidied: Arc::new(AtomicI64::new(i64::MIN)) }
+    }
+
+    /// Removes what crashes left unfinished, unless that was done lately: a thousand sources would look through the
+    /// files of a thousand. Best effort: what stays costs space only, and a directory that cannot be read is told of by
+    /// each load.
+    fn tidy(&self, now: UnixTime) {
+        let age = i64::try_from(LEFTOVER_AGE.as_millis()).unwrap_or(i64::MAX);
+        let before = now.as_millis().saturating_sub(age);
+        // Two that come here at once do it twice.
+        if self.tidied.load(Ordering::Relaxed) < before {
+            self.tidied.store(now.as_millis(), Ordering::Relaxed);
+            let directory = self.path.join(DIRECTORY);
+            let _tidied = remove_leftovers(&directory, UnixTime::from_millis(before)).is_ok();
+        }
+    }
+
+    /// Does `work` where waiting harms nobody, in its `turn`.
+    async fn work<T: Send + 'static, Turn: Send + 'static>(
+        &self,
+        turn: impl Future<Output = Turn>,
+        work: impl FnOnce() -> Result<T, Failure> + Send + 'static,
+    ) -> Result<T, Failure> {
+        let places = Arc::clone(&self.places);
+        let done = async {
+            let turn = turn.await;
+            // Nobody closes it; if somebody did, this would be a bound less and not a document less.
+            let place = places.acquire_owned().await.ok();
+            let blocking = move || {
+                let outcome = work();
+                drop((turn, place));
+                outcome
+            };
+            task::spawn_blocking(blocking).await
+        };
+        match time::timeout(PATIENCE, done).await {
+            Ok(Ok(outcome)) => outcome,
+            // It panicked, or the runtime is shutting down.
+            Ok(Err(ended)) => Err(Failure::Io(ended.into())),
+            Err(_) => {
+                let text = format!("the disk did not answer within {PATIENCE:?}");
+                Err(Failure::Io(io::Error::new(io::ErrorKind::TimedOut, text)))
+            }
+        }
+    }
+}
+
 /// Where one source's last good document is kept: `<state_dir>/jwks/<SHA-256 of what the source is>.json`.
 /// Several processes may share a directory: each finds a whole record of one of them.
 #[derive(Debug)]
 pub struct LastKnownGood {
+    state_dir: StateDir,
     path: PathBuf,
     identity: SourceIdentity,
     /// Held while the disk is at work, beyond the caller's patience too: a disk that hangs costs one thread and
@@ -57,10 +124,11 @@ pub struct LastKnownGood {
 
 impl LastKnownGood {
     /// The place below `state_dir` for the source of this `identity`. No I/O.
-    pub fn new(state_dir: &Path, identity: &SourceIdentity) -> Self {
+    pub fn new(state_dir: &StateDir, identity: &SourceIdentity) -> Self {
         let name = format!("{}.json", identity.as_hex());
-        let path = state_dir.join(DIRECTORY).join(name);
-        Self { path, identity: identity.clone(), turn: Arc::default() }
+        let path = state_dir.path.join(DIRECTORY).join(name);
+        let (state_dir, identity) = (state_dir.clone(), identity.clone());
+        Self { state_dir, path, identity, turn: Arc::default() }
     }
 
     /// The file. Its name tells nothing of the source.
@@ -109,9 +177,9 @@ impl LastKnownGood {
         max_stale: Option<Duration>,
         max_bytes: usize,
     ) -> Result<Option<Record>, DiskError> {
-        let identity = self.identity.clone();
+        let (identity, state_dir) = (self.identity.clone(), self.state_dir.clone());
         let read = self.work(move |path| {
-            tidy(path, now);
+            state_dir.tidy(now);
             let content = read(path, record::max_encoded_bytes(max_bytes))?;
             let record = content.map(|content| record::decode(&content, &identity, max_bytes));
             let record = record.transpose()?;
@@ -130,24 +198,7 @@ impl LastKnownGood {
         work: impl FnOnce(&Path) -> Result<T, Failure> + Send + 'static,
     ) -> Result<T, Failure> {
         let (turn, path) = (Arc::clone(&self.turn), self.path.clone());
-        let done = async {
-            let turn = turn.lock_owned().await;
-            let blocking = move || {
-                let outcome = work(&path);
-                drop(turn);
-                outcome
-            };
-            task::spawn_blocking(blocking).await
-        };
-        match time::timeout(PATIENCE, done).await {
-            Ok(Ok(outcome)) => outcome,
-            // It panicked, or the runtime is shutting down.
-            Ok(Err(ended)) => Err(Failure::Io(ended.into())),
-            Err(_) => {
-                let text = format!("the disk did not answer within {PATIENCE:?}");
-                Err(Failure::Io(io::Error::new(io::ErrorKind::TimedOut, text)))
-            }
-        }
+        self.state_dir.work(turn.lock_owned(), move || work(&path)).await
     }
 }
 
@@ -332,13 +383,6 @@ fn within_age(
         Some(max_stale) if age > max_stale => Err(Refusal::TooOld { age, max_stale }),
         Some(_) | None => Ok(record),
     }
-}
-
-/// Best effort: what stays costs space only, and a directory that cannot be read is told of by the load.
-fn tidy(path: &Path, now: UnixTime) {
-    let age = i64::try_from(LEFTOVER_AGE.as_millis()).unwrap_or(i64::MAX);
-    let before = UnixTime::from_millis(now.as_millis().saturating_sub(age));
-    let _tidied = path.parent().map(|directory| remove_leftovers(directory, before).is_ok());
 }
 
 #[cfg(test)]

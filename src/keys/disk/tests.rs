@@ -4,7 +4,9 @@ use std::fs::Permissions;
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::process::Command;
+use std::sync::atomic::AtomicUsize;
 
+use futures_util::future::join_all;
 use tempfile::TempDir;
 
 use super::*;
@@ -30,7 +32,7 @@ fn record() -> Record {
 /// An empty state directory and the place of one source in it.
 fn place() -> (TempDir, LastKnownGood) {
     let state_dir = tempfile::tempdir().unwrap();
-    let place = LastKnownGood::new(state_dir.path(), &identity());
+    let place = LastKnownGood::new(&StateDir::new(state_dir.path()), &identity());
     (state_dir, place)
 }
 
@@ -80,7 +82,7 @@ async fn what_was_saved_comes_back_after_a_restart() {
         Record { body: vec![], fetched_at: UnixTime::from_millis(-1), ..record() },
     ] {
         place.save(&record).await.unwrap();
-        let restarted = LastKnownGood::new(state_dir.path(), &identity());
+        let restarted = LastKnownGood::new(&StateDir::new(state_dir.path()), &identity());
         assert_eq!(restarted.load(NOW, None, 256).await.unwrap(), Some(record));
     }
     assert_eq!(files(&state_dir.path().join("jwks")), 1);
@@ -90,7 +92,7 @@ async fn what_was_saved_comes_back_after_a_restart() {
 async fn only_the_owner_gets_at_what_is_kept() {
     let parent = tempfile::tempdir().unwrap();
     let state_dir = parent.path().join("state");
-    let place = LastKnownGood::new(&state_dir, &identity());
+    let place = LastKnownGood::new(&StateDir::new(&state_dir), &identity());
     place.save(&record()).await.unwrap();
     assert_eq!(mode(&state_dir), 0o700);
     assert_eq!(mode(&state_dir.join("jwks")), 0o700);
@@ -131,7 +133,7 @@ fn every_part_of_the_identity_and_where_it_ends_counts() {
 async fn refuses_the_record_of_another_source_under_its_own_name() {
     let (state_dir, place) = saved().await;
     let other = SourceIdentity::new("accounts", "jwks_url", "https://evil.example/jwks");
-    let other = LastKnownGood::new(state_dir.path(), &other);
+    let other = LastKnownGood::new(&StateDir::new(state_dir.path()), &other);
     fs::copy(place.path(), other.path()).unwrap();
     assert_eq!(refusal(&other).await, Refusal::OtherSource);
 }
@@ -329,7 +331,7 @@ async fn a_state_directory_that_cannot_be_used_is_an_error_and_nothing_else() {
         PathBuf::from("/dev/full"),
         PathBuf::from(std::ffi::OsStr::from_bytes(b"nul\0")),
     ] {
-        let place = LastKnownGood::new(&state_dir, &identity());
+        let place = LastKnownGood::new(&StateDir::new(&state_dir), &identity());
         let error = place.save(&record()).await.unwrap_err();
         assert!(matches!(error, DiskError::Write { .. }), "{state_dir:?}: {error:?}");
         let shown = error.to_string();
@@ -337,7 +339,7 @@ async fn a_state_directory_that_cannot_be_used_is_an_error_and_nothing_else() {
         let record = load(&place).await;
         assert!(!matches!(record, Ok(Some(_))), "{state_dir:?}");
     }
-    let below_a_file = LastKnownGood::new(&file, &identity());
+    let below_a_file = LastKnownGood::new(&StateDir::new(&file), &identity());
     assert!(matches!(load(&below_a_file).await, Err(DiskError::Read { .. })));
     assert_eq!(fs::read(&file).unwrap(), b"not ours");
     assert_eq!(fs::read(jwks_is_a_file.join("jwks")).unwrap(), b"not ours");
@@ -347,7 +349,7 @@ async fn a_state_directory_that_cannot_be_used_is_an_error_and_nothing_else() {
 async fn writers_of_two_processes_leave_one_whole_record() {
     let (state_dir, reader) = saved().await;
     let writers = (0..8_u8).map(|nth| {
-        let place = LastKnownGood::new(state_dir.path(), &identity());
+        let place = LastKnownGood::new(&StateDir::new(state_dir.path()), &identity());
         async move {
             for round in 0..10 {
                 let body = vec![nth; 4000 * usize::from(round % 2 + nth)];
@@ -374,4 +376,56 @@ async fn a_disk_that_never_answers_is_given_up_on() {
     assert!(error.ends_with("the disk did not answer within 5s"), "{error}");
     assert!(matches!(load(&place).await, Err(DiskError::Read { .. })));
     assert_eq!(place.path().parent().map(Path::exists), Some(false));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_thousand_sources_have_few_threads_at_work_and_all_get_their_turn() {
+    static AT_WORK: AtomicUsize = AtomicUsize::new(0);
+    static MOST: AtomicUsize = AtomicUsize::new(0);
+    let directory = tempfile::tempdir().unwrap();
+    let state_dir = StateDir::new(directory.path());
+    let identity =
+        |n: usize| SourceIdentity::new("accounts", "jwks_url", &format!("https://id.example/{n}"));
+    let all = (0..1000).map(|n| {
+        let place = LastKnownGood::new(&state_dir, &identity(n));
+        async move {
+            let work = place.work(|_| {
+                MOST.fetch_max(AT_WORK.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+                std::thread::yield_now();
+                AT_WORK.fetch_sub(1, Ordering::SeqCst);
+                Ok(())
+            });
+            work.await.is_ok()
+        }
+    });
+    assert!(join_all(all).await.into_iter().all(|done| done));
+    assert!(MOST.load(Ordering::SeqCst) <= AT_ONCE, "{MOST:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_disk_that_hangs_holds_no_more_threads_than_it_was_given_and_no_source_waits_longer() {
+    let directory = tempfile::tempdir().unwrap();
+    let state_dir = StateDir::new(directory.path());
+    let _hanging = state_dir.places.acquire_many(u32::try_from(AT_ONCE).unwrap()).await.unwrap();
+    let places = [(); 3].map(|()| LastKnownGood::new(&state_dir, &identity()));
+    let began = time::Instant::now();
+    let loads = join_all(places.iter().map(load)).await;
+    assert!(loads.iter().all(|load| matches!(load, Err(DiskError::Read { .. }))), "{loads:?}");
+    assert_eq!(began.elapsed().as_secs(), PATIENCE.as_secs());
+}
+
+#[tokio::test]
+async fn what_a_directory_holds_is_looked_through_once_and_not_for_each_source() {
+    let (directory, place) = saved().await;
+    let state_dir = &place.state_dir;
+    let unfinished = place.path().with_file_name(".unfinished-a1B2c3");
+    fs::write(&unfinished, "ha").unwrap();
+    let written = UnixTime::from_secs(unfinished.metadata().unwrap().mtime()).unwrap();
+    let later = written.saturating_add(LEFTOVER_AGE + Duration::from_secs(1));
+    place.load(later, None, 1000).await.unwrap();
+    assert!(!unfinished.exists());
+    fs::write(&unfinished, "ha").unwrap();
+    let other = LastKnownGood::new(state_dir, &identity());
+    other.load(later, None, 1000).await.unwrap();
+    assert!(unfinished.exists(), "looked through again in {directory:?}");
 }

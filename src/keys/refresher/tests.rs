@@ -24,6 +24,7 @@ use super::super::status::{Origin, Persistence, SourceStatus};
 use super::super::store::{KeyLookup, SourceId};
 use super::super::testing::{ed25519_jwk, set};
 use super::*;
+use crate::keys::disk;
 use crate::util::clock::ManualClock;
 use crate::util::label::Label;
 
@@ -721,7 +722,7 @@ impl Rig {
     fn with_state(mut self, state_dir: &Path) -> Self {
         let settings = &self.refresher.settings;
         let identity = settings.kind.identity(&settings.id.issuer).unwrap();
-        self.refresher.disk = Some(LastKnownGood::new(state_dir, &identity));
+        self.refresher.disk = Some(LastKnownGood::new(&disk::StateDir::new(state_dir), &identity));
         self
     }
 

@@ -20,7 +20,7 @@ use prost_types::{ListValue, Struct, Value, value::Kind};
 use crate::check::requirement::Scopes;
 use crate::check::{Allowance, Decision, Denial};
 use crate::token::VerifiedToken;
-use crate::util::json;
+use crate::util::json::View;
 use crate::util::label::Label;
 
 /// The metadata of a denial.
@@ -91,27 +91,27 @@ fn header(token: &VerifiedToken) -> Value {
 const MAX_LEVELS: usize = 16;
 
 /// A number that a double cannot hold is the text that was signed: another number would be worse.
-fn value(claim: &json::Value, levels: usize) -> Value {
+fn value(claim: View<'_>, levels: usize) -> Value {
     let inner = levels.saturating_sub(1);
     match claim {
-        json::Value::Array(_) | json::Value::Object(_) if levels == 0 => {
+        View::Array(_) | View::Object(_) if levels == 0 => {
             let mut written = String::new();
             claim.write_json(&mut written);
             text(&written)
         }
-        json::Value::Null => Value { kind: Some(Kind::NullValue(0)) },
-        json::Value::Bool(flag) => Value { kind: Some(Kind::BoolValue(*flag)) },
-        json::Value::Number(number) => {
+        View::Null => Value { kind: Some(Kind::NullValue(0)) },
+        View::Bool(flag) => Value { kind: Some(Kind::BoolValue(flag)) },
+        View::Number(number) => {
             let kind = match exact(number) {
                 Some(double) => Kind::NumberValue(double),
                 None => Kind::StringValue(number.to_string()),
             };
             Value { kind: Some(kind) }
         }
-        json::Value::String(content) => text(content),
-        json::Value::Array(elements) => list(elements.iter().map(|element| value(element, inner))),
-        json::Value::Object(members) => {
-            let members = members.iter().map(|(name, member)| (&**name, value(member, inner)));
+        View::String(content) => text(content),
+        View::Array(elements) => list(elements.elements().map(|element| value(element, inner))),
+        View::Object(members) => {
+            let members = members.members().map(|(name, member)| (name, value(member, inner)));
             Value { kind: Some(Kind::StructValue(structure(members))) }
         }
     }
@@ -150,6 +150,7 @@ fn structure<'a>(fields: impl IntoIterator<Item = (&'a str, Value)>) -> Struct {
 mod tests {
     use super::*;
     use crate::proto::envoy::service::auth::v3::CheckResponse;
+    use crate::util::json::{Document, MAX_DEPTH, RawMembers};
 
     #[test]
     fn a_number_is_exact_or_its_own_text() {
@@ -169,14 +170,14 @@ mod tests {
         }
     }
 
-    fn claim(text: &str) -> json::Value {
+    fn claim(text: &str) -> Document {
         let document = format!("{{\"deep\":{text}}}");
-        let members = json::RawMembers::parse(document.as_bytes()).unwrap();
-        json::Value::parse(members.get("deep").unwrap()).unwrap()
+        Document::parse(&RawMembers::parse(document.as_bytes()).unwrap()).unwrap()
     }
 
     /// The answer with this claim in it, written and read again.
-    fn told(claim: &json::Value) -> Result<Value, prost::DecodeError> {
+    fn told(claim: &Document) -> Result<Value, prost::DecodeError> {
+        let claim = claim.members().get("deep").unwrap();
         let claims = structure([("deep", value(claim, MAX_LEVELS))]);
         let claims = Value { kind: Some(Kind::StructValue(claims)) };
         let dynamic_metadata = Some(structure([("claims", claims)]));
@@ -193,7 +194,7 @@ mod tests {
     #[test]
     fn no_claim_is_so_deep_that_envoy_cannot_read_the_answer() {
         for (open, close) in [("{\"a\":", "}"), ("[", "]"), ("[{\"a\":", "}]")] {
-            for levels in 1..=json::MAX_DEPTH / open.matches(['[', '{']).count() {
+            for levels in 1..=MAX_DEPTH / open.matches(['[', '{']).count() {
                 let text = format!("{}\"é\"{}", open.repeat(levels), close.repeat(levels));
                 assert!(told(&claim(&text)).is_ok(), "{levels} of {open}");
             }

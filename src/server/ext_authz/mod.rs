@@ -6,12 +6,12 @@
 //! means "allow", so answers are made in one place (`answer::Answers::encode`).
 //!
 //! It is on the way of every request of a mesh. So the request is read where it was received ([`received`]), what is said
-//! of a token is written once ([`answer`]), and gRPC around it is no more than it has to be ([`call`]).
+//! of a token is written once ([`answer`]), and gRPC around it is no more than it has to be (`call`).
 
-mod answer;
+pub mod answer;
 mod call;
 mod metadata;
-mod received;
+pub mod received;
 
 use std::convert::Infallible;
 use std::fmt;

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use tokio::net::{TcpListener, UnixListener, UnixSocket, UnixStream};
+use tokio::net::{TcpListener, TcpStream, UnixListener, UnixSocket, UnixStream};
 use tokio::time;
 
 use super::address::{Address, UnixAccess};
@@ -69,16 +69,22 @@ impl Socket {
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<(Box<dyn Transport>, Peer)>> {
         match &self.listener {
-            Listener::Tcp(listener) => listener.poll_accept(cx).map_ok(|(stream, address)| {
-                // An answer that waits for a delayed ACK is late, not wrong.
-                let _slow = stream.set_nodelay(true).is_err();
-                (Box::new(stream) as _, Peer::Ip(address.ip().to_canonical()))
-            }),
+            Listener::Tcp(listener) => {
+                accept_tcp(listener, cx).map_ok(|(stream, peer)| (Box::new(stream) as _, peer))
+            }
             Listener::Unix { listener, .. } => {
                 listener.poll_accept(cx).map_ok(|(stream, _)| (Box::new(stream) as _, Peer::Unix))
             }
         }
     }
+}
+
+fn accept_tcp(listener: &TcpListener, cx: &mut Context<'_>) -> Poll<io::Result<(TcpStream, Peer)>> {
+    listener.poll_accept(cx).map_ok(|(stream, address)| {
+        // An answer that waits for a delayed ACK is late, not wrong.
+        let _slow = stream.set_nodelay(true).is_err();
+        (stream, Peer::Ip(address.ip().to_canonical()))
+    })
 }
 
 async fn bind_file(path: &Path, access: UnixAccess) -> io::Result<(SocketFile, UnixListener)> {
@@ -185,12 +191,24 @@ fn identity(path: &Path) -> io::Result<(u64, u64)> {
 
 #[cfg(test)]
 mod tests {
+    use std::future::poll_fn;
     use std::os::unix::fs::symlink;
 
     use super::*;
 
     async fn bind(path: &Path) -> io::Result<Socket> {
         Socket::bind(&Address::Unix(path.to_path_buf()), UnixAccess::default()).await
+    }
+
+    #[tokio::test]
+    async fn an_answer_on_an_accepted_connection_waits_for_no_acknowledgement() {
+        for address in ["127.0.0.1:0", "[::1]:0"] {
+            let listener = TcpListener::bind(address).await.unwrap();
+            let client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+            let (accepted, peer) = poll_fn(|cx| accept_tcp(&listener, cx)).await.unwrap();
+            assert!(accepted.nodelay().unwrap());
+            assert_eq!(peer, Peer::Ip(client.local_addr().unwrap().ip()));
+        }
     }
 
     #[tokio::test]

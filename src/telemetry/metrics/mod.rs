@@ -6,23 +6,26 @@
 //! so several services can live in one process, as they do in tests.
 
 mod connections;
+mod histogram;
 mod issuer;
 mod revocation;
+mod sharded;
 mod source;
 mod tls;
 mod token_cache;
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use metrics::{Counter, Gauge, Histogram, Key, Label as Pair, Level, Metadata, Recorder};
+use metrics::{Counter, Gauge, Key, Label as Pair, Level, Metadata, Recorder};
 use metrics_exporter_prometheus::{
     Matcher, PrometheusBuilder, PrometheusHandle, PrometheusRecorder,
 };
 
 pub use self::connections::{ConnectionMetrics, TurnedAway};
+use self::histogram::DurationHistogram;
 pub use self::issuer::{Document, Endpoint, IssuerMetrics, KeyReload};
 pub use self::revocation::{RevocationMetrics, SyncResult};
 use self::source::Retired;
@@ -55,14 +58,13 @@ pub struct Metrics {
     recorder: Arc<PrometheusRecorder>,
     handle: PrometheusHandle,
     retired: Arc<Retired>,
+    durations: Arc<CheckDurations>,
     settings: MetricsSettings,
     /// By rule, then by issuer, both with one more at the end for "none"; then by verdict. Filled as needed: most
     /// combinations never happen.
     checks: Vec<OnceLock<Box<[OnceLock<ByVerdict>]>>>,
     /// Row by issuer, column by algorithm. Filled as needed: most issuers use one.
     verified: Box<[OnceLock<Counter>]>,
-    allowed_duration: Histogram,
-    denied_duration: Histogram,
     under_way: Arc<UnderWay>,
     inflight: Gauge,
     token_cache: TokenCacheMetrics,
@@ -89,6 +91,13 @@ impl UnderWay {
     pub fn count(&self) -> usize {
         self.0.load(Ordering::Relaxed)
     }
+}
+
+/// How long checks took, by what was decided.
+#[derive(Debug, Default)]
+struct CheckDurations {
+    allowed: DurationHistogram,
+    denied: DurationHistogram,
 }
 
 /// How one check ended.
@@ -139,7 +148,8 @@ impl Metrics {
     pub fn new(settings: MetricsSettings) -> Self {
         let recorder = Arc::new(recorder());
         describe(&recorder);
-        let metrics = Self::counted_by(recorder, Arc::default(), Arc::default(), settings);
+        let (retired, under_way, durations) = (Arc::default(), Arc::default(), Arc::default());
+        let metrics = Self::counted_by(recorder, retired, under_way, durations, settings);
         metrics.configured(1);
         metrics.count_reload(None);
         metrics
@@ -149,7 +159,8 @@ impl Metrics {
     pub fn renamed(&self, settings: MetricsSettings, generation: u64) -> Self {
         self.build_info(0.0);
         let (recorder, retired) = (Arc::clone(&self.recorder), Arc::clone(&self.retired));
-        let metrics = Self::counted_by(recorder, retired, self.under_way(), settings);
+        let (under_way, durations) = (self.under_way(), Arc::clone(&self.durations));
+        let metrics = Self::counted_by(recorder, retired, under_way, durations, settings);
         metrics.configured(generation);
         metrics
     }
@@ -186,21 +197,15 @@ impl Metrics {
         recorder: Arc<PrometheusRecorder>,
         retired: Arc<Retired>,
         under_way: Arc<UnderWay>,
+        durations: Arc<CheckDurations>,
         settings: MetricsSettings,
     ) -> Self {
-        let duration = |decision| {
-            let pairs = vec![Pair::new("decision", decision)];
-            recorder.register_histogram(&Key::from_parts(CHECK_DURATION, pairs), &METADATA)
-        };
-        let (allowed_duration, denied_duration) = (duration("allow"), duration("deny"));
         let rules = settings.rules.len() + 1;
         let verified = settings.issuers.len() * settings.algorithms.len();
         Self {
             handle: recorder.handle(),
             checks: (0..rules).map(|_| OnceLock::new()).collect(),
             verified: (0..verified).map(|_| OnceLock::new()).collect(),
-            allowed_duration,
-            denied_duration,
             token_cache: TokenCacheMetrics::new(&recorder),
             under_way,
             inflight: gauge(&recorder, "claimgate_inflight_checks", vec![]),
@@ -211,6 +216,7 @@ impl Metrics {
                 .collect(),
             settings,
             retired,
+            durations,
             recorder,
         }
     }
@@ -218,10 +224,10 @@ impl Metrics {
     /// Counts a check that is over, and how long it took.
     pub fn checked(&self, outcome: CheckOutcome<'_>, took: Duration) {
         let duration = match outcome.verdict {
-            CheckVerdict::Allow | CheckVerdict::WouldDeny(_) => &self.allowed_duration,
-            CheckVerdict::Deny(_) => &self.denied_duration,
+            CheckVerdict::Allow | CheckVerdict::WouldDeny(_) => &self.durations.allowed,
+            CheckVerdict::Deny(_) => &self.durations.denied,
         };
-        duration.record(took.as_secs_f64());
+        duration.record(took);
         self.count(outcome);
     }
 
@@ -279,16 +285,36 @@ impl Metrics {
         self.token_cache.take_over(counts);
     }
 
-    /// Everything in Prometheus' text format.
+    /// Everything in Prometheus' text format. Takes milliseconds where there are thousands of series: not for a thread
+    /// that answers requests.
     pub fn render(&self) -> String {
         // Exact below 2^53 checks.
         self.inflight.set(self.under_way.count() as f64);
-        self.retired.taken_out_of(self.handle.render())
+        let mut text = self.retired.taken_out_of(self.handle.render());
+        self.durations_to(&mut text);
+        text
     }
 
-    /// Histograms collect what was recorded until this is called; to be called every few seconds.
+    fn durations_to(&self, text: &mut String) {
+        let CheckDurations { allowed, denied } = &*self.durations;
+        let _infallible = writeln!(
+            text,
+            "# HELP {CHECK_DURATION} Time from a check's arrival to its answer.\n\
+             # TYPE {CHECK_DURATION} histogram"
+        );
+        allowed.write_to(text, CHECK_DURATION, r#"decision="allow""#);
+        denied.write_to(text, CHECK_DURATION, r#"decision="deny""#);
+    }
+
+    /// Histograms of the exporter collect what was recorded until this is called; to be called every few seconds.
     pub fn upkeep(&self) {
         self.handle.run_upkeep();
+    }
+
+    /// Has whoever renders wait until this is dropped.
+    #[cfg(test)]
+    pub(crate) fn stall(&self) -> impl Drop + use<'_> {
+        self.retired.stall()
     }
 
     fn count(&self, outcome: CheckOutcome<'_>) {
@@ -437,17 +463,12 @@ const TLS_HANDSHAKES: &str = "claimgate_tls_handshakes_total";
 /// Part of the recorder's interface; Prometheus has no use for it.
 const METADATA: Metadata<'static> = Metadata::new(module_path!(), Level::INFO, None);
 
-/// A check takes tens of microseconds.
-const CHECK_BUCKETS: [f64; 12] =
-    [10e-6, 20e-6, 30e-6, 50e-6, 75e-6, 100e-6, 200e-6, 500e-6, 1e-3, 5e-3, 25e-3, 100e-3];
 /// A fetch takes milliseconds, up to its deadline.
 const FETCH_BUCKETS: [f64; 8] = [5e-3, 25e-3, 100e-3, 250e-3, 500e-3, 1.0, 2.5, 5.0];
 
 fn recorder() -> PrometheusRecorder {
-    let full = |name: &str| Matcher::Full(name.to_owned());
-    let with_buckets = PrometheusBuilder::new()
-        .set_buckets_for_metric(full(CHECK_DURATION), &CHECK_BUCKETS)
-        .and_then(|with| with.set_buckets_for_metric(full(FETCH_DURATION), &FETCH_BUCKETS));
+    let fetches = Matcher::Full(FETCH_DURATION.to_owned());
+    let with_buckets = PrometheusBuilder::new().set_buckets_for_metric(fetches, &FETCH_BUCKETS);
     // The only error is an empty list of buckets; summaries would then take the histograms' place.
     with_buckets.unwrap_or_else(|_| PrometheusBuilder::new()).build_recorder()
 }
@@ -478,10 +499,6 @@ fn describe(recorder: &PrometheusRecorder) {
         ),
         (UNKNOWN_KIDS, "Checks whose key was missing, by what came of asking for it."),
     ];
-    let histograms = [
-        (CHECK_DURATION, "Time from a check's arrival to its answer."),
-        (FETCH_DURATION, "Time of one read of a key source."),
-    ];
     let gauges = [
         (LAST_SUCCESS, "When a key source last answered well."),
         ("claimgate_jwks_keys", "Keys of a source, by whether they are used."),
@@ -503,9 +520,8 @@ fn describe(recorder: &PrometheusRecorder) {
     for (name, help) in counters {
         recorder.describe_counter(name.into(), None, help.into());
     }
-    for (name, help) in histograms {
-        recorder.describe_histogram(name.into(), None, help.into());
-    }
+    let fetches = "Time of one read of a key source.";
+    recorder.describe_histogram(FETCH_DURATION.into(), None, fetches.into());
     for (name, help) in gauges {
         recorder.describe_gauge(name.into(), None, help.into());
     }

@@ -117,16 +117,29 @@ impl Retired {
         change(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
+    #[cfg(test)]
+    pub(super) fn stall(&self) -> std::sync::MutexGuard<'_, BTreeSet<String>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// `text` without them.
     pub(super) fn taken_out_of(&self, text: String) -> String {
         self.with(|retired| {
             if retired.is_empty() {
                 return text;
             }
-            let is_kept = |line: &&str| !retired.iter().any(|labels| line.contains(labels));
+            let is_kept = |line: &&str| labels_of(line).is_none_or(|l| !retired.contains(l));
             text.split_inclusive('\n').filter(is_kept).collect()
         })
     }
+}
+
+/// The first two labels of a line's series, from the brace on: those of a source, where it is one's. What they are of
+/// names from the configuration, which hold no quotes.
+fn labels_of(line: &str) -> Option<&str> {
+    let labels = line.get(line.find('{')?..)?;
+    let (end, _) = labels.match_indices('"').nth(3)?;
+    labels.get(..=end)
 }
 
 struct SourceHandles {

@@ -65,6 +65,76 @@ fn a_verified_token_is_counted_by_issuer_and_algorithm_out_of_closed_lists() {
     }
 }
 
+#[test]
+fn how_long_checks_took_is_written_as_the_exporter_would_write_it() {
+    let metrics = metrics();
+    let seconds =
+        [10e-6, 20e-6, 30e-6, 50e-6, 75e-6, 100e-6, 200e-6, 500e-6, 1e-3, 5e-3, 25e-3, 100e-3];
+    let full = Matcher::Full(CHECK_DURATION.to_owned());
+    let twin = PrometheusBuilder::new().set_buckets_for_metric(full, &seconds).unwrap();
+    let twin = twin.build_recorder();
+    twin.describe_histogram(
+        CHECK_DURATION.into(),
+        None,
+        "Time from a check's arrival to its answer.".into(),
+    );
+    let [allowed, denied] = ["allow", "deny"].map(|decision| {
+        let key = Key::from_parts(CHECK_DURATION, vec![Pair::new("decision", decision)]);
+        twin.register_histogram(&key, &METADATA)
+    });
+    let outcome = |verdict| CheckOutcome { rule: None, issuer: None, verdict };
+    // On each bound, beside it, and beyond all of them; the sum is a float that both sides can have.
+    let bounds = seconds.map(|seconds| (seconds * 1e9) as u64);
+    let around = bounds.iter().flat_map(|bound| [bound - 1, *bound, bound + 1]);
+    for nanoseconds in around.chain([0, 1, 4_000_000_000]) {
+        let took = Duration::from_nanos(nanoseconds);
+        metrics.checked(outcome(CheckVerdict::Allow), took);
+        allowed.record(took.as_secs_f64());
+        metrics.checked(outcome(CheckVerdict::WouldDeny(0)), took);
+        allowed.record(took.as_secs_f64());
+        metrics.checked(outcome(CheckVerdict::Deny(0)), took);
+        denied.record(took.as_secs_f64());
+    }
+    let lines = |text: String| -> (Vec<String>, Vec<f64>) {
+        let ours = text.lines().filter(|line| line.contains(CHECK_DURATION));
+        let (sums, rest): (Vec<_>, Vec<_>) = ours.partition(|line| line.contains("_sum{"));
+        let sum = |line: &str| line.rsplit_once(' ').unwrap().1.parse().unwrap();
+        let mut rest: Vec<_> = rest.into_iter().map(str::to_owned).collect();
+        rest.sort();
+        (rest, sums.into_iter().map(sum).collect())
+    };
+    let (text, mut sums) = lines(metrics.render());
+    let (expected, mut expected_sums) = lines(twin.handle().render());
+    assert_eq!(text, expected);
+    assert_eq!((text.len(), sums.len()), (2 + 2 * 14, 2));
+    sums.sort_by(f64::total_cmp);
+    expected_sums.sort_by(f64::total_cmp);
+    let differ = |(one, other): (&f64, &f64)| (one - other).abs() > 1e-9;
+    assert!(!sums.iter().zip(&expected_sums).any(differ), "{sums:?} {expected_sums:?}");
+}
+
+#[test]
+fn no_thread_and_no_configuration_loses_a_count() {
+    const EACH: u64 = 1000;
+    // More than there are groups of threads.
+    const THREADS: u64 = 40;
+    let metrics = metrics();
+    let renamed = metrics.renamed(metrics.settings.clone(), 2);
+    let outcome = CheckOutcome { rule: None, issuer: None, verdict: CheckVerdict::Allow };
+    let record = |metrics: &Metrics| metrics.checked(outcome, Duration::from_millis(1));
+    std::thread::scope(|scope| {
+        for thread in 0..THREADS {
+            let metrics = if thread % 2 == 0 { &metrics } else { &renamed };
+            scope.spawn(move || (0..EACH).for_each(|_| record(metrics)));
+        }
+    });
+    let count = format!("{CHECK_DURATION}_count{{decision=\"allow\"}} {}\n", THREADS * EACH);
+    let sum = format!("{CHECK_DURATION}_sum{{decision=\"allow\"}} {}\n", THREADS * EACH / 1000);
+    for text in [metrics.render(), renamed.render()] {
+        assert!(text.contains(&count) && text.contains(&sum), "{text}");
+    }
+}
+
 /// What is written like the name of a metric.
 fn names(text: &str) -> BTreeSet<&str> {
     let ends = |c: char| !(c.is_ascii_lowercase() || c == '_');

@@ -5,12 +5,14 @@
 
 #![no_main]
 
+#[path = "../../../src/server/ext_authz/received/tests/parts.rs"]
+mod parts;
+
 use std::cell::RefCell;
 
 use bytes::{BufMut as _, Bytes, BytesMut};
-use claimgate::proto::envoy::service::auth::v3::attribute_context::HttpRequest;
 use claimgate::proto::envoy::service::auth::v3::check_response::HttpResponse;
-use claimgate::proto::envoy::service::auth::v3::{CheckRequest, CheckResponse, OkHttpResponse};
+use claimgate::proto::envoy::service::auth::v3::{CheckResponse, OkHttpResponse};
 use claimgate::server::ext_authz::{CHECK_PATH, ExtAuthz};
 use claimgate_fuzz::{CLAIM_HEADER, OPEN_PATH, good_token, service};
 use http_body_util::{BodyExt as _, Full};
@@ -43,7 +45,8 @@ fuzz_target!(|message: &[u8]| {
                 assert!([400, 401, 403, 503].contains(&status), "{status}");
             }
             Some(HttpResponse::OkResponse(ok)) if code == 0 => {
-                let request = CheckRequest::decode(message).expect("allowed, and it is no request");
+                // What decides nothing may be rubbish.
+                let request = parts::Check::decode(message).expect("allowed, and it is no request");
                 let request = request.attributes.and_then(|attributes| attributes.request);
                 let http = request.and_then(|request| request.http).expect("allowed without HTTP");
                 hold_allowed(&http, &ok, &world.good);
@@ -69,7 +72,7 @@ async fn call(service: &ExtAuthz, message: &[u8]) -> CheckResponse {
     CheckResponse::decode(answer.to_bytes().slice(5..)).expect("an answer")
 }
 
-fn hold_allowed(http: &HttpRequest, ok: &OkHttpResponse, good: &str) {
+fn hold_allowed(http: &parts::Http, ok: &OkHttpResponse, good: &str) {
     let received: Vec<(&str, &[u8])> = {
         let joined = http.headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes()));
         let raw = http.header_map.iter().flat_map(|map| &map.headers).map(|header| {

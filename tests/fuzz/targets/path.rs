@@ -29,11 +29,8 @@ static RULES: LazyLock<RuleSet> = LazyLock::new(|| {
 });
 
 fuzz_target!(|target: &str| {
-    let request = CheckRequest {
-        method: "GET".into(),
-        path: target.into(),
-        ..CheckRequest::default()
-    };
+    let request =
+        CheckRequest { method: "GET".into(), path: target.into(), ..CheckRequest::default() };
     let readings = readings(target);
     match RULES.select(&request) {
         Selection::None(_) => {}

@@ -53,8 +53,7 @@ fn verify(token: &str) -> bool {
     let verified = verifier.verify(token, &keys.load(), now());
     // Whom it is for is looked at for each rule: here the issuer's own word holds.
     let audiences = &verifier.issuers()[0].audiences;
-    let is_verified =
-        verified.is_ok_and(|token| token.claims().judge_audience(audiences).is_ok());
+    let is_verified = verified.is_ok_and(|token| token.claims().judge_audience(audiences).is_ok());
     assert!(!is_verified || UnverifiedJws::parse(token, 16 * 1024).is_ok());
     is_verified
 }

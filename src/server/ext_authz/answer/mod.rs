@@ -24,19 +24,14 @@ use crate::proto::google::rpc;
 
 /// Denials as far as they are alike: all but who is told of it.
 #[derive(Debug, Default)]
-pub(super) struct Answers {
+pub struct Answers {
     /// By reason, by whether the caller speaks gRPC, by whether it gets to know the reason.
     denials: [[OnceLock<Box<[u8]>>; 4]; DenialReason::ALL.len()],
 }
 
 impl Answers {
-    /// The only place where an answer is made.
-    pub(super) fn encode(
-        &self,
-        decision: &Decision,
-        settings: AnswerSettings,
-        is_grpc: bool,
-    ) -> Bytes {
+    /// The only place where an answer is made: a `CheckResponse`, in its gRPC frame.
+    pub fn encode(&self, decision: &Decision, settings: AnswerSettings, is_grpc: bool) -> Bytes {
         match decision {
             Decision::Allow(allowance) => allow(allowance),
             Decision::Deny(denial) => self.deny(denial, settings, is_grpc),

@@ -19,7 +19,7 @@ const USUAL_HEADERS: usize = 24;
 
 /// Why bytes are no `CheckRequest`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Unreadable {
+pub enum Unreadable {
     /// It ends before a field does.
     Cut,
     /// A number that is too long, or a field without one.
@@ -30,12 +30,15 @@ pub(super) enum Unreadable {
     Text,
     /// A group.
     Group,
-    /// More than [`MAX_ENTRIES`].
+    /// More than anybody sends.
     TooMany,
 }
 
 /// Reads a message; `None` when there is no HTTP request in it.
-pub(super) fn read(message: &[u8]) -> Result<Option<CheckRequest<'_>>, Unreadable> {
+///
+/// # Errors
+/// It is no `CheckRequest`, or has more entries than anybody sends.
+pub fn read(message: &[u8]) -> Result<Option<CheckRequest<'_>>, Unreadable> {
     let mut received = Received { has_http: false, entries: 0, request: CheckRequest::default() };
     received.check_request(message)?;
     Ok(received.has_http.then_some(received.request))

@@ -10,7 +10,7 @@
 //! | 5 | [`app`] | the composition root: tasks, readiness, signals, the order of a drain |
 //! | 4 | [`config`] | YAML → [`config::Config`], every mistake at once, each with its path |
 //! | 4 | [`server`] | the adapters: Envoy's gRPC API, HTTP forward-auth and the admin port. They translate and record; they decide nothing |
-//! | 4 | [`issuer`] | minting, and the development identity provider |
+//! | 4 | [`issuer`] | minting, the development identity provider, and the reference issuer |
 //! | 3 | [`check`] | pure: which rule applies, is the token good enough for it, which headers go on |
 //! | 2 | [`token`] | pure: raw text → unverified JWS → verified token |
 //! | 2 | [`keys`] | verification keys: parsing, the snapshot that requests read, the refresh that replaces it; and the life of signing keys |

@@ -32,31 +32,47 @@ const LAYERS: [(&str, u8); 13] = [
 ];
 
 /// What may be imported from beside: tokens are verified with keys, the configuration makes the listeners' settings.
-const SIDEWAYS: [(&str, &[&str]); 2] = [
+const SIDEWAYS: [(&str, &[&str]); 3] = [
     ("token", &["keys::key", "keys::store"]),
-    ("config", &["server::forward_auth::trusted", "server::listener::address", "server::tls"]),
+    ("revocation", &["keys::source::file"]),
+    (
+        "config",
+        &[
+            "issuer::reference::secret_hash",
+            "issuer::reference::settings",
+            "server::forward_auth::trusted",
+            "server::listener::address",
+            "server::tls",
+        ],
+    ),
 ];
 
 /// What a module may import at most, where that is less than every layer below.
 const ONLY: [(&str, &[&str]); 1] = [("main", &["cli"])];
 
 /// Who may know a thing: paths, and the files or folders (without `.rs`) that may name them.
-const KNOWN_BY: [(&str, &[&str]); 9] = [
+const KNOWN_BY: [(&str, &[&str]); 12] = [
     ("crate::proto", &["server/ext_authz"]),
     ("reqwest", &["keys/source/remote", "cli/demo"]),
     ("jsonwebtoken", &["token", "keys", "issuer"]),
-    ("aws_lc_rs", &["token", "keys", "issuer", "server/tls"]),
+    ("aws_lc_rs", &["token", "keys", "issuer", "server/tls", "revocation/redis/schema"]),
+    ("redis", &["revocation/redis"]),
+    ("rustls_platform_verifier", &["revocation/redis/tls"]),
     ("notify", &["util/watch"]),
-    ("tokio_rustls", &["server/tls"]),
+    ("tokio_rustls", &["server/tls", "revocation/redis/tls"]),
     ("x509_cert", &["keys/jwks/pem", "server/tls"]),
+    ("argon2", &["issuer/reference/secret_hash"]),
     ("tokio::spawn", &["app/tasks"]),
     ("tokio::task::spawn", &["app/tasks"]),
 ];
 
 /// What a request runs through is pure, and so are the rules of a key's life: no waiting, no clock, no files, no logs, no
 /// metrics.
-const PURE: [&str; 16] = [
+const PURE: [&str; 19] = [
     "check",
+    "issuer/reference/form",
+    "issuer/reference/limiter",
+    "issuer/reference/settings",
     "token",
     "keys/hmac",
     "keys/key",

@@ -7,6 +7,7 @@
 mod configured;
 mod generation;
 pub mod inquiry;
+pub mod issuer;
 mod open_files;
 pub mod readiness;
 pub mod signals;

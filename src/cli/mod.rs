@@ -7,10 +7,12 @@ pub mod completions;
 pub mod demo;
 pub mod explain;
 pub mod inspect;
+pub mod issuer;
 pub mod jwks;
 pub mod keys;
 pub mod probe;
 pub mod revocations;
+pub mod revoke;
 pub mod schema;
 pub mod serve;
 mod shown;
@@ -54,6 +56,7 @@ enum Command {
     Inspect(inspect::Args),
     /// Look into a JWK Set.
     Jwks(jwks::Args),
+    Issuer(Box<issuer::Args>),
     Keys(keys::Args),
     /// Ask a running claimgate whether it is serving: exit code 0 for yes, 1 for no.
     ///
@@ -61,6 +64,7 @@ enum Command {
     /// speaks no TLS: where listen.tls is set, ask a Unix socket of listen.grpc, or /readyz on the admin port.
     Probe(probe::Args),
     Revocations(revocations::Args),
+    Revoke(Box<revoke::Args>),
     /// Print a script that completes claimgate's subcommands and options in a shell.
     ///
     /// For bash: claimgate completions bash >/etc/bash_completion.d/claimgate
@@ -82,9 +86,11 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
             Command::Explain(args) => explain::run(&args),
             Command::Inspect(args) => inspect::run(&args),
             Command::Jwks(args) => jwks::run(&args),
+            Command::Issuer(args) => issuer::run(&args),
             Command::Keys(args) => keys::run(&args),
             Command::Probe(args) => probe::run(&args),
             Command::Revocations(args) => revocations::run(&args),
+            Command::Revoke(args) => revoke::run(&args),
             Command::Completions(args) => completions::run(&args),
             Command::Schema => schema::run(),
         },

@@ -4,6 +4,7 @@
 mod compile;
 mod raw;
 mod read;
+mod reference_issuer;
 mod report;
 mod scalar;
 mod schema;
@@ -18,9 +19,10 @@ use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+pub use reference_issuer::{IssuerConfig, IssuerListen};
 pub use report::{ConfigError, ConfigErrors};
 pub use scalar::duration;
-pub use schema::json_schema;
+pub use schema::{issuer_json_schema, json_schema};
 
 use crate::check::answer::AnswerSettings;
 use crate::check::forward::Forward;

@@ -1,11 +1,11 @@
-//! Text → [`RawConfig`], with every mistake in the form of the document, not only the first: what serde
+//! Text → [`super::raw`], with every mistake in the form of the document, not only the first: what serde
 //! complains of is noted, taken out, and the rest is read again.
 
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 use serde_path_to_error::Segment;
 use serde_saphyr::DuplicateKeyPolicy;
 
-use super::raw::RawConfig;
 use super::report::{ConfigErrors, Path, Report, Step, describe, quote};
 use super::scalar::Mapping;
 
@@ -19,12 +19,12 @@ const MAX_REPLAYED: usize = 50_000;
 const MAX_MISTAKES: usize = 100;
 
 /// Reads the document's form. What was wrong with it is in the report, and missing from the result.
-pub(super) fn read(text: &str) -> Result<(RawConfig, Report), ConfigErrors> {
+pub(super) fn read<R: DeserializeOwned>(text: &str) -> Result<(R, Report), ConfigErrors> {
     let document = parse(text)?;
     let mut report = Report::new(document.clone());
     let mut rest = document;
     let raw = loop {
-        match serde_path_to_error::deserialize::<_, Mapping<RawConfig>>(&rest) {
+        match serde_path_to_error::deserialize::<_, Mapping<R>>(&rest) {
             Ok(Mapping(raw)) => break raw,
             Err(error) => {
                 let path = path_of(error.path());

@@ -196,10 +196,11 @@ impl Report {
     }
 }
 
-/// Names what was found. Text that may hold a secret (anything below `jwks` and `command`, URLs with a userinfo
-/// or a query, key files) is named, not quoted.
+/// Names what was found. Text that may hold a secret (anything below `jwks`, `command` and `secret_hashes`, URLs with a
+/// userinfo or a query, key files) is named, not quoted.
 pub(super) fn describe(path: &Path, value: &Value) -> String {
-    let may_be_secret = path.is_below_key("jwks") || path.is_below_key("command");
+    let may_be_secret =
+        ["jwks", "command", "secret_hashes"].iter().any(|key| path.is_below_key(key));
     match value {
         Value::Null => "nothing".to_owned(),
         Value::Bool(_) | Value::Number(_) if may_be_secret => "a scalar".to_owned(),

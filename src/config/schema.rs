@@ -10,7 +10,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde_json::Value;
 
 use super::Profile;
-use super::raw::{RawConfig, RawPatternForm, RawTextPattern};
+use super::raw::{RawConfig, RawIssuerConfig, RawPatternForm, RawTextPattern};
 use super::scalar::{
     Addresses, Age, ClaimPath, Count, FileMode, List, Mapping, MaxStale, Moment, RawDiscovery,
     Scalar, Size, Text,
@@ -25,11 +25,20 @@ use crate::server::tls::TlsVersion;
 /// The schema of a configuration, JSON Schema 2020-12. Somewhat stricter than what is read: a key without a value
 /// counts as left out there, and as a mistake here.
 pub fn json_schema() -> Value {
+    schema_of::<RawConfig>("claimgate configuration")
+}
+
+/// The same of the reference issuer's configuration.
+pub fn issuer_json_schema() -> Value {
+    schema_of::<RawIssuerConfig>("claimgate issuer configuration")
+}
+
+fn schema_of<R: JsonSchema>(title: &str) -> Value {
     let generator = SchemaSettings::draft2020_12().into_generator();
-    let mut schema = generator.into_root_schema_for::<RawConfig>().to_value();
+    let mut schema = generator.into_root_schema_for::<R>().to_value();
     without_null(&mut schema);
     if let Some(root) = schema.as_object_mut() {
-        root.insert("title".to_owned(), "claimgate configuration".into());
+        root.insert("title".to_owned(), title.into());
     }
     schema
 }
@@ -317,7 +326,7 @@ impl JsonSchema for RawTextPattern {
 mod tests {
     use super::*;
 
-    fn schema_of(path: &str) -> Value {
+    fn schema_at(path: &str) -> Value {
         let schema = json_schema();
         let root = schema.pointer(path).cloned();
         root.unwrap_or_else(|| panic!("no {path} in {schema:#}"))
@@ -339,7 +348,7 @@ mod tests {
     fn null_is_nowhere_and_the_accepted_form_is_said() {
         let schema = json_schema().to_string();
         assert!(!schema.contains("null"), "{schema}");
-        assert_eq!(schema_of("/$defs/Unix/properties/mode/pattern"), "^0?[0-7]{3}$");
-        assert_eq!(schema_of("/properties/issuers/items/$ref"), "#/$defs/Issuer");
+        assert_eq!(schema_at("/$defs/Unix/properties/mode/pattern"), "^0?[0-7]{3}$");
+        assert_eq!(schema_at("/properties/issuers/items/$ref"), "#/$defs/Issuer");
     }
 }

@@ -4,6 +4,7 @@
 use super::{Config, ConfigError, Profile};
 use crate::check::rules::{Rule, RuleAction, RuleMode};
 use crate::revocation::policy::{WhenStale, WithoutJti};
+use crate::revocation::source::SourceSettings as RevocationSource;
 use crate::token::{Audiences, Issuer};
 
 impl Config {
@@ -45,6 +46,12 @@ impl Config {
             let place = |key: &str| format!("revocation.{key}");
             if revocation.source.is_some() && revocation.policy.max_stale.is_none() {
                 weak(place("max_stale"), "unlimited: what is revoked may pass for ever");
+            }
+            if let Some(RevocationSource::Redis(redis)) = &revocation.source
+                && redis.is_readable_on_the_way()
+            {
+                let what = "no TLS to another machine: who is between sees passwords, and hides revocations";
+                weak(place("redis"), what);
             }
             if revocation.policy.when_stale == WhenStale::Allow {
                 weak(place("when_stale"), "allow: while the source is gone, revoked tokens pass");

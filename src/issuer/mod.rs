@@ -1,18 +1,20 @@
 //! Making keys and tokens: signing keys, compact tokens, the development identity provider, and the
 //! forgeries that a verifier must refuse.
 //!
-//! It is not a production identity provider: keys live in memory only and nobody logs in. `claimgate
-//! demo` runs it, and tests take their keys and tokens from here.
+//! All of that but [`reference`] is not for production: keys live in memory only and nobody logs in. `claimgate
+//! demo` runs it, and tests take their keys and tokens from here. [`reference`] is what `claimgate issuer` serves.
 //!
 //! * [`SigningKey`] (of [`crate::keys::signing`]): a private key with its `kid`, and its public half;
 //! * [`mint`]: header and claims → a signed compact token;
 //! * [`forgery`]: tokens that look right and must never pass;
-//! * [`development`] and [`endpoints`]: discovery, JWKS, token, rotation and outages over HTTP.
+//! * [`development`] and [`endpoints`]: discovery, JWKS, token, rotation and outages over HTTP;
+//! * [`reference`]: the reference issuer, with keys from a key directory and clients with secrets.
 
 pub mod development;
 pub mod endpoints;
 pub mod forgery;
 pub mod mint;
+pub mod reference;
 
 pub use crate::keys::signing::{SigningError, SigningKey};
 pub use development::DevelopmentIssuer;

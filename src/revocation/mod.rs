@@ -8,14 +8,16 @@
 //! | [`store`] | the snapshot in force, and how fresh it is |
 //! | [`policy`] | pure: what becomes of a token, as configured |
 //! | [`source`] | the contract that every source keeps, and the file among them |
+//! | [`redis`] | the source that is a Redis, and who writes to it |
 //! | [`sync`] | keeps the store like its source |
 //!
-//! It knows neither tokens nor keys: `check` brings them together. Nothing here writes to a source.
+//! It knows neither tokens nor keys: `check` brings them together. Only [`redis::Writer`] writes to a source.
 
 mod digest;
 pub mod entry;
 pub mod file;
 pub mod policy;
+pub mod redis;
 pub mod snapshot;
 pub mod source;
 pub mod status;

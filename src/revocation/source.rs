@@ -24,6 +24,8 @@ use std::fmt;
 use super::digest::{Digest, Digester};
 use super::entry::{EntryError, EntryKind, RevocationEntry};
 use super::file::{FileSettings, FileSource};
+use super::redis::RedisSource;
+use super::redis::settings::RedisSettings;
 use super::snapshot::slot_of;
 use super::table::{Slot, Table};
 
@@ -32,12 +34,15 @@ use super::table::{Slot, Table};
 pub enum SourceSettings {
     /// A watched file.
     File(FileSettings),
+    /// A Redis.
+    Redis(Box<RedisSettings>),
 }
 
 /// One source. Making one does no I/O.
 #[derive(Debug)]
 pub(super) enum Source {
     File(FileSource),
+    Redis(Box<RedisSource>),
     #[cfg(test)]
     Scripted(super::testing::Scripted),
 }
@@ -46,6 +51,7 @@ impl Source {
     pub(super) fn new(settings: &SourceSettings) -> Self {
         match settings {
             SourceSettings::File(file) => Self::File(FileSource::new(file.clone())),
+            SourceSettings::Redis(redis) => Self::Redis(Box::new(RedisSource::new(redis))),
         }
     }
 
@@ -53,6 +59,7 @@ impl Source {
     pub(super) async fn next(&mut self, intake: &Intake) -> Result<Update, SourceError> {
         match self {
             Self::File(file) => file.next(intake).await,
+            Self::Redis(redis) => redis.next(intake).await,
             #[cfg(test)]
             Self::Scripted(scripted) => scripted.next(intake).await,
         }
@@ -64,6 +71,7 @@ impl SourceSettings {
     pub fn is_local(&self) -> bool {
         match self {
             Self::File(_) => true,
+            Self::Redis(_) => false,
         }
     }
 
@@ -71,6 +79,7 @@ impl SourceSettings {
     pub fn location(&self) -> String {
         match self {
             Self::File(file) => file.path.display().to_string(),
+            Self::Redis(redis) => redis.to_string(),
         }
     }
 }

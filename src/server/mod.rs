@@ -13,6 +13,7 @@ pub mod forward_auth;
 pub mod generation;
 pub mod grpc;
 pub mod health;
+pub mod issuer_admin;
 pub mod listener;
 pub mod status_page;
 pub mod tls;

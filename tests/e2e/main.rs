@@ -17,6 +17,7 @@
 #[path = "../support/authority.rs"]
 mod authority;
 mod caddy;
+mod circle;
 #[allow(dead_code, reason = "shared with the integration tests, which use more of it")]
 #[path = "../support/provider.rs"]
 mod configuration;
@@ -24,11 +25,18 @@ mod connections;
 mod decisions;
 mod envoy;
 mod envoy_http;
+mod issuer_clients;
+#[allow(dead_code, reason = "shared with the integration tests, which use more of it")]
+#[path = "../support/issuer.rs"]
+mod issuer_process;
 mod load;
 mod mtls;
 mod nginx;
 mod provider;
 mod proxies;
+#[allow(dead_code, reason = "shared with the tests of revocation, which use more of it")]
+#[path = "../support/redis.rs"]
+mod redis;
 mod restarts;
 mod rotation;
 #[allow(dead_code, reason = "shared with the integration tests, which use more of it")]

@@ -14,6 +14,7 @@ mod explain;
 mod explained;
 mod forward_auth;
 mod hs256;
+mod issuer;
 mod jwks_fetch;
 mod key_life;
 mod keys;
@@ -34,12 +35,17 @@ mod authority;
 #[allow(dead_code, reason = "shared with the table of the faults, which uses more of it")]
 #[path = "../support/faulty.rs"]
 mod faulty;
+#[allow(dead_code, reason = "shared with the end-to-end tests, which use more of it")]
+#[path = "../support/issuer.rs"]
+mod issuer_process;
 #[path = "../support/logs.rs"]
 mod logs;
 #[path = "../support/provider.rs"]
 mod provider;
 #[path = "../support/rig.rs"]
 mod rig;
+#[path = "../runbook/output.rs"]
+mod runbook_output;
 #[path = "../support/running.rs"]
 mod running;
 #[allow(dead_code, reason = "shared with the table of the faults, which uses more of it")]

@@ -15,6 +15,8 @@ use super::shown::error_text;
 use crate::config::Config;
 use crate::revocation::RevocationEntry;
 use crate::revocation::file::read_entries;
+use crate::revocation::redis::Writer;
+use crate::revocation::redis::settings::RedisSettings;
 use crate::revocation::source::{SourceError, SourceSettings};
 
 /// Look at what is revoked: list it, or ask whether a token is.
@@ -94,7 +96,24 @@ impl From {
 fn entries(source: &SourceSettings) -> Result<Vec<RevocationEntry>, SourceError> {
     match source {
         SourceSettings::File(file) => read_entries(&file.path),
+        SourceSettings::Redis(redis) => of_redis(redis),
     }
+}
+
+/// What of a Redis can be read; of what cannot, how much it is, for whoever looks.
+fn of_redis(settings: &RedisSettings) -> Result<Vec<RevocationEntry>, SourceError> {
+    let cannot = |error: io::Error| SourceError::Unreachable(format!("no runtime: {error}"));
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(cannot)?;
+    let listed = runtime.block_on(Writer::new(settings.clone()).list());
+    runtime.shutdown_background();
+    let (entries, unreadable) = listed?;
+    if unreadable > 0 {
+        let text = format!("warning: {unreadable} entries cannot be read, and revoke nothing");
+        // Nobody is left to tell if this fails.
+        let _gone = writeln!(io::stderr(), "claimgate revocations: {text}").is_err();
+    }
+    Ok(entries)
 }
 
 /// Why there is nothing to look at.

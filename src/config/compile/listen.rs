@@ -57,7 +57,7 @@ impl Compiler<'_> {
     }
 
     /// At least one, each with its place.
-    fn addresses(
+    pub(super) fn addresses(
         &mut self,
         path: &Path,
         raw: Option<Addresses>,
@@ -93,7 +93,12 @@ impl Compiler<'_> {
     }
 
     /// Reports which of `ours` `other` has taken.
-    fn taken(&mut self, ours: &[(Path, Address)], others: &[(Path, Address)], other: &str) {
+    pub(super) fn taken(
+        &mut self,
+        ours: &[(Path, Address)],
+        others: &[(Path, Address)],
+        other: &str,
+    ) {
         let is_taken = |one: &Address| others.iter().any(|(_, other)| one.collides(other));
         for (path, address) in ours.iter().filter(|(_, address)| is_taken(address)) {
             let expected = format!("an address of its own: {other} has this one");
@@ -137,7 +142,7 @@ impl Compiler<'_> {
         TrustedForwarders::new(forwarders)
     }
 
-    fn unix(&mut self, path: &Path, raw: Option<Mapping<RawUnix>>) -> UnixAccess {
+    pub(super) fn unix(&mut self, path: &Path, raw: Option<Mapping<RawUnix>>) -> UnixAccess {
         let raw = raw.map(|Mapping(raw)| raw).unwrap_or_default();
         let mut number = |key: &str, given: Option<Text<Count>>| {
             let Text(Count(given)) = given?;
@@ -154,7 +159,7 @@ impl Compiler<'_> {
         UnixAccess { mode, owner, group }
     }
 
-    fn tls(
+    pub(super) fn tls(
         &mut self,
         path: &Path,
         raw: Option<Mapping<RawTls>>,
@@ -218,7 +223,11 @@ impl Compiler<'_> {
         sans
     }
 
-    fn connection_age(&mut self, path: &Path, raw: Option<Text<Age>>) -> Option<Duration> {
+    pub(super) fn connection_age(
+        &mut self,
+        path: &Path,
+        raw: Option<Text<Age>>,
+    ) -> Option<Duration> {
         match raw {
             None => Some(DEFAULT_CONNECTION_AGE),
             Some(Text(Age::Unlimited)) => None,

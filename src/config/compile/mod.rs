@@ -9,6 +9,8 @@ mod keys;
 mod listen;
 mod matching;
 mod names;
+mod redis;
+mod reference_issuer;
 mod refresh;
 mod require;
 mod revocation;
@@ -19,6 +21,7 @@ use std::ffi::OsString;
 use std::path::{Path as FilePath, PathBuf};
 use std::time::Duration;
 
+pub(super) use self::reference_issuer::compile_issuer;
 use self::rules::RuleDefaults;
 use super::raw::{RawCache, RawConfig, RawLimits};
 use super::report::{ConfigErrors, Path, Report};

@@ -32,8 +32,9 @@ impl Compiler<'_> {
         let entries = raw.entries.take();
         let has_entries = entries.is_some();
         let fixed = self.fixed_entries(&path.key("entries"), entries, issuers);
+        let has_source = raw.file.is_some() || raw.redis.is_some();
         let source = self.revocation_source(path, &mut raw);
-        if source.is_none() && !has_entries && !self.report.has_in(path) {
+        if !has_source && !has_entries && !self.report.has_in(path) {
             let expected = format!("entries, or one of {}", REVOCATION_SOURCES.join(", "));
             self.report.missing(path, expected);
         }
@@ -51,10 +52,16 @@ impl Compiler<'_> {
         path: &Path,
         raw: &mut RawRevocation,
     ) -> Option<SourceSettings> {
-        raw.file.take().map(|text| {
+        if raw.file.is_some() && raw.redis.is_some() {
+            let expected = "one source: entries of the configuration may stand beside it";
+            self.report.wrong(path, REVOCATION_SOURCES.join(" and "), expected);
+        }
+        let file = raw.file.take().map(|text| {
             let path = self.file(&path.key("file"), &text, "revocations, one line of JSON each");
             SourceSettings::File(FileSettings { path })
-        })
+        });
+        let redis = raw.redis.take().and_then(|Mapping(raw)| self.redis(&path.key("redis"), raw));
+        file.or_else(|| redis.map(|redis| SourceSettings::Redis(Box::new(redis))))
     }
 
     fn revocation_policy(&mut self, path: &Path, raw: &RawRevocation) -> RevocationPolicy {

@@ -2,6 +2,8 @@
 //! [`super::compile`]'s to say and not serde's. Nothing here means anything yet.
 
 mod forward;
+mod redis;
+mod reference_issuer;
 mod revocation;
 mod rules;
 
@@ -12,6 +14,11 @@ use serde::Deserialize;
 use serde_json::Value;
 
 pub(in crate::config) use self::forward::{RawForward, RawForwardedHeader, RawTokenLocation};
+pub(in crate::config) use self::redis::{REDIS_SERVERS, RawRedis, RawSentinel};
+pub(in crate::config) use self::reference_issuer::{
+    RawClient, RawIssuerConfig, RawIssuerListen, RawIssuerRevocation, RawRateLimits,
+    RawRefreshTokens,
+};
 pub(in crate::config) use self::revocation::{
     REVOCATION_SOURCES, RawRevocation, RawRevocationEntry,
 };

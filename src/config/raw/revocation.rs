@@ -3,6 +3,7 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use super::redis::RawRedis;
 use crate::config::scalar::{Count, List, Mapping, MaxStale, Moment, Text};
 use crate::config::words::{RawBeforeFirstLoad, RawWhenStale, RawWithoutJti};
 use crate::revocation::EntryKind;
@@ -15,6 +16,8 @@ pub(in crate::config) struct RawRevocation {
     pub(in crate::config) entries: Option<List<Mapping<RawRevocationEntry>>>,
     /// A file of entries, one line of JSON each. Watched.
     pub(in crate::config) file: Option<String>,
+    /// A Redis, alone, with Sentinels or as a Cluster. Followed.
+    pub(in crate::config) redis: Option<Mapping<RawRedis>>,
     /// How long the last snapshot is believed after its source was last heard; or unlimited. Default 5m.
     pub(in crate::config) max_stale: Option<Text<MaxStale>>,
     /// deny (default): 503 after that, and before the first load. allow: tokens pass, and are counted.
@@ -28,7 +31,7 @@ pub(in crate::config) struct RawRevocation {
 }
 
 /// Where revocations are read from; of these there is at most one.
-pub(in crate::config) const REVOCATION_SOURCES: [&str; 1] = ["file"];
+pub(in crate::config) const REVOCATION_SOURCES: [&str; 2] = ["file", "redis"];
 
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]

@@ -5,6 +5,8 @@ mod hs256;
 mod listen;
 mod mistakes;
 mod profiles;
+mod redis;
+mod reference_issuer;
 mod rules;
 mod sources;
 mod strict;
@@ -61,6 +63,11 @@ fn with(line: &str, replacement: &str) -> String {
     MINIMAL.replacen(line, replacement, 1)
 }
 
+/// The minimal configuration, and this below `revocation`.
+fn with_revocation(text: &str) -> String {
+    format!("{MINIMAL}revocation:\n{text}")
+}
+
 const AUDIENCES: &str = "    audiences: [orders]\n";
 const KEY: &str = "      - jwks_url: https://accounts.example.com/jwks.json\n";
 const HEADER: &str = "    - {claim: sub, header: x-jwt-sub}\n";
@@ -91,6 +98,7 @@ fn the_example_has_every_key() {
     let raw = [
         include_str!("../raw/mod.rs"),
         include_str!("../raw/forward.rs"),
+        include_str!("../raw/redis.rs"),
         include_str!("../raw/revocation.rs"),
         include_str!("../raw/rules.rs"),
     ];

@@ -7,6 +7,7 @@
 
 mod connections;
 mod histogram;
+mod issuer;
 mod revocation;
 mod sharded;
 mod source;
@@ -25,6 +26,7 @@ use metrics_exporter_prometheus::{
 
 pub use self::connections::{ConnectionMetrics, TurnedAway};
 use self::histogram::DurationHistogram;
+pub use self::issuer::{Document, Endpoint, IssuerMetrics, KeyReload};
 pub use self::revocation::{RevocationMetrics, SyncResult};
 use self::source::Retired;
 pub use self::source::{ORIGINS, RefreshResult, SourceMetrics};

@@ -47,6 +47,12 @@ impl KeyDirectory {
         directory.ok_or_else(|| DirectoryError::Empty(path.to_owned()))
     }
 
+    /// What is replaced whenever something changes: to be watched.
+    #[must_use]
+    pub fn manifest_file(path: &Path) -> PathBuf {
+        path.join(MANIFEST)
+    }
+
     /// Takes the lock and reads; deletes what a call that was cut short has left to delete.
     ///
     /// # Errors

@@ -1,0 +1,114 @@
+//! The YAML of `claimgate issuer`, one to one. Nothing here means anything yet.
+
+use std::time::Duration;
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use super::{RawRedis, RawTls, RawUnix};
+use crate::config::Profile;
+use crate::config::scalar::{Addresses, Age, Count, List, Mapping, Text};
+
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+#[schemars(rename = "IssuerConfig", extend("required" = ["issuer", "key_dir", "clients"]))]
+pub(in crate::config) struct RawIssuerConfig {
+    /// production (default) refuses what weakens security; development is for your own machine.
+    pub(in crate::config) profile: Option<Text<Profile>>,
+    /// Where the issuer is asked.
+    pub(in crate::config) listen: Option<Mapping<RawIssuerListen>>,
+    /// The `iss` of its tokens, and what its URLs begin with.
+    pub(in crate::config) issuer: Option<String>,
+    /// The key directory of `claimgate keys`; followed.
+    pub(in crate::config) key_dir: Option<String>,
+    /// Of access tokens, the most that a client can be given. Default 5m.
+    pub(in crate::config) lifetime: Option<Text<Duration>>,
+    /// Who gets tokens.
+    pub(in crate::config) clients: Option<List<Mapping<RawClient>>>,
+    /// Of those clients that get refresh tokens.
+    pub(in crate::config) refresh_tokens: Option<Mapping<RawRefreshTokens>>,
+    /// Where revocations are written, for services to read.
+    pub(in crate::config) revocation: Option<Mapping<RawIssuerRevocation>>,
+    /// What clients may cost.
+    pub(in crate::config) limits: Option<Mapping<RawRateLimits>>,
+}
+
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+#[schemars(rename = "IssuerListen")]
+pub(in crate::config) struct RawIssuerListen {
+    /// For clients and verifiers. Default 127.0.0.1:9194.
+    pub(in crate::config) http: Option<Addresses>,
+    /// Probes, metrics and status. Default 127.0.0.1:9195.
+    pub(in crate::config) admin: Option<Addresses>,
+    /// Who may connect to Unix sockets.
+    pub(in crate::config) unix: Option<Mapping<RawUnix>>,
+    /// TLS for http over TCP.
+    pub(in crate::config) tls: Option<Mapping<RawTls>>,
+    /// TLS for the admin port.
+    pub(in crate::config) admin_tls: Option<Mapping<RawTls>>,
+    /// How long a client may stay on one connection, so that load moves to new replicas. Default 30m.
+    pub(in crate::config) max_connection_age: Option<Text<Age>>,
+}
+
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+#[schemars(rename = "Client", extend("required" = ["id", "secret_hashes", "audiences"]))]
+pub(in crate::config) struct RawClient {
+    /// Its client_id: letters, digits and . _ ~ -.
+    pub(in crate::config) id: Option<String>,
+    /// What `claimgate issuer hash-secret` printed: one, or two while it changes its secret.
+    pub(in crate::config) secret_hashes: Option<List<String>>,
+    /// The `sub` of its tokens. Default: its id.
+    pub(in crate::config) subject: Option<String>,
+    /// The scopes that it may ask for. Default: none.
+    pub(in crate::config) scopes: Option<List<String>>,
+    /// What it gets without asking. Default: all of scopes.
+    pub(in crate::config) default_scopes: Option<List<String>>,
+    /// The audiences that it may ask for; the first is what it gets without asking.
+    pub(in crate::config) audiences: Option<List<String>>,
+    /// The `roles` of its tokens. Default: none.
+    pub(in crate::config) roles: Option<List<String>>,
+    /// Of its access tokens. Default, and the most: the lifetime of all.
+    pub(in crate::config) lifetime: Option<Text<Duration>>,
+    /// Whether it gets refresh tokens, and its tokens a session. Default false.
+    pub(in crate::config) refresh_tokens: Option<bool>,
+}
+
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+#[schemars(rename = "RefreshTokens")]
+pub(in crate::config) struct RawRefreshTokens {
+    /// Of a session, however often its tokens are refreshed. Default 30d.
+    pub(in crate::config) max_lifetime: Option<Text<Duration>>,
+    /// From one use to the next. Default 24h.
+    pub(in crate::config) max_idle: Option<Text<Duration>>,
+    /// Sessions of one client at once. Default 1000.
+    pub(in crate::config) max_sessions: Option<Text<Count>>,
+    /// Tokens that are remembered, used ones included, of all clients. Default 100000.
+    pub(in crate::config) max_tokens: Option<Text<Count>>,
+}
+
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+#[schemars(rename = "IssuerRevocation")]
+pub(in crate::config) struct RawIssuerRevocation {
+    /// The file that services watch; this issuer writes it, and nobody else. Refresh tokens are in memory then.
+    pub(in crate::config) file: Option<String>,
+    /// The Redis that services follow; it has the refresh tokens as well.
+    pub(in crate::config) redis: Option<Mapping<RawRedis>>,
+}
+
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+#[schemars(rename = "RateLimits")]
+pub(in crate::config) struct RawRateLimits {
+    /// Of one client, each second. Default 100.
+    pub(in crate::config) client_requests: Option<Text<Count>>,
+    /// Of all clients, each second. Default 1000.
+    pub(in crate::config) requests: Option<Text<Count>>,
+    /// Secrets that have to be hashed, of one client, each minute. Default 60.
+    pub(in crate::config) client_attempts: Option<Text<Count>>,
+    /// And of everybody. Default 600.
+    pub(in crate::config) attempts: Option<Text<Count>>,
+}

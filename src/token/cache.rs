@@ -50,10 +50,22 @@ impl<T> Eq for KnownToken<T> {}
 
 /// Verified tokens by their whole text.
 pub struct VerifiedTokenCache<T> {
-    entries: Cache<Box<str>, Arc<KnownToken<T>>, ByBytes, DefaultHashBuilder, Evictions>,
+    entries: Cache<Box<str>, Entry<T>, ByBytes, DefaultHashBuilder, Evictions>,
     hits: AtomicU64,
     misses: AtomicU64,
     evictions: Evictions,
+}
+
+/// A token, and how much it holds: told here, since whoever looks for one to forget would have to look into each.
+struct Entry<T> {
+    bytes: u32,
+    known: Arc<KnownToken<T>>,
+}
+
+impl<T> Clone for Entry<T> {
+    fn clone(&self) -> Self {
+        Self { bytes: self.bytes, known: Arc::clone(&self.known) }
+    }
 }
 
 /// What a cache did so far, and what it holds.
@@ -140,7 +152,7 @@ impl Verifier {
             Ok(Arc::new(KnownToken { verified, derived: T::default() }))
         };
         let Some(cache) = cache.filter(|_| !O::WHOLE) else { return verify() };
-        let known = cache.entries.get(token.text());
+        let known = cache.entries.get(token.text()).map(|entry| entry.known);
         let was_known = known.is_some();
         if let Some(known) = known.filter(|known| self.still_verifies(known, keys, now)) {
             cache.hits.fetch_add(1, Ordering::Relaxed);
@@ -154,7 +166,7 @@ impl Verifier {
             }
         })?;
         if verified.can_be_known() {
-            cache.entries.insert(token.text().into(), Arc::clone(&verified));
+            cache.entries.insert(token.text().into(), Entry::new(token, &verified));
         }
         Ok(verified)
     }
@@ -164,10 +176,17 @@ impl Verifier {
 #[derive(Clone, Debug)]
 struct ByBytes;
 
-impl<T> Weighter<Box<str>, Arc<KnownToken<T>>> for ByBytes {
-    fn weight(&self, token: &Box<str>, known: &Arc<KnownToken<T>>) -> u64 {
+impl<T> Weighter<Box<str>, Entry<T>> for ByBytes {
+    fn weight(&self, _token: &Box<str>, entry: &Entry<T>) -> u64 {
+        u64::from(entry.bytes)
+    }
+}
+
+impl<T> Entry<T> {
+    fn new(token: RawToken<'_>, known: &Arc<KnownToken<T>>) -> Self {
         // What is derived comes later, and is about as long as the token again.
-        u64::try_from(OVERHEAD + 2 * token.len() + known.verified.bytes()).unwrap_or(u64::MAX)
+        let bytes = OVERHEAD + 2 * token.bytes() + known.verified.bytes();
+        Self { bytes: u32::try_from(bytes).unwrap_or(u32::MAX), known: Arc::clone(known) }
     }
 }
 
@@ -175,10 +194,12 @@ impl<T> Weighter<Box<str>, Arc<KnownToken<T>>> for ByBytes {
 #[derive(Clone, Debug, Default)]
 struct Evictions(Arc<AtomicU64>);
 
-impl<T> Lifecycle<Box<str>, Arc<KnownToken<T>>> for Evictions {
-    type RequestState = ();
+impl<T> Lifecycle<Box<str>, Entry<T>> for Evictions {
+    /// Given back when the lock on the others is.
+    type RequestState = Option<(Box<str>, Entry<T>)>;
 
-    fn on_evict(&self, _state: &mut (), _token: Box<str>, _known: Arc<KnownToken<T>>) {
+    fn on_evict(&self, state: &mut Self::RequestState, token: Box<str>, entry: Entry<T>) {
         self.0.fetch_add(1, Ordering::Relaxed);
+        *state = Some((token, entry));
     }
 }

@@ -50,7 +50,8 @@ async fn around(host: u8, store: Store) {
     let (ingress, issuer_at) = (circle.ingress, circle.issuer.http);
     let tokens = RefCell::new(Vec::new());
     for _ in 0..ASKERS {
-        tokens.borrow_mut().push(circle.issuer.tokens("worker").await.access);
+        let token = circle.issuer.tokens("worker").await.access;
+        tokens.borrow_mut().push(token);
     }
     let askers = join_all((0..ASKERS).map(|nth| load.ask(ingress, &tokens, nth)));
     let story = async {

@@ -49,6 +49,10 @@ if [ "${1:-}" = --tests ]; then
   if ! npm --version >/dev/null 2>&1; then
     lacks "npm, for the tests" "$NODE_HELP"
   fi
+  # The commands of deploy/issuer.md.
+  if ! curl --version >/dev/null 2>&1; then
+    lacks "curl, for the tests" "Debian, Ubuntu: apt-get install curl    Fedora: dnf install curl"
+  fi
 fi
 
 exit "$missing"

@@ -1,14 +1,14 @@
 //! Making keys and tokens: signing keys, compact tokens, the development identity provider, and the
 //! forgeries that a verifier must refuse.
 //!
-//! All of that but [`reference`] is not for production: keys live in memory only and nobody logs in. `claimgate
-//! demo` runs it, and tests take their keys and tokens from here. [`reference`] is what `claimgate issuer` serves.
+//! All of that but [`mod@reference`] is not for production: keys live in memory only and nobody logs in. `claimgate
+//! demo` runs it, and tests take their keys and tokens from here. [`mod@reference`] is what `claimgate issuer` serves.
 //!
 //! * [`SigningKey`] (of [`crate::keys::signing`]): a private key with its `kid`, and its public half;
 //! * [`mint`]: header and claims → a signed compact token;
 //! * [`forgery`]: tokens that look right and must never pass;
 //! * [`development`] and [`endpoints`]: discovery, JWKS, token, rotation and outages over HTTP;
-//! * [`reference`]: the reference issuer, with keys from a key directory and clients with secrets.
+//! * [`mod@reference`]: the reference issuer, with keys from a key directory and clients with secrets.
 
 pub mod development;
 pub mod endpoints;

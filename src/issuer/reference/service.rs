@@ -1,6 +1,6 @@
 //! [`ReferenceIssuer`]: the parts put together, and what every request of a client goes through before anything is done
-//! for it: its form, its credentials, its share. [`super::token`] and [`super::revoke`] do what was asked, and
-//! [`super::documents`] is what everybody may read.
+//! for it: its form, its credentials, its share. `token` and `revoke` do what was asked, and
+//! `documents` is what everybody may read.
 //!
 //! | request, below the issuer's path | does |
 //! | --- | --- |

@@ -15,6 +15,7 @@
 mod allocation;
 mod requests;
 mod revocation;
+mod scale;
 mod tokens;
 mod world;
 

@@ -28,11 +28,8 @@ fn authorizer(count: usize, remembers: bool) -> Authorizer {
     });
     let keys: Vec<Value> = own.iter().cloned().chain(others).collect();
     let issuer = |n: usize| {
-        let (name, keys) = if n == 0 {
-            ("accounts".to_owned(), &keys)
-        } else {
-            (format!("issuer-{n}"), &own)
-        };
+        let (name, keys) =
+            if n == 0 { ("accounts".to_owned(), &keys) } else { (format!("issuer-{n}"), &own) };
         json!({
             "name": name, "issuer": format!("https://{name}.example.com"),
             "audiences": ["orders"], "algorithms": ["EdDSA"], "keys": [{"jwks": {"keys": keys}}],

@@ -39,7 +39,8 @@ where
             received = data;
         } else {
             if pieces.is_empty() {
-                pieces.reserve(expected(&received).unwrap_or_default());
+                // No more than has come before: a length is only a claim.
+                pieces.reserve(2 * received.len());
                 pieces.put(std::mem::take(&mut received));
             }
             pieces.put(data);

@@ -303,3 +303,36 @@ async fn last_error(service: &TestService) -> String {
     let error = &page["issuers"][0]["sources"][1]["last_error"];
     error.as_str().unwrap_or_default().to_owned()
 }
+
+/// What a pipeline asks before tokens are signed with RS256 only: every service's configuration at once.
+#[test]
+fn one_service_that_is_not_ready_for_rs256_holds_up_the_roll_out() {
+    let operator = Operator::new();
+    let file = |name: &str, config: &Value| {
+        let file = operator.path(name);
+        fs::write(&file, config.to_string()).unwrap();
+        file
+    };
+    let ready = operator.config(&["RS256"]);
+    let both = operator.config(&["RS256", "HS256"]);
+    let (mut keyless, mut for_anybody) = (ready.clone(), ready.clone());
+    keyless["issuers"][0]["keys"] = json!([]);
+    for_anybody["issuers"][0].as_object_mut().unwrap().remove("audiences");
+    let good = [file("one.yaml", &ready), file("two.yaml", &ready)];
+    let asked = |others: &[&PathBuf]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_claimgate"));
+        let output = command.args(["check", "--strict"]).args(&good).args(others).output().unwrap();
+        let told = String::from_utf8(output.stderr).unwrap();
+        (output.status.code().unwrap(), told)
+    };
+    assert_eq!(asked(&[]), (0, String::new()));
+    for (name, config, what) in [
+        ("hs256.yaml", &both, "HS256 is still accepted"),
+        ("keyless.yaml", &keyless, "keys"),
+        ("for-anybody.yaml", &for_anybody, "audiences"),
+    ] {
+        let (code, told) = asked(&[&file(name, config)]);
+        assert_eq!(code, 2, "{name}: {told}");
+        assert!(told.lines().all(|line| line.contains(name)) && told.contains(what), "{told}");
+    }
+}

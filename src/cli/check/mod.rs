@@ -1,10 +1,10 @@
-//! `claimgate check FILE`: every mistake in a configuration, without starting anything. It reads no keys
-//! but those that come with the configuration (`jwks`, `jwks_env`), unless `--online` asks for the others.
+//! `claimgate check FILE…`: every mistake in configurations, without starting anything. It reads no keys
+//! but those that come with a configuration (`jwks`, `jwks_env`), unless `--online` asks for the others.
 
 mod online;
 
 use std::io::{self, Write as _};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use self::online::Sources;
@@ -14,9 +14,9 @@ use crate::config::{Config, ConfigError, ConfigErrors};
 /// Arguments of `check`.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Args {
-    /// The configuration to check.
-    #[arg(value_name = "FILE")]
-    pub file: PathBuf,
+    /// The configuration to check. Of several, those of all services that are to be rolled out, each must be right.
+    #[arg(value_name = "FILE", required = true)]
+    pub files: Vec<PathBuf>,
     /// Fail for what is valid but weak as well: HS256, the development profile, keys that never become too
     /// old, tokens that never expire, audiences that are not checked, a rule that opens everything, a rule in shadow,
     /// revoked tokens that may pass.
@@ -35,37 +35,60 @@ pub struct Args {
 pub enum Output {
     /// For people: what was read on stdout, or one mistake a line on stderr.
     Text,
-    /// For programs: one JSON object on stdout.
+    /// For programs: one JSON object a file on stdout, each on a line.
     Json,
 }
 
-/// 0 for a configuration that is right, 2 for one that is not, or that is weak where `--strict` was asked for; 1 where
-/// `--online` was and a source gives no keys.
+/// 0 for configurations that are right, 2 if one is not, or is weak where `--strict` was asked for; else 1 if one has a
+/// source that gives no keys where `--online` was.
 pub fn run(args: &Args) -> ExitCode {
-    let outcome = Config::from_file(&args.file);
+    let mut worst = Verdict::Good;
+    for file in &args.files {
+        match check(file, args) {
+            Ok(verdict) => worst = worst.max(verdict),
+            Err(error) => {
+                let _gone = writeln!(io::stderr(), "claimgate check: no runtime: {error}").is_err();
+                return ExitCode::FAILURE;
+            }
+        }
+    }
+    match worst {
+        Verdict::Good => ExitCode::SUCCESS,
+        Verdict::NoKeys => ExitCode::FAILURE,
+        Verdict::Wrong => ExitCode::from(USAGE),
+    }
+}
+
+/// What came of a file, the best first.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Verdict {
+    Good,
+    NoKeys,
+    Wrong,
+}
+
+fn check(file: &Path, args: &Args) -> io::Result<Verdict> {
+    let outcome = Config::from_file(file);
     let config = outcome.as_ref().ok().filter(|_| args.strict);
     let weaknesses = config.map(Config::weaknesses);
     let config = outcome.as_ref().ok().filter(|_| args.online);
-    let sources = match config.map(|config| Sources::read(config.clone())).transpose() {
-        Ok(sources) => sources,
-        Err(error) => {
-            let _gone = writeln!(io::stderr(), "claimgate check: no runtime: {error}").is_err();
-            return ExitCode::FAILURE;
-        }
-    };
-    let file = args.file.display().to_string();
-    print(&file, &outcome, weaknesses.as_deref(), sources.as_ref(), args.output);
+    let sources = config.map(|config| Sources::read(config.clone())).transpose()?;
+    let name = file.display().to_string();
+    // Of one file it is clear which is meant.
+    let told = if args.files.len() == 1 { String::new() } else { format!("{name}: ") };
+    print(&name, &told, &outcome, weaknesses.as_deref(), sources.as_ref(), args.output);
     let is_strong = weaknesses.is_none_or(|weaknesses| weaknesses.is_empty());
     if outcome.is_err() || !is_strong {
-        return ExitCode::from(USAGE);
+        return Ok(Verdict::Wrong);
     }
     let are_good = sources.is_none_or(|sources| sources.are_all_good());
-    if are_good { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    Ok(if are_good { Verdict::Good } else { Verdict::NoKeys })
 }
 
-/// `weaknesses` and `sources` are `None` when nobody asked for them.
+/// `weaknesses` and `sources` are `None` when nobody asked for them; `told` is before each mistake.
 fn print(
     file: &str,
+    told: &str,
     outcome: &Result<Config, ConfigErrors>,
     weaknesses: Option<&[ConfigError]>,
     sources: Option<&Sources>,
@@ -74,11 +97,15 @@ fn print(
     let written = match (outcome, weaknesses.unwrap_or_default(), output) {
         (Ok(config), [], Output::Text) => writeln!(io::stdout(), "{file}: {}", summary(config)),
         (Ok(_), weak, Output::Text) => {
-            weak.iter().try_for_each(|one| writeln!(io::stderr(), "{one}"))
+            weak.iter().try_for_each(|one| writeln!(io::stderr(), "{told}{one}"))
         }
-        (Err(errors), _, Output::Text) => writeln!(io::stderr(), "{errors}"),
+        (Err(errors), _, Output::Text) => {
+            let mut lines = errors.errors().iter();
+            lines.try_for_each(|one| writeln!(io::stderr(), "{told}{one}"))
+        }
         (outcome, _, Output::Json) => {
             let mut json = json(outcome, weaknesses);
+            json["file"] = file.into();
             if let (Some(sources), Some(members)) = (sources, json.as_object_mut()) {
                 members.insert("sources".to_owned(), sources.json());
                 if let Some(revocations) = sources.revocations_json() {

@@ -1,7 +1,7 @@
 //! Layer 5, the composition root: from a [`Config`] to a running service, and to its orderly end.
 //!
 //! [`App::bind`] builds everything and takes the ports; [`Bound::run`] runs until it is told to stop. The order of
-//! a drain is written once, in `run`. [`tasks`] is the only place that spawns, [`readiness`] says when requests may
+//! a drain is written once, in `parts`. [`tasks`] is the only place that spawns, [`readiness`] says when requests may
 //! come, and `configured` follows the configuration's file.
 
 mod configured;
@@ -9,6 +9,7 @@ mod generation;
 pub mod inquiry;
 pub mod issuer;
 mod open_files;
+mod parts;
 pub mod readiness;
 pub mod signals;
 pub mod tasks;
@@ -29,8 +30,9 @@ use tokio_util::sync::CancellationToken;
 use self::configured::{Configured, Followed};
 use self::generation::Workers;
 pub use self::open_files::{MaxConnections, raise_open_files};
+use self::parts::{Drain, Parts};
 use self::readiness::Readiness;
-use self::tasks::{TaskEnded, Tasks};
+use self::tasks::TaskEnded;
 use crate::config::{Config, Profile};
 use crate::server::admin::{self, Admin};
 use crate::server::checks::Checks;
@@ -43,7 +45,7 @@ use crate::server::listener::address::Address;
 use crate::server::listener::{Acceptor, ListenError, Sockets};
 use crate::server::tls::{self, Tls, TlsError, TlsSettings};
 use crate::telemetry::decision_log::{DEFAULT_SAMPLE, DecisionLog};
-use crate::telemetry::metrics::Metrics;
+use crate::telemetry::metrics::{Metrics, TlsMetrics};
 use crate::token::Issuer;
 use crate::util::clock::{Clock, SystemClock};
 
@@ -96,13 +98,8 @@ pub enum AppError {
     #[error(transparent)]
     Listen(#[from] ListenError),
     /// A listener without a certificate that can be used.
-    #[error("{listener}.{error}")]
-    Tls {
-        /// Its YAML path.
-        listener: &'static str,
-        /// Which file, and what is wrong with it.
-        error: TlsError,
-    },
+    #[error(transparent)]
+    Tls(#[from] TlsFailure),
     /// A part of the service ended by itself.
     #[error(transparent)]
     Task(#[from] TaskEnded),
@@ -132,7 +129,8 @@ impl App {
         let http = Sockets::bind("listen.http", &listen.http, listen.unix).await?;
         let admin = Sockets::bind("listen.admin", &listen.admin, listen.unix).await?;
         let metrics = Metrics::new(generation::names(&config));
-        let with_tls = |name, settings| with_tls(name, settings, &metrics, &options.clock);
+        let with_tls =
+            |name, settings| with_tls(name, settings, |label| metrics.tls(label), &options.clock);
         let grpc_tls = with_tls(&GRPC_TLS, listen.tls).await?;
         let http_tls = with_tls(&HTTP_TLS, listen.http_tls).await?;
         let admin_tls = with_tls(&ADMIN_TLS, listen.admin_tls).await?;
@@ -228,95 +226,56 @@ impl Bound {
     /// A part of the service that ended by itself, after the same drain.
     pub async fn run(self, shutdown: CancellationToken) -> Result<(), AppError> {
         let Self { grpc, http, admin, tls, max_connection_age, service, options, .. } = self;
-        let (draining, stop_front) = (CancellationToken::new(), CancellationToken::new());
-        let (stop_background, stop_admin) = (CancellationToken::new(), CancellationToken::new());
+        let mut parts = Parts::default();
         let (health, current) = (service.health.clone(), Arc::clone(&service.control.current));
-
-        let (mut front, mut background, mut last) =
-            (Tasks::default(), Tasks::default(), Tasks::default());
         let counted = |listener| service.control.current.load().metrics.connections(listener);
         let (admin_connections, grpc_connections) = (counted("admin"), counted("grpc"));
-        let (until, pages, most) = (stop_admin.clone(), service.admin, options.max_connections);
-        last.spawn("admin", async move {
+        let (until, pages, most) = (parts.last.until(), service.admin, options.max_connections);
+        parts.last.spawn("admin", async move {
             admin::serve(admin, pages, most.admin, admin_connections, until).await;
-            Ok::<(), Infallible>(())
         });
-        background.spawn("metrics upkeep", upkeep(current, stop_background.clone()));
-        background.spawn("configuration", service.configured.run(stop_background.clone()));
-        for tls in tls {
-            let until = stop_background.clone();
-            background.spawn(format!("certificates of {}", tls.name()), async move {
-                tls.run(until).await;
-                Ok::<(), Infallible>(())
-            });
-        }
-        let (until, watched) = (stop_background.clone(), draining.clone());
-        background.spawn("readiness", async move {
+        let until = || parts.background.until();
+        let (upkeep, configured) = (upkeep(current, until()), service.configured.run(until()));
+        let (until, watched) = (until(), parts.draining.clone());
+        parts.background.spawn("metrics upkeep", upkeep);
+        parts.background.tasks.spawn("configuration", configured);
+        parts.follow_certificates(tls);
+        parts.background.tasks.spawn("readiness", async move {
             service.readiness.run(watched).await?;
             until.cancelled_owned().await;
             Ok::<(), Infallible>(())
         });
         // Neither of the two shuts the other out.
         let most_front = if http.is_some() { most.front.div_ceil(2) } else { most.front };
-        let (until, watched) = (stop_front.clone(), health.clone());
+        let (until, watched) = (parts.front.until(), health.clone());
         let settings = GrpcSettings {
             reflection: options.reflection,
             max_connection_age,
             max_connections: most_front,
         };
-        front.spawn("ext_authz", async move {
+        parts.front.spawn("ext_authz", async move {
             let ext_authz = service.ext_authz;
             grpc::serve(grpc, ext_authz, &watched, settings, grpc_connections, until).await;
-            Ok::<(), Infallible>(())
         });
-
         if let Some(http) = http {
-            let (until, connections) = (stop_front.clone(), counted("http"));
+            let (until, connections) = (parts.front.until(), counted("http"));
             let settings = ForwardAuthSettings { max_connection_age, max_connections: most_front };
-            front.spawn("forward_auth", async move {
+            parts.front.spawn("forward_auth", async move {
                 service.forward_auth.serve(http, settings, connections, until).await;
-                Ok::<(), Infallible>(())
             });
         }
-
-        let ended = tokio::select! {
-            () = shutdown.cancelled() => Ok(()),
-            ended = front.first_to_end() => Err(ended),
-            ended = background.first_to_end() => Err(ended),
-            ended = last.first_to_end() => Err(ended),
-        };
-        if let Err(ended) = &ended {
-            tracing::error!(error = %ended, "ending, because a part of the service is gone");
-        }
-
-        draining.cancel();
-        health.set_serving(false).await;
-        time::sleep(options.drain_delay).await;
-        health.end_watches().await;
-        stop_front.cancel();
-        let finished = front.finish(options.drain_deadline).await;
-        stop_background.cancel();
-        let stopped = background.finish(BACKGROUND_DEADLINE).await;
-        stop_admin.cancel();
-        let closed = last.finish(BACKGROUND_DEADLINE).await;
-        for late in [finished, stopped, closed].into_iter().filter_map(Result::err) {
-            tracing::warn!(error = %late, "not everything ended in good order");
-        }
-        tracing::info!("ended");
-        Ok(ended?)
+        let drain = Drain { delay: options.drain_delay, deadline: options.drain_deadline };
+        let (unready, leaving) = (health.set_serving(false), health.end_watches());
+        Ok(parts.run("service", shutdown, drain, unready, leaving).await?)
     }
 }
 
-/// Background tasks hold nothing that must be finished.
-const BACKGROUND_DEADLINE: Duration = Duration::from_secs(1);
-
 const UPKEEP_INTERVAL: Duration = Duration::from_secs(5);
 
-async fn upkeep(current: Current, stop: CancellationToken) -> Result<(), Infallible> {
+async fn upkeep(current: Current, stop: CancellationToken) {
     while stop.run_until_cancelled(time::sleep(UPKEEP_INTERVAL)).await.is_some() {
         current.load().upkeep();
     }
-    Ok(())
 }
 
 /// Everything that a configuration asks for, put together.
@@ -400,12 +359,26 @@ fn say_what_is_weak(profile: &'static str, issuers: &[Issuer]) {
             "HS256 IS ACCEPTED: whoever knows the secret can sign for this issuer"
         );
     }
+    say_development(profile);
+}
+
+fn say_development(profile: &'static str) {
     if profile == Profile::Development.as_str() {
         tracing::warn!(
             profile,
             "THE DEVELOPMENT PROFILE IS ON: it allows what weakens security; never use it in production"
         );
     }
+}
+
+/// A listener without a certificate that can be used.
+#[derive(Debug, thiserror::Error)]
+#[error("{listener}.{error}")]
+pub struct TlsFailure {
+    /// Its YAML path.
+    listener: &'static str,
+    /// Which file, and what is wrong with it.
+    error: TlsError,
 }
 
 /// One kind of listener with TLS.
@@ -424,16 +397,17 @@ const HTTP_TLS: TlsListener =
 const ADMIN_TLS: TlsListener =
     TlsListener { name: "listen.admin_tls", label: "admin", protocols: tls::HTTP_PROTOCOLS };
 
+/// Its certificates, where it is to have TLS, for its connections to be counted by `metrics`.
 async fn with_tls(
     listener: &TlsListener,
     settings: Option<TlsSettings>,
-    metrics: &Metrics,
+    metrics: impl Fn(&'static str) -> TlsMetrics,
     clock: &Arc<dyn Clock>,
-) -> Result<Option<Arc<Tls>>, AppError> {
+) -> Result<Option<Arc<Tls>>, TlsFailure> {
     let Some(settings) = settings else { return Ok(None) };
     let TlsListener { name, label, protocols } = *listener;
-    let loaded = Tls::load(name, settings, protocols, Arc::clone(clock), metrics.tls(label)).await;
-    Ok(Some(Arc::new(loaded.map_err(|error| AppError::Tls { listener: name, error })?)))
+    let loaded = Tls::load(name, settings, protocols, Arc::clone(clock), metrics(label)).await;
+    Ok(Some(Arc::new(loaded.map_err(|error| TlsFailure { listener: name, error })?)))
 }
 
 fn first_tcp(places: &[Address]) -> SocketAddr {

@@ -92,7 +92,7 @@ enum ServeError {
 impl ServeError {
     fn code(&self) -> ExitCode {
         match self {
-            Self::Config(_) | Self::App(AppError::Listen(_) | AppError::Tls { .. }) => {
+            Self::Config(_) | Self::App(AppError::Listen(_) | AppError::Tls(_)) => {
                 ExitCode::from(USAGE)
             }
             Self::App(AppError::Task(_)) | Self::Runtime(_) | Self::Interrupted => {

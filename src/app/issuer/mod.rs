@@ -1,20 +1,22 @@
 //! `claimgate issuer`, from its [`IssuerConfig`] to a running process and to its orderly end: the counterpart of
-//! [`super::App`] for the reference issuer. The order of its drain is written once, in [`BoundIssuer::run`].
+//! [`super::App`] for the reference issuer.
 
 mod state;
 
-use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::Notify;
-use tokio::{task, time};
+use tokio::task;
 use tokio_util::sync::CancellationToken;
 
 use self::state::{ReadyWatch, status};
-use super::tasks::{TaskEnded, Tasks};
-use super::{BACKGROUND_DEADLINE, MaxConnections, first_tcp};
+use super::parts::{Drain, Parts};
+use super::tasks::TaskEnded;
+use super::{
+    ADMIN_TLS, MaxConnections, TlsFailure, TlsListener, first_tcp, say_development, with_tls,
+};
 use crate::config::{IssuerConfig, Profile};
 use crate::issuer::reference::revocations::WriteError;
 use crate::issuer::reference::secret_hash::SecretError;
@@ -23,7 +25,7 @@ use crate::server::connections::{self, Bounds, Protocol, WhenFull};
 use crate::server::issuer_admin::{self, IssuerAdmin};
 use crate::server::listener::address::Address;
 use crate::server::listener::{Acceptor, ListenError, Sockets};
-use crate::server::tls::{self, Tls, TlsError, TlsSettings};
+use crate::server::tls::{self, Tls};
 use crate::telemetry::metrics::IssuerMetrics;
 use crate::util::clock::{Clock, SystemClock};
 
@@ -64,13 +66,8 @@ pub enum IssuerError {
     #[error(transparent)]
     Listen(#[from] ListenError),
     /// A listener without a certificate that can be used.
-    #[error("{listener}.{error}")]
-    Tls {
-        /// Its YAML path.
-        listener: &'static str,
-        /// Which file, and what is wrong with it.
-        error: TlsError,
-    },
+    #[error(transparent)]
+    Tls(#[from] TlsFailure),
     /// The system has no randomness.
     #[error(transparent)]
     Secrets(#[from] SecretError),
@@ -83,6 +80,9 @@ pub enum IssuerError {
 const STREAMS_PER_CONNECTION: u32 = 128;
 const MAX_HEADER_BYTES: u32 = 32 * 1024;
 const MAX_HEADERS: usize = 64;
+
+const ISSUER_TLS: TlsListener =
+    TlsListener { name: "listen.tls", label: "issuer", protocols: tls::HTTP_PROTOCOLS };
 
 /// Builds the issuer.
 #[derive(Clone, Copy, Debug)]
@@ -98,13 +98,7 @@ impl IssuerApp {
         options: IssuerOptions,
     ) -> Result<BoundIssuer, IssuerError> {
         let IssuerConfig { profile, listen, settings } = config;
-        if profile == Profile::Development {
-            let profile = profile.as_str();
-            tracing::warn!(
-                profile,
-                "THE DEVELOPMENT PROFILE IS ON: it allows what weakens security; never use it in production"
-            );
-        }
+        say_development(profile.as_str());
         let clock = || Arc::clone(&options.clock);
         let (directory, lifetime) = (settings.key_dir.clone(), settings.lifetime);
         let ring = blocking(move || KeyRing::load(&directory, lifetime)).await;
@@ -113,11 +107,11 @@ impl IssuerApp {
         let http = Sockets::bind("listen.http", &listen.http, listen.unix).await?;
         let admin = Sockets::bind("listen.admin", &listen.admin, listen.unix).await?;
         let metrics = Arc::new(IssuerMetrics::new(profile.as_str()));
-        let http_tls =
-            with_tls("listen.tls", "issuer", listen.tls, &metrics, &options.clock).await?;
-        let admin_tls =
-            with_tls("listen.admin_tls", "admin", listen.admin_tls, &metrics, &options.clock)
-                .await?;
+        let with_tls = |listener, settings| {
+            with_tls(listener, settings, |label| metrics.tls(label), &options.clock)
+        };
+        let http_tls = with_tls(&ISSUER_TLS, listen.tls).await?;
+        let admin_tls = with_tls(&ADMIN_TLS, listen.admin_tls).await?;
         let tls: Vec<_> = [&http_tls, &admin_tls].into_iter().flatten().map(Arc::clone).collect();
         let keys = KeyFollower::new(&settings.key_dir, ring, Arc::clone(&metrics), clock());
         let issuer = ReferenceIssuer::new(settings, keys.ring(), Arc::clone(&metrics), clock())?;
@@ -197,11 +191,7 @@ impl BoundIssuer {
             options,
             ..
         } = self;
-        let stop = || CancellationToken::new();
-        let (draining, stop_front, stop_background, stop_admin) = (stop(), stop(), stop(), stop());
-        let (mut front, mut background, mut last) =
-            (Tasks::default(), Tasks::default(), Tasks::default());
-
+        let mut parts = Parts::default();
         let ready = ReadyWatch::new(
             keys.subscribe(),
             issuer.clone(),
@@ -214,31 +204,21 @@ impl BoundIssuer {
             ready: ready.subscribe(),
             status: status(profile, &keys, &tls, ready.subscribe()),
         };
-        let (until, counted) = (stop_admin.clone(), metrics.connections("admin"));
-        last.spawn("admin", async move {
+        let (until, counted) = (parts.last.until(), metrics.connections("admin"));
+        parts.last.spawn("admin", async move {
             let most = options.max_connections.admin;
             issuer_admin::serve(admin, pages, most, counted, until).await;
-            Ok::<(), Infallible>(())
         });
-        let (until, watched) = (stop_background.clone(), draining.clone());
-        background.spawn("readiness", async move {
+        let (until, watched) = (parts.background.until(), parts.draining.clone());
+        parts.background.spawn("readiness", async move {
             ready.run(watched).await;
             until.cancelled_owned().await;
-            Ok::<(), Infallible>(())
         });
-        let until = stop_background.clone();
-        background.spawn("keys", async move {
-            keys.run(until).await;
-            Ok::<(), Infallible>(())
-        });
-        background.spawn("issuer", issuer.clone().run(stop_background.clone()));
-        for tls in tls {
-            let until = stop_background.clone();
-            background.spawn(format!("certificates of {}", tls.name()), async move {
-                tls.run(until).await;
-                Ok::<(), Infallible>(())
-            });
-        }
+        let until = || parts.background.until();
+        let (keys, issuing) = (keys.run(until()), issuer.clone().run(until()));
+        parts.background.spawn("keys", keys);
+        parts.background.tasks.spawn("issuer", issuing);
+        parts.follow_certificates(tls);
         let bounds = Bounds {
             connections: options.max_connections.front,
             when_full: WhenFull::EndOldest,
@@ -248,48 +228,15 @@ impl BoundIssuer {
             http1_headers: MAX_HEADERS,
             protocol: Protocol::Http1AndHttp2,
         };
-        let (until, counted) = (stop_front.clone(), metrics.connections("issuer"));
-        front.spawn("http", async move {
+        let (until, counted) = (parts.front.until(), metrics.connections("issuer"));
+        parts.front.spawn("http", async move {
             connections::serve(http, issuer.router(), bounds, counted, until).await;
-            Ok::<(), Infallible>(())
         });
-
-        let ended = tokio::select! {
-            () = shutdown.cancelled() => Ok(()),
-            ended = front.first_to_end() => Err(ended),
-            ended = background.first_to_end() => Err(ended),
-            ended = last.first_to_end() => Err(ended),
-        };
-        if let Err(ended) = &ended {
-            tracing::error!(error = %ended, "ending, because a part of the issuer is gone");
-        }
-        draining.cancel();
-        time::sleep(options.drain_delay).await;
-        stop_front.cancel();
-        let finished = front.finish(options.drain_deadline).await;
-        stop_background.cancel();
-        let stopped = background.finish(BACKGROUND_DEADLINE).await;
-        stop_admin.cancel();
-        let closed = last.finish(BACKGROUND_DEADLINE).await;
-        for late in [finished, stopped, closed].into_iter().filter_map(Result::err) {
-            tracing::warn!(error = %late, "not everything ended in good order");
-        }
-        tracing::info!("ended");
-        Ok(ended?)
+        let drain = Drain { delay: options.drain_delay, deadline: options.drain_deadline };
+        // Its readiness is told by the watch alone.
+        let nothing = || std::future::ready(());
+        Ok(parts.run("issuer", shutdown, drain, nothing(), nothing()).await?)
     }
-}
-
-async fn with_tls(
-    name: &'static str,
-    label: &'static str,
-    settings: Option<TlsSettings>,
-    metrics: &IssuerMetrics,
-    clock: &Arc<dyn Clock>,
-) -> Result<Option<Arc<Tls>>, IssuerError> {
-    let Some(settings) = settings else { return Ok(None) };
-    let (protocols, metrics) = (tls::HTTP_PROTOCOLS, metrics.tls(label));
-    let loaded = Tls::load(name, settings, protocols, Arc::clone(clock), metrics).await;
-    Ok(Some(Arc::new(loaded.map_err(|error| IssuerError::Tls { listener: name, error })?)))
 }
 
 /// Off the threads that serve connections; nothing when it panicked.

@@ -126,7 +126,7 @@ impl RunError {
                 IssuerError::Keys(_)
                 | IssuerError::Revocations(_)
                 | IssuerError::Listen(_)
-                | IssuerError::Tls { .. },
+                | IssuerError::Tls(_),
             ) => ExitCode::from(USAGE),
         }
     }

@@ -1,12 +1,8 @@
-//! The admin port: probes, Prometheus' scrape, the status page, and a way to have keys read at once. No body is
-//! looked at.
+//! The admin port of the service: the pages that every admin port has (`super::admin_pages`), with
+//! [`super::status_page`] as its status, and a way to have keys read at once. No body is looked at.
 //!
 //! | path | answers |
 //! | --- | --- |
-//! | `/livez` | 200 while the process runs |
-//! | `/readyz` | 200 or 503, and what is pending, a line each |
-//! | `/metrics` | Prometheus' text format |
-//! | `/status` | [`super::status_page`] as JSON |
 //! | `POST /keys/refresh` | 202 when a key source is being read now, 429 when the limiter lets none; which, as JSON |
 
 use std::sync::Arc;
@@ -16,13 +12,11 @@ use axum::Router;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Json, Response};
-use axum::routing::{get, post};
-use tokio::sync::{Mutex, watch};
-use tokio::task;
+use axum::routing::post;
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
-use tower::limit::GlobalConcurrencyLimitLayer;
 
-use super::connections::{self, Bounds, Protocol, WhenFull};
+use super::admin_pages::{self, Page};
 use super::generation::{Current, ReloadState};
 use super::health::ReadyState;
 use super::listener::Acceptor;
@@ -47,15 +41,6 @@ pub struct Admin {
     pub clock: Arc<dyn Clock>,
 }
 
-/// Further requests wait.
-const CONCURRENT_REQUESTS: usize = 32;
-
-/// Whoever takes an answer more slowly than this loses it.
-const CONNECTION_AGE: Duration = Duration::from_secs(10 * 60);
-const STREAMS_PER_CONNECTION: u32 = 32;
-const MAX_HEADER_BYTES: u32 = 16 * 1024;
-const MAX_HEADERS: usize = 64;
-
 /// Told to who asks for anything else.
 const PAGES: &str =
     "not found; there are /livez, /readyz, /metrics, /status and POST /keys/refresh\n";
@@ -68,68 +53,23 @@ pub async fn serve(
     metrics: ConnectionMetrics,
     shutdown: CancellationToken,
 ) {
-    let bounds = Bounds {
-        connections: max_connections,
-        // A probe must always get through: if it did not, the process would be ended for it.
-        when_full: WhenFull::EndOldest,
-        age: Some(CONNECTION_AGE),
-        streams: STREAMS_PER_CONNECTION,
-        header_bytes: MAX_HEADER_BYTES,
-        http1_headers: MAX_HEADERS,
-        protocol: Protocol::Http1AndHttp2,
-    };
-    connections::serve(acceptor, router(admin), bounds, metrics, shutdown).await;
+    admin_pages::serve(acceptor, router(admin), max_connections, metrics, shutdown).await;
 }
 
 pub(crate) fn router(admin: Admin) -> Router {
-    Router::new()
-        .route("/livez", get(|| async { "live\n" }))
-        .route("/readyz", get(readyz))
-        .route("/metrics", get(|pages: State<Pages>| written(pages, metrics)))
-        .route("/status", get(|pages: State<Pages>| written(pages, status)))
-        .route("/keys/refresh", post(refresh_keys))
-        .fallback(|| async { (StatusCode::NOT_FOUND, PAGES) })
-        .layer(GlobalConcurrencyLimitLayer::new(CONCURRENT_REQUESTS))
-        .with_state(Pages { admin, turn: Arc::default() })
-}
-
-/// What the pages are made from, and whose turn it is to have a long one written.
-#[derive(Clone)]
-struct Pages {
-    admin: Admin,
-    turn: Arc<Mutex<()>>,
-}
-
-/// Has a page written that takes milliseconds where there are thousands of series or sources: not by a worker, whose
-/// checks would wait for it, and one at a time, so that scrapes take no more than one processor from them.
-async fn written(State(pages): State<Pages>, page: fn(&Admin) -> Response) -> Response {
-    let Pages { admin, turn } = pages;
-    let turn = turn.lock_owned().await;
-    let writing = move || {
-        let page = page(&admin);
-        drop(turn);
-        page
+    let page = |write: fn(&Admin) -> Response| -> Page {
+        let admin = admin.clone();
+        Arc::new(move || write(&admin))
     };
-    // It panicked, which the hook has logged, or the runtime is ending.
-    let written = task::spawn_blocking(writing).await;
-    written.unwrap_or_else(|_| StatusCode::INTERNAL_SERVER_ERROR.into_response())
-}
-
-async fn readyz(State(Pages { admin, .. }): State<Pages>) -> Response {
-    let state = admin.ready.borrow().clone();
-    let (code, word) = match state.ready {
-        true => (StatusCode::OK, "ready"),
-        false => (StatusCode::SERVICE_UNAVAILABLE, "not ready"),
-    };
-    let lines: String = state.pending.iter().map(|line| format!("{line}\n")).collect();
-    (code, format!("{word}\n{lines}")).into_response()
+    let (metrics, status, ready) = (page(metrics), page(status), admin.ready.clone());
+    let others = Router::new().route("/keys/refresh", post(refresh_keys)).with_state(admin);
+    admin_pages::router(ready, metrics, status, others, PAGES)
 }
 
 fn metrics(admin: &Admin) -> Response {
-    let text = [(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")];
     let generation = admin.current.load_full();
     generation.upkeep();
-    (text, generation.metrics.render()).into_response()
+    admin_pages::scraped(generation.metrics.render())
 }
 
 fn status(admin: &Admin) -> Response {
@@ -140,7 +80,7 @@ fn status(admin: &Admin) -> Response {
     Json(status_page::page(&generation, &ready, &reload, &tls, now)).into_response()
 }
 
-async fn refresh_keys(State(Pages { admin, .. }): State<Pages>) -> Response {
+async fn refresh_keys(State(admin): State<Admin>) -> Response {
     let now = admin.clock.now();
     let asked = admin.current.load().demand.ask_for_all(now);
     let whole_seconds =

@@ -1,28 +1,16 @@
-//! The admin port of `claimgate issuer`: probes, Prometheus' scrape and a status page, with the same paths as the
-//! service's ([`super::admin`]).
-//!
-//! | path | answers |
-//! | --- | --- |
-//! | `/livez` | 200 while the process runs |
-//! | `/readyz` | 200 or 503, and what is pending, a line each |
-//! | `/metrics` | Prometheus' text format |
-//! | `/status` | the state of keys and certificates, as JSON |
+//! The admin port of `claimgate issuer`: the pages that every admin port has (`super::admin_pages`), with the state of
+//! keys and certificates as its status.
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::Router;
-use axum::extract::State;
-use axum::http::{StatusCode, header};
-use axum::response::{IntoResponse as _, Json, Response};
-use axum::routing::get;
+use axum::response::{IntoResponse as _, Json};
 use serde_json::Value;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
-use tower::limit::GlobalConcurrencyLimitLayer;
 
-use super::connections::{self, Bounds, Protocol, WhenFull};
+use super::admin_pages;
 use super::health::ReadyState;
 use super::listener::Acceptor;
 use crate::telemetry::metrics::{ConnectionMetrics, IssuerMetrics};
@@ -44,15 +32,6 @@ impl fmt::Debug for IssuerAdmin {
     }
 }
 
-/// Further requests wait; a scrape takes milliseconds.
-const CONCURRENT_REQUESTS: usize = 32;
-
-/// As on the service's admin port.
-const CONNECTION_AGE: Duration = Duration::from_secs(10 * 60);
-const STREAMS_PER_CONNECTION: u32 = 32;
-const MAX_HEADER_BYTES: u32 = 16 * 1024;
-const MAX_HEADERS: usize = 64;
-
 /// Told to who asks for anything else.
 const PAGES: &str = "not found; there are /livez, /readyz, /metrics and /status\n";
 
@@ -64,45 +43,13 @@ pub async fn serve(
     metrics: ConnectionMetrics,
     shutdown: CancellationToken,
 ) {
-    let bounds = Bounds {
-        connections: max_connections,
-        when_full: WhenFull::EndOldest,
-        age: Some(CONNECTION_AGE),
-        streams: STREAMS_PER_CONNECTION,
-        header_bytes: MAX_HEADER_BYTES,
-        http1_headers: MAX_HEADERS,
-        protocol: Protocol::Http1AndHttp2,
+    let IssuerAdmin { metrics: counted, ready, status } = admin;
+    let scraped = move || {
+        counted.upkeep();
+        admin_pages::scraped(counted.render())
     };
-    connections::serve(acceptor, router(admin), bounds, metrics, shutdown).await;
-}
-
-fn router(admin: IssuerAdmin) -> Router {
-    Router::new()
-        .route("/livez", get(|| async { "live\n" }))
-        .route("/readyz", get(readyz))
-        .route("/metrics", get(metrics))
-        .route("/status", get(status))
-        .fallback(|| async { (StatusCode::NOT_FOUND, PAGES) })
-        .layer(GlobalConcurrencyLimitLayer::new(CONCURRENT_REQUESTS))
-        .with_state(admin)
-}
-
-async fn readyz(State(admin): State<IssuerAdmin>) -> Response {
-    let state = admin.ready.borrow().clone();
-    let (code, word) = match state.ready {
-        true => (StatusCode::OK, "ready"),
-        false => (StatusCode::SERVICE_UNAVAILABLE, "not ready"),
-    };
-    let lines: String = state.pending.iter().map(|line| format!("{line}\n")).collect();
-    (code, format!("{word}\n{lines}")).into_response()
-}
-
-async fn metrics(State(admin): State<IssuerAdmin>) -> Response {
-    let text = [(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")];
-    admin.metrics.upkeep();
-    (text, admin.metrics.render()).into_response()
-}
-
-async fn status(State(admin): State<IssuerAdmin>) -> Response {
-    Json((admin.status)()).into_response()
+    let status = move || Json(status()).into_response();
+    let pages =
+        admin_pages::router(ready, Arc::new(scraped), Arc::new(status), Router::new(), PAGES);
+    admin_pages::serve(acceptor, pages, max_connections, metrics, shutdown).await;
 }

@@ -6,6 +6,7 @@
 //! where it is configured, and are served by [`connections`] within bounds.
 
 pub mod admin;
+mod admin_pages;
 pub mod checks;
 pub mod connections;
 pub mod ext_authz;

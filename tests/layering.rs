@@ -52,7 +52,7 @@ const ONLY: [(&str, &[&str]); 1] = [("main", &["cli"])];
 
 /// Who may know a thing: paths, and the files or folders (without `.rs`) that may name them.
 const KNOWN_BY: [(&str, &[&str]); 12] = [
-    ("crate::proto", &["server/ext_authz"]),
+    ("crate::proto", &["server/ext_authz", "check/forward/encoded"]),
     ("reqwest", &["keys/source/remote", "cli/demo"]),
     ("jsonwebtoken", &["token", "keys", "issuer"]),
     ("aws_lc_rs", &["token", "keys", "issuer", "server/tls", "revocation/redis/schema"]),

@@ -5,6 +5,7 @@
 //! secret, [`super::store`] keeps it, `token::verifier` calls [`HmacKey::verify`].
 
 use std::fmt;
+use std::sync::Arc;
 
 use aws_lc_rs::{constant_time, hmac};
 use base64::Engine as _;
@@ -26,7 +27,7 @@ pub const MAX_CONTENT_BYTES: usize = 16 * 1024;
 /// A secret that HS256 tokens are verified with. Neither `Debug` nor an error shows it; the library wipes it
 /// when it is dropped.
 pub struct HmacKey {
-    kid: Option<Box<str>>,
+    kid: Option<Arc<str>>,
     key: hmac::Key,
     /// What the key makes of [`SAME`]: tells two keys apart without keeping either secret in readable form.
     mark: hmac::Tag,
@@ -65,6 +66,11 @@ impl HmacKey {
     /// The key ID that the configuration gives it; a key without one is for tokens that name no other.
     pub fn kid(&self) -> Option<&str> {
         self.kid.as_deref()
+    }
+
+    /// The same, shared by the tokens that it verified.
+    pub fn shared_kid(&self) -> Option<&Arc<str>> {
+        self.kid.as_ref()
     }
 
     /// Whether both verify the same tokens, whatever their `kid`.

@@ -6,16 +6,18 @@
 //! and a cache is made with its configuration and goes with it. Whole tokens are compared, never a part or a digest;
 //! what is not verified never gets in, and HS256 tokens do not either.
 //!
-//! Its size is bounded in bytes. Tokens that come once do not push out those that come again (CLOCK-Pro with a
-//! probation part, as `quick_cache` has it).
+//! Its size is bounded in bytes. Tokens that come once do not push out those that come again: once it is full, only a
+//! token that came before gets in ([`Door`]), and then the one that has to go is one that was least asked for (CLOCK-Pro
+//! with a probation part, as `quick_cache` has it).
 
 use std::fmt;
+use std::hash::{BuildHasher, Hasher};
 use std::ops::Deref;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use quick_cache::sync::Cache;
-use quick_cache::{DefaultHashBuilder, Lifecycle, Weighter};
+use quick_cache::{DefaultHashBuilder, Lifecycle, OptionsBuilder, Weighter};
 
 use super::jws::RawToken;
 use super::observe::{Observe, TokenStep, Unobserved};
@@ -50,7 +52,8 @@ impl<T> Eq for KnownToken<T> {}
 
 /// Verified tokens by their whole text.
 pub struct VerifiedTokenCache<T> {
-    entries: Cache<Box<str>, Entry<T>, ByBytes, DefaultHashBuilder, Evictions>,
+    entries: Cache<Box<str>, Entry<T>, ByBytes, ByTail, Evictions>,
+    door: Door,
     hits: AtomicU64,
     misses: AtomicU64,
     evictions: Evictions,
@@ -83,7 +86,7 @@ pub struct CacheStats {
 
 /// What an entry holds beyond its token, its claims and what is derived of them: the entry itself, its place in the
 /// table, the heads of its allocations. tests/properties hold the sum against the heap.
-const OVERHEAD: usize = 400;
+const OVERHEAD: usize = 200;
 
 /// What a token with its claims takes typically, to size the table for.
 const TYPICAL: usize = 2048;
@@ -93,14 +96,31 @@ impl<T: Default> VerifiedTokenCache<T> {
     pub fn new(max_bytes: usize) -> Self {
         let evictions = Evictions::default();
         let capacity = u64::try_from(max_bytes).unwrap_or(u64::MAX);
-        let entries = Cache::with(
-            max_bytes / TYPICAL,
-            capacity,
-            ByBytes,
-            DefaultHashBuilder::default(),
-            evictions.clone(),
-        );
-        Self { entries, hits: AtomicU64::new(0), misses: AtomicU64::new(0), evictions }
+        let (hash, typical) = (ByTail::default(), max_bytes / TYPICAL);
+        let door = Door::new(hash.clone(), typical);
+        // Who gets in through the door has been here before, and needs no long probation; and the door is what remembers
+        // who went.
+        let options = OptionsBuilder::new()
+            .estimated_items_capacity(typical)
+            .weight_capacity(capacity)
+            .hot_allocation(0.5)
+            .ghost_allocation(0.0)
+            .build();
+        // Only those without a capacity are none.
+        let entries = match options {
+            Ok(options) => Cache::with_options(options, ByBytes, hash, evictions.clone()),
+            Err(_) => Cache::with(typical, capacity, ByBytes, hash, evictions.clone()),
+        };
+        Self { entries, door, hits: AtomicU64::new(0), misses: AtomicU64::new(0), evictions }
+    }
+
+    /// Remembers a token that was verified; while there is room, else if it was seen before.
+    fn remember(&self, token: RawToken<'_>, known: &Arc<KnownToken<T>>) {
+        // Nothing was ever pushed out: there is room.
+        let is_full = self.evictions.0.load(Ordering::Relaxed) > 0;
+        if known.can_be_known() && (!is_full || self.door.was_here(token.text())) {
+            self.entries.insert(token.text().into(), Entry::new(token, known));
+        }
     }
 
     /// What it did so far.
@@ -165,10 +185,59 @@ impl Verifier {
                 cache.entries.remove(token.text());
             }
         })?;
-        if verified.can_be_known() {
-            cache.entries.insert(token.text().into(), Entry::new(token, &verified));
-        }
+        cache.remember(token, &verified);
         Ok(verified)
+    }
+}
+
+/// Hashes the last bytes of a token, which are its signature's: of two genuine tokens they differ as much as all of it,
+/// and a forged one that ends alike is not found to be the same. So a long token is found as fast as a short one.
+#[derive(Clone, Default)]
+struct ByTail(DefaultHashBuilder);
+
+struct Tail<H>(H);
+
+impl BuildHasher for ByTail {
+    type Hasher = Tail<<DefaultHashBuilder as BuildHasher>::Hasher>;
+
+    fn build_hasher(&self) -> Self::Hasher {
+        Tail(self.0.build_hasher())
+    }
+}
+
+impl<H: Hasher> Hasher for Tail<H> {
+    fn write(&mut self, bytes: &[u8]) {
+        const ENOUGH: usize = 48;
+        let tail = bytes.last_chunk::<ENOUGH>();
+        self.0.write(tail.map_or(bytes, |tail| tail));
+    }
+
+    fn finish(&self) -> u64 {
+        self.0.finish()
+    }
+}
+
+/// Knows again which tokens were here lately, more or less: of each a part of its hash, in the place of which the next
+/// one of the same place is written. It may take one token for another, which costs memory and lets nobody in.
+struct Door {
+    hash: ByTail,
+    /// A power of two.
+    places: Box<[AtomicU32]>,
+}
+
+impl Door {
+    fn new(hash: ByTail, most: usize) -> Self {
+        let places = (0..most.max(1).next_power_of_two()).map(|_| AtomicU32::new(0));
+        Self { hash, places: places.collect() }
+    }
+
+    /// Whether `token` was here, and from now on it was.
+    fn was_here(&self, token: &str) -> bool {
+        let hash = self.hash.hash_one(token);
+        // Two parts that have nothing in common; zero is nobody's.
+        let (place, mark) = (hash as usize & (self.places.len() - 1), (hash >> 32) as u32 | 1);
+        let place = self.places.get(place);
+        place.is_some_and(|place| place.swap(mark, Ordering::Relaxed) == mark)
     }
 }
 

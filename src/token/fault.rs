@@ -4,7 +4,7 @@
 use std::fmt;
 
 use super::claims::UnverifiedClaims;
-use super::jws::{RawToken, UnverifiedJws};
+use super::jws::{RawToken, Segments, UnverifiedJws};
 use super::verifier::Refusal;
 use crate::keys::key::MAX_KID_BYTES;
 use crate::util::json::Malformed;
@@ -77,15 +77,14 @@ impl Fault {
     /// The first one of `token`, of whatever length; `None` for one that has the right form, which says nothing of
     /// whether it is genuine.
     pub fn of(token: RawToken<'_>) -> Option<Self> {
-        let jws = match UnverifiedJws::parse(token, usize::MAX) {
-            Ok(jws) => jws,
-            Err(fault) => return Some(fault),
+        let first = || {
+            let segments = Segments::decode(token, usize::MAX)?;
+            UnverifiedJws::parse(&segments)?;
+            let claims = UnverifiedClaims::parse(segments.payload())?;
+            claims.issuer()?;
+            claims.into_claims().map(drop)
         };
-        let claims = match UnverifiedClaims::parse(&jws.payload) {
-            Ok(claims) => claims,
-            Err(fault) => return Some(fault),
-        };
-        claims.issuer().err().or_else(|| claims.into_claims().err())
+        first().err()
     }
 }
 

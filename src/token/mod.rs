@@ -17,7 +17,7 @@ mod verifier;
 pub use cache::{CacheStats, KnownToken, VerifiedTokenCache};
 pub use claims::{Claims, numeric_date};
 pub use issuer::{Audiences, Issuer, IssuerName, RequiredClaims, TenantPattern};
-pub use jws::{RawToken, UnverifiedJws};
+pub use jws::{RawToken, Segments, UnverifiedJws};
 pub use signed_with::SignedWith;
 pub use verifier::{Refusal, Refused, VerifiedToken, Verifier};
 

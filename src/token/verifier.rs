@@ -4,6 +4,7 @@
 //! `iss`, `kid` and `alg` are read, to find the key; a reason that speaks of other claims is told only to
 //! holders of genuine tokens.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -11,7 +12,7 @@ use super::claims::{Claims, UnverifiedClaims};
 use super::fault::Fault;
 use super::hs256::{self, HS256};
 use super::issuer::{Issuer, IssuerName};
-use super::jws::{RawToken, UnverifiedJws};
+use super::jws::{RawToken, Segments, UnverifiedJws};
 use super::observe::{HeaderFacts, KeyFact, Observe, TokenFact, TokenStep, Unobserved};
 use super::signed_with::SignedWith;
 use crate::keys::key::{Algorithm, VerificationKey};
@@ -90,10 +91,13 @@ impl Verifier {
         now: UnixTime,
         observer: &mut impl Observe<TokenStep>,
     ) -> Result<VerifiedToken, Refused> {
-        let jws = UnverifiedJws::parse(token, self.max_token_bytes);
-        let claims = match &jws {
-            Ok(jws) => UnverifiedClaims::parse(&jws.payload),
-            Err(fault) => Err(*fault),
+        let segments = Segments::decode(token, self.max_token_bytes);
+        let segments = segments.as_ref().map_err(|fault| *fault);
+        let jws = segments.and_then(UnverifiedJws::parse);
+        let claims = match (segments, &jws) {
+            (Ok(segments), Ok(_)) => UnverifiedClaims::parse(segments.payload()),
+            (Err(fault), _) => Err(fault),
+            (_, Err(fault)) => Err(*fault),
         };
         observer.note(|| form(token, jws.as_ref().ok(), claims.as_ref().err().copied()));
         let jws = jws.as_ref().map_err(|fault| Refused::early(*fault))?;
@@ -139,7 +143,7 @@ impl Verifier {
         else {
             return false;
         };
-        let key = find_key(issuer, token.kid.as_deref(), algorithm, keys, now);
+        let key = find_key(issuer, token.kid(), algorithm, keys, now);
         key.is_ok_and(|key| key.thumbprint() == used && token.is_of_key(key.kid()))
             && token.claims.judge(issuer, now, &mut Unobserved).is_ok()
     }
@@ -164,8 +168,8 @@ fn verify_for(
         SignedWith::Public(algorithm) => find_key(issuer, jws.kid.as_deref(), algorithm, keys, now)
             .and_then(|key| {
                 let input = jws.signing_input.as_bytes();
-                let is_genuine = key.verify(algorithm, input, &jws.signature);
-                let used = || (Some(*key.thumbprint()), key.kid());
+                let is_genuine = key.verify(algorithm, input, jws.signature);
+                let used = || (Some(*key.thumbprint()), key.shared_kid());
                 is_genuine.then(used).ok_or(Refusal::BadSignature)
             }),
     };
@@ -182,17 +186,33 @@ fn verify_for(
     });
     let claims = claims?;
     claims.judge(issuer, now, observer)?;
-    let (issuer, kid) = (issuer.label.clone(), jws.kid.as_deref().map(Into::into));
-    let key_kid = key_kid.filter(|_| jws.kid.is_none()).map(Into::into);
-    let typ = jws.typ.as_deref().map(Into::into);
-    Ok(VerifiedToken { issuer, signed_with, key, kid, key_kid, typ, claims })
+    let key_id = key_id(jws.kid.as_deref(), key_kid);
+    let (issuer, typ) = (issuer.label.clone(), jws.typ.as_deref().map(shared_typ));
+    let names_key = jws.kid.is_some();
+    Ok(VerifiedToken { issuer, signed_with, key, key_id, names_key, typ, claims })
+}
+
+/// What the header says, else what the key is called: the same text nearly always, and the key's own is shared by all
+/// tokens.
+fn key_id(kid: Option<&str>, key_kid: Option<&Arc<str>>) -> Option<Arc<str>> {
+    match (kid, key_kid) {
+        (Some(kid), Some(key_kid)) if *kid == **key_kid => Some(Arc::clone(key_kid)),
+        (Some(kid), _) => Some(kid.into()),
+        (None, key_kid) => key_kid.cloned(),
+    }
+}
+
+/// As it was sent. What nearly all tokens say takes no memory.
+fn shared_typ(typ: &str) -> Cow<'static, str> {
+    let usual = ["JWT", "at+jwt"].into_iter().find(|usual| *usual == typ);
+    usual.map_or_else(|| Cow::Owned(typ.to_owned()), Cow::Borrowed)
 }
 
 fn form(token: RawToken<'_>, jws: Option<&UnverifiedJws<'_>>, fault: Option<Fault>) -> TokenStep {
     let header = jws.map(|jws| HeaderFacts {
-        alg: jws.algorithm.clone(),
-        kid: jws.kid.clone(),
-        typ: jws.typ.clone(),
+        alg: jws.algorithm.to_string(),
+        kid: jws.kid.as_deref().map(str::to_owned),
+        typ: jws.typ.as_deref().map(str::to_owned),
     });
     let looked_at = TokenFact::Form { bytes: token.bytes(), header, fault };
     TokenStep { looked_at, refusal: fault.map(Refusal::from) }
@@ -207,7 +227,7 @@ fn looked_up(issuer: &Issuer, jws: &UnverifiedJws<'_>, refusal: Option<Refusal>)
         // Whatever comes later is not the key's.
         Some(_) | None => KeyFact::Found,
     };
-    let (issuer, kid) = (issuer.label.clone(), jws.kid.clone());
+    let (issuer, kid) = (issuer.label.clone(), jws.kid.as_deref().map(str::to_owned));
     let refusal = refusal.filter(|_| found != KeyFact::Found);
     TokenStep { looked_at: TokenFact::Key { issuer, kid, found }, refusal }
 }
@@ -245,10 +265,11 @@ pub struct VerifiedToken {
     signed_with: SignedWith,
     /// The thumbprint of the public key; `None` where a shared secret signed.
     key: Option<[u8; 32]>,
-    kid: Option<Box<str>>,
-    /// What the key is called, where the header does not say.
-    key_kid: Option<Box<str>>,
-    typ: Option<Box<str>>,
+    /// What the header calls it or, where it does not say, what it is called.
+    key_id: Option<Arc<str>>,
+    /// Whether the header says it.
+    names_key: bool,
+    typ: Option<Cow<'static, str>>,
     claims: Claims,
 }
 
@@ -265,18 +286,18 @@ impl VerifiedToken {
 
     /// The key ID in its header.
     pub fn kid(&self) -> Option<&str> {
-        self.kid.as_deref()
+        self.key_id().filter(|_| self.names_key)
     }
 
     /// The ID of the key that it was verified with, also where its header names none: whoever stole a key that was
     /// withdrawn by its ID would leave it out.
     pub fn key_id(&self) -> Option<&str> {
-        self.kid.as_deref().or(self.key_kid.as_deref())
+        self.key_id.as_deref()
     }
 
     /// Whether a key called `kid` now is called as the one that it was verified with.
     fn is_of_key(&self, kid: Option<&str>) -> bool {
-        self.kid.is_some() || self.key_kid.as_deref() == kid
+        self.names_key || self.key_id() == kid
     }
 
     /// `typ` in its header, as sent.
@@ -301,12 +322,13 @@ impl VerifiedToken {
 
     /// An estimate of the memory that it holds, in bytes.
     pub(super) fn bytes(&self) -> usize {
-        let text = |text: &Option<Box<str>>| text.as_deref().map_or(0, str::len);
-        size_of::<Self>()
-            + text(&self.kid)
-            + text(&self.key_kid)
-            + text(&self.typ)
-            + self.claims.bytes()
+        // The key's own, nearly always.
+        let key_id = self.key_id().map_or(0, str::len);
+        let typ = match &self.typ {
+            Some(Cow::Owned(typ)) => typ.len(),
+            Some(Cow::Borrowed(_)) | None => 0,
+        };
+        size_of::<Self>() + key_id + typ + self.claims.bytes()
     }
 
     /// Its claims.

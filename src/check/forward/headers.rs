@@ -5,6 +5,7 @@ use std::fmt;
 use std::sync::{Arc, OnceLock};
 
 use super::Unforwardable;
+use super::encoded::{self, List};
 
 /// What is made of a token for its headers, once. `Debug` shows none of it.
 #[derive(Default)]
@@ -16,26 +17,48 @@ impl fmt::Debug for Forwarded {
     }
 }
 
-/// Names, which all tokens share, and values.
-pub type TextPairs = Vec<(Arc<str>, Box<str>)>;
-
-/// Headers made of one token. Names in lower case, values fit for a header field. `Debug` shows names and no value.
+/// Headers made of one token, each overwriting all of its name. Names in lower case, values fit for a header field.
+/// `Debug` shows names and no value.
 #[derive(Default)]
 pub struct TokenHeaders {
-    /// For the upstream: each overwrites every header of that name.
-    pub request: TextPairs,
-    /// For the caller, in the upstream's answer; overwriting as well.
-    pub response: TextPairs,
-    /// Those above as an adapter writes them, which it does once.
-    pub encoded: OnceLock<Box<[u8]>>,
+    encoded: Box<[u8]>,
+    /// The headers for the upstream that claimgate sets for other tokens and not for this one.
+    pub(super) unset: Box<[Arc<str>]>,
     /// What else an adapter tells of the token, written once.
     pub encoded_metadata: OnceLock<Box<[u8]>>,
 }
 
-/// What is written follows from the headers.
+impl TokenHeaders {
+    /// Names and values for the upstream and, in the upstream's answer, for the caller.
+    pub fn new(request: &[(&str, &str)], response: &[(&str, &str)]) -> Self {
+        let lists = [(List::Request, request), (List::Response, response)];
+        let pairs = lists.iter().flat_map(|(_, pairs)| *pairs);
+        let length = pairs.map(|(name, value)| encoded::len(name, value)).sum();
+        let mut buffer = Vec::with_capacity(length);
+        for (list, pairs) in lists {
+            pairs.iter().for_each(|pair| encoded::put(&mut buffer, list, *pair));
+        }
+        Self { encoded: buffer.into(), ..Self::default() }
+    }
+
+    /// Both, as a part of Envoy's `OkHttpResponse`.
+    pub fn encoded(&self) -> &[u8] {
+        &self.encoded
+    }
+
+    fn request(&self) -> impl Iterator<Item = (&str, &str)> {
+        encoded::read(&self.encoded, List::Request)
+    }
+
+    fn response(&self) -> impl Iterator<Item = (&str, &str)> {
+        encoded::read(&self.encoded, List::Response)
+    }
+}
+
+/// What is told besides follows from the token.
 impl PartialEq for TokenHeaders {
     fn eq(&self, other: &Self) -> bool {
-        self.request == other.request && self.response == other.response
+        self.encoded == other.encoded
     }
 }
 
@@ -43,12 +66,9 @@ impl Eq for TokenHeaders {}
 
 impl fmt::Debug for TokenHeaders {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let names = |headers: &TextPairs| -> Vec<Arc<str>> {
-            headers.iter().map(|(name, _)| name.clone()).collect()
-        };
         f.debug_struct("TokenHeaders")
-            .field("request", &names(&self.request))
-            .field("response", &names(&self.response))
+            .field("request", &self.request().map(|(name, _)| name).collect::<Vec<_>>())
+            .field("response", &self.response().map(|(name, _)| name).collect::<Vec<_>>())
             .finish_non_exhaustive()
     }
 }
@@ -69,15 +89,25 @@ pub struct HeaderMutations {
 impl HeaderMutations {
     /// What the upstream gets: name and value.
     pub fn set(&self) -> impl Iterator<Item = (&str, &str)> {
-        let token = self.token.iter().flat_map(|token| &token.request);
-        let cookie = self.cookie.iter().map(|rest| ("cookie", rest.as_str()));
-        token.map(|(name, value)| (&**name, &**value)).chain(cookie)
+        self.token.iter().flat_map(|token| token.request()).chain(self.cookie())
     }
 
     /// What the caller gets in the upstream's answer.
     pub fn response(&self) -> impl Iterator<Item = (&str, &str)> {
-        let token = self.token.iter().flat_map(|token| &token.response);
-        token.map(|(name, value)| (&**name, &**value))
+        self.token.iter().flat_map(|token| token.response())
+    }
+
+    /// The rest of the cookies, as a part of Envoy's `OkHttpResponse`.
+    pub fn encoded_cookie(&self) -> Vec<u8> {
+        let mut buffer = Vec::new();
+        if let Some(pair) = self.cookie() {
+            encoded::put(&mut buffer, List::Request, pair);
+        }
+        buffer
+    }
+
+    fn cookie(&self) -> Option<(&str, &str)> {
+        self.cookie.as_ref().map(|rest| ("cookie", rest.as_str()))
     }
 }
 
@@ -98,12 +128,13 @@ mod tests {
 
     #[test]
     fn debug_shows_no_value_of_a_claim() {
-        let request = vec![("x-jwt-sub".into(), "alice".into())];
-        let token = Some(Arc::new(TokenHeaders { request, ..TokenHeaders::default() }));
+        let token = TokenHeaders::new(&[("x-jwt-sub", "alice")], &[("x-tenant", "acme")]);
+        let token = Some(Arc::new(token));
         let mutations =
             HeaderMutations { token, cookie: Some("c=d".to_owned()), ..HeaderMutations::default() };
         let shown = format!("{mutations:?}");
-        assert!(shown.contains("x-jwt-sub"), "{shown}");
-        assert!(!shown.contains("alice") && !shown.contains("c=d"), "{shown}");
+        assert!(shown.contains("x-jwt-sub") && shown.contains("x-tenant"), "{shown}");
+        assert!(!shown.contains("alice") && !shown.contains("acme"), "{shown}");
+        assert!(!shown.contains("c=d"), "{shown}");
     }
 }

@@ -6,6 +6,7 @@
 //! compared folded, and every spelling that was received is removed by that spelling. Envoy removes after it
 //! sets, so what is set and what is removed never share a name.
 
+mod encoded;
 mod headers;
 mod own;
 mod target;
@@ -13,7 +14,7 @@ mod value;
 
 use std::sync::Arc;
 
-pub use self::headers::{Forwarded, HeaderMutations, TextPairs, TokenHeaders};
+pub use self::headers::{Forwarded, HeaderMutations, TokenHeaders};
 pub use self::target::{StripPattern, TargetHeader, TargetHeaderError, plain_header_name};
 pub use self::value::ClaimFormat;
 
@@ -143,8 +144,7 @@ impl Forward {
             made.clone()
         });
         let token = token.transpose()?;
-        let set = token.as_ref().map_or(&[][..], |token| &token.request);
-        let mut remove = self.names_to_remove(request, set)?;
+        let mut remove = self.names_to_remove(request, token.as_deref())?;
         remove.extend(traces.headers);
         let cookie = traces.cookie.filter(|rest| {
             let is_left = !rest.is_empty();
@@ -164,22 +164,24 @@ impl Forward {
     fn names_to_remove(
         &self,
         request: &CheckRequest<'_>,
-        set: &[(Arc<str>, Box<str>)],
+        token: Option<&TokenHeaders>,
     ) -> Result<Vec<Arc<str>>, Unforwardable> {
-        let is_set = |name: &str| set.iter().any(|(header, _)| **header == *name);
-        let mut remove = Vec::new();
+        let mut remove: Vec<Arc<str>> = match token {
+            Some(token) => token.unset.to_vec(),
+            None => self.settings.targets().map(TargetHeader::shared).collect(),
+        };
+        let is_target = |name: &str| self.settings.targets().any(|one| one.as_str() == name);
         for (name, _) in request.headers.iter().filter(|(name, _)| self.own.has(name)) {
             let name = name.to_ascii_lowercase();
             // What is no field name cannot be removed by name.
             if !is_field_name(&name) {
                 return Err(Unforwardable { header: name, reason: DenialReason::Malformed });
             }
-            if !is_set(&name) {
+            // Ours are set, or removed already.
+            if !is_target(&name) {
                 remove.push(name.into());
             }
         }
-        let unset = self.settings.targets().filter(|target| !is_set(target.as_str()));
-        remove.extend(unset.map(TargetHeader::shared));
         Ok(remove)
     }
 
@@ -198,7 +200,18 @@ impl ForwardSettings {
     ) -> Result<Arc<TokenHeaders>, Unforwardable> {
         let request = self.written(&self.headers, token, self.payload.as_ref(), raw)?;
         let response = self.written(&self.response_headers, token, None, raw)?;
-        Ok(Arc::new(TokenHeaders { request, response, ..TokenHeaders::default() }))
+        let is_set = |target: &&TargetHeader| request.iter().any(|(header, _)| header == target);
+        let unset = self.targets().filter(|target| !is_set(target)).map(TargetHeader::shared);
+        let unset = unset.collect();
+        let [request, response] = [&request, &response].map(|pairs| {
+            pairs
+                .iter()
+                .map(|(header, value)| (header.as_str(), value.as_str()))
+                .collect::<Vec<_>>()
+        });
+        let mut headers = TokenHeaders::new(&request, &response);
+        headers.unset = unset;
+        Ok(Arc::new(headers))
     }
 
     /// Every header of a request that claimgate sets, whoever asks.
@@ -207,22 +220,21 @@ impl ForwardSettings {
         self.headers.iter().map(|forwarded| &forwarded.header).chain(payload)
     }
 
-    fn written(
-        &self,
-        headers: &[ForwardedHeader],
+    fn written<'a>(
+        &'a self,
+        headers: &'a [ForwardedHeader],
         verified: &VerifiedToken,
-        payload: Option<&PayloadHeader>,
+        payload: Option<&'a PayloadHeader>,
         raw: RawToken<'_>,
-    ) -> Result<TextPairs, Unforwardable> {
+    ) -> Result<Vec<(&'a TargetHeader, String)>, Unforwardable> {
         let mut set = Vec::with_capacity(headers.len() + 1);
         let mut bytes = 0_usize;
-        let mut add = |header: &TargetHeader, value: String| {
-            let name = header.as_str();
-            bytes = bytes.saturating_add(name.len() + value.len());
+        let mut add = |header: &'a TargetHeader, value: String| {
+            bytes = bytes.saturating_add(header.as_str().len() + value.len());
             if bytes > self.max_bytes {
                 return Err(DenialReason::HeaderTooLarge);
             }
-            set.push((header.shared(), value.into()));
+            set.push((header, value));
             Ok(())
         };
         for ForwardedHeader { header, value } in headers {

@@ -5,6 +5,7 @@ mod edwards25519;
 mod roca;
 
 use std::fmt;
+use std::sync::Arc;
 
 use aws_lc_rs::digest;
 use aws_lc_rs::signature::{self, EcdsaVerificationAlgorithm, ParsedPublicKey, RsaParameters};
@@ -149,7 +150,7 @@ pub enum Family {
 
 /// A public key that can verify signatures of one [`Family`], its material parsed and checked once.
 pub struct VerificationKey {
-    kid: Option<Box<str>>,
+    kid: Option<Arc<str>>,
     family: Family,
     thumbprint: [u8; 32],
     signature_bytes: usize,
@@ -281,6 +282,11 @@ impl VerificationKey {
     /// The key ID as published.
     pub fn kid(&self) -> Option<&str> {
         self.kid.as_deref()
+    }
+
+    /// The same, shared by the tokens that it verified.
+    pub fn shared_kid(&self) -> Option<&Arc<str>> {
+        self.kid.as_ref()
     }
 
     /// The one family that the key belongs to.

@@ -1,5 +1,5 @@
 //! Envoy's external-authorization API, `envoy.service.auth.v3.Authorization/Check`: the bytes of a request → a decision →
-//! the bytes of the answer. The only module that knows the wire types. It decides nothing.
+//! the bytes of the answer. The only module that knows the messages. It decides nothing.
 //!
 //! The answers follow what Envoy does with them. A gRPC error is not a denial: with `failure_mode_allow` Envoy lets the
 //! request through, so every outcome, rubbish and a panic included, is a well-formed answer. An empty `CheckResponse`

@@ -167,8 +167,7 @@ fn how_long_the_asker_waits_is_believed_where_envoy_asks() {
 
 /// A token's subject as a header.
 fn sub(value: &str) -> HeaderMutations {
-    let request = vec![("x-jwt-sub".into(), value.into())];
-    let token = Some(Arc::new(TokenHeaders { request, ..TokenHeaders::default() }));
+    let token = Some(Arc::new(TokenHeaders::new(&[("x-jwt-sub", value)], &[])));
     HeaderMutations { token, ..HeaderMutations::default() }
 }
 

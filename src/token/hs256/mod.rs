@@ -4,6 +4,8 @@
 //! Public keys are not known here, and shared secrets nowhere else: whatever a header says, no public key is
 //! ever used as a secret (RFC 8725 §2.1).
 
+use std::sync::Arc;
+
 use super::issuer::Issuer;
 use super::jws::UnverifiedJws;
 use super::verifier::Refusal;
@@ -19,14 +21,14 @@ pub(super) fn verify<'a>(
     jws: &UnverifiedJws<'_>,
     keys: &'a KeySnapshot,
     now: UnixTime,
-) -> Result<Option<&'a str>, Refusal> {
+) -> Result<Option<&'a Arc<str>>, Refusal> {
     let key = match keys.find_hmac(&issuer.label, jws.kid.as_deref(), now) {
         HmacLookup::Found(key) => key,
         HmacLookup::UnknownKid => return Err(Refusal::UnknownKid),
         HmacLookup::Unavailable => return Err(Refusal::KeysUnavailable),
     };
-    let is_genuine = key.verify(jws.signing_input.as_bytes(), &jws.signature);
-    is_genuine.then(|| key.kid()).ok_or(Refusal::BadSignature)
+    let is_genuine = key.verify(jws.signing_input.as_bytes(), jws.signature);
+    is_genuine.then(|| key.shared_kid()).ok_or(Refusal::BadSignature)
 }
 
 #[cfg(test)]

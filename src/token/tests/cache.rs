@@ -112,17 +112,17 @@ fn a_known_token_is_refused_while_its_keys_are_too_old() {
     assert_eq!(fixture.known(&cache, &token, NOW + 20), Err(Refusal::KeysUnavailable));
 }
 
+fn mint_one(n: usize) -> String {
+    let claims =
+        json!({"iss": ISSUER, "aud": "orders", "exp": NOW + 600, "sub": format!("user-{n}")});
+    mint(&ED25519, &claims).unwrap()
+}
+
 #[test]
 fn tokens_that_come_once_push_out_none_that_comes_again_and_the_bound_holds() {
     let fixture = Fixture::new();
     let most = 1 << 20;
     let cache = Cache::new(most);
-    let mint_one = |n: usize| {
-        let claims = json!({
-            "iss": ISSUER, "aud": "orders", "exp": NOW + 600, "sub": format!("user-{n}"),
-        });
-        mint(&ED25519, &claims).unwrap()
-    };
     let hot: Vec<String> = (0..20).map(mint_one).collect();
     let mut once = 1000;
     for _ in 0..200 {
@@ -136,9 +136,48 @@ fn tokens_that_come_once_push_out_none_that_comes_again_and_the_bound_holds() {
         assert!(cache.stats().bytes <= most as u64, "{:?}", cache.stats());
     }
     let stats = cache.stats();
-    assert!(stats.evictions > 1000, "{stats:?} tests nothing: all of it fits");
+    assert!(stats.bytes > most as u64 / 2, "{stats:?} tests nothing: all of it fits");
+    // One told that it is full; what came once after that did not get in.
+    assert!((1..100).contains(&stats.evictions), "{stats:?}");
     // Every hot token was verified once, and a few of them perhaps once more.
     assert!(stats.hits > 199 * 20 - 60, "{stats:?}");
+}
+
+#[test]
+fn a_full_cache_takes_in_what_comes_again() {
+    let (fixture, cache) = (Fixture::new(), Cache::new(1 << 18));
+    let mut once = 0;
+    while cache.stats().evictions == 0 {
+        once += 1;
+        assert_eq!(fixture.known(&cache, &mint_one(once), NOW), Ok(()));
+    }
+    // Those that fill it are of no use any more, and go for the sake of as many others.
+    let others: Vec<String> = (0..50).map(|n| mint_one(10_000 + n)).collect();
+    for _ in 0..4 {
+        for token in &others {
+            assert_eq!(fixture.known(&cache, token, NOW), Ok(()));
+        }
+    }
+    // Seen, taken in, known.
+    let stats = cache.stats();
+    assert!(stats.hits >= 60 && stats.evictions > 1, "{stats:?}");
+}
+
+#[test]
+fn a_token_that_ends_like_a_known_one_is_another_token() {
+    let (fixture, cache) = (Fixture::new(), Cache::new(1 << 20));
+    let token = genuine(&json!({}));
+    assert_eq!(fixture.known(&cache, &token, NOW), Ok(()));
+    let (_, signature) = token.rsplit_once('.').unwrap();
+    let (signed, _) = genuine(&json!({"sub": "mallory"}))
+        .rsplit_once('.')
+        .map(|(a, b)| (a.to_owned(), b.to_owned()))
+        .unwrap();
+    let forged = format!("{signed}.{signature}");
+    for _ in 0..3 {
+        assert_eq!(fixture.known(&cache, &forged, NOW), Err(Refusal::BadSignature));
+    }
+    assert_eq!(counts(&cache), (0, 4));
 }
 
 /// The fast way and its slow twin decide alike, whatever happens between two requests.

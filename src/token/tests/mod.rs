@@ -710,7 +710,8 @@ fn neither_tokens_nor_claims_are_shown_in_debug_form() {
     let fixture = Fixture::new();
     let token = genuine(&json!({"email": "secret@example.com"}));
     let verified = fixture.verify_at(&token, NOW).unwrap();
-    let jws = UnverifiedJws::parse(RawToken::new(&token), 16 * 1024).unwrap();
+    let segments = Segments::decode(RawToken::new(&token), 16 * 1024).unwrap();
+    let jws = UnverifiedJws::parse(&segments).unwrap();
     let shown = format!("{:?} {:?} {jws:?}", RawToken::new(&token), Arc::new(verified));
     for secret in ["secret@example.com", "alice", token.get(10..26).unwrap()] {
         assert!(!shown.contains(secret), "{shown}");

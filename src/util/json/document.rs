@@ -1,5 +1,5 @@
-//! A JSON object as it is kept for long: all its texts one after the other, and twelve bytes for each value. A tree of
-//! values takes an allocation for each name and each text, and several times the memory.
+//! A JSON object as it is kept for long: all its texts one after the other, and six bytes for each value, or twelve in a
+//! long one. A tree of values takes an allocation for each name and each text, and several times the memory.
 //!
 //! It is as strict as [`super::Value`], and its numbers are text as well.
 
@@ -16,8 +16,15 @@ use super::{
 pub struct Document {
     /// Of each node its name, if it is a member, and its text, if it has one; escapes resolved.
     text: Box<str>,
-    /// Each before its parts, which come one after the other.
-    nodes: Box<[Node]>,
+    nodes: Nodes,
+}
+
+/// Each before its parts, which come one after the other.
+#[derive(Clone, PartialEq, Eq)]
+enum Nodes {
+    /// Of an object whose places and lengths fit in 16 bits, as those of nearly all tokens do.
+    Short(Box<[Node<u16>]>),
+    Long(Box<[Node<u32>]>),
 }
 
 /// A value, looked at.
@@ -46,13 +53,13 @@ pub struct Parts<'a> {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Node {
+struct Node<N> {
     /// Where in the text its name begins, which its own text follows.
-    at: u32,
+    at: N,
     /// The length of its own text; of a list or an object how many nodes are below it.
-    length: u32,
+    length: N,
     /// The length of its name, and in the last three bits what it is.
-    name_and_kind: u32,
+    name_and_kind: N,
 }
 
 #[derive(Clone, Copy)]
@@ -91,7 +98,11 @@ impl Document {
 
     /// The memory that it holds beyond its own size, in bytes, with what allocations take besides.
     pub fn bytes(&self) -> usize {
-        allocated(self.text.len()) + allocated(size_of_val(&*self.nodes))
+        let nodes = match &self.nodes {
+            Nodes::Short(nodes) => size_of_val(&**nodes),
+            Nodes::Long(nodes) => size_of_val(&**nodes),
+        };
+        allocated(self.text.len()) + allocated(nodes)
     }
 
     /// Name and value of a node, and where the next one beside it is.
@@ -116,6 +127,47 @@ impl Document {
             _null => View::Null,
         };
         Some((name, view, next))
+    }
+}
+
+impl Nodes {
+    fn len(&self) -> usize {
+        match self {
+            Self::Short(nodes) => nodes.len(),
+            Self::Long(nodes) => nodes.len(),
+        }
+    }
+
+    fn get(&self, place: usize) -> Option<Node<u32>> {
+        match self {
+            Self::Short(nodes) => nodes.get(place).map(|node| node.map(u32::from)),
+            Self::Long(nodes) => nodes.get(place).copied(),
+        }
+    }
+}
+
+impl From<Vec<Node<u32>>> for Nodes {
+    fn from(nodes: Vec<Node<u32>>) -> Self {
+        let short = |node: &Node<u32>| {
+            let [at, length, name_and_kind] =
+                [node.at, node.length, node.name_and_kind].map(|number| u16::try_from(number).ok());
+            Some(Node { at: at?, length: length?, name_and_kind: name_and_kind? })
+        };
+        let mut shorter = Vec::with_capacity(nodes.len());
+        for node in &nodes {
+            match short(node) {
+                Some(node) => shorter.push(node),
+                None => return Self::Long(nodes.into()),
+            }
+        }
+        Self::Short(shorter.into())
+    }
+}
+
+impl<N> Node<N> {
+    fn map<M>(self, to: impl Fn(N) -> M) -> Node<M> {
+        let Self { at, length, name_and_kind } = self;
+        Node { at: to(at), length: to(length), name_and_kind: to(name_and_kind) }
     }
 }
 
@@ -234,7 +286,7 @@ impl<'a> Parts<'a> {
 
 struct Builder {
     text: String,
-    nodes: Vec<Node>,
+    nodes: Vec<Node<u32>>,
 }
 
 impl Builder {
@@ -364,15 +416,31 @@ mod tests {
     }
 
     #[test]
+    fn what_does_not_fit_in_sixteen_bits_is_kept_as_well() {
+        for text in [
+            format!(r#"{{"a":"{}","b":[1]}}"#, "x".repeat(65_535)),
+            format!(r#"{{"a":"{}","b":[1]}}"#, "x".repeat(65_536)),
+            format!(r#"{{"{}":1}}"#, "x".repeat(8_191)),
+            format!(r#"{{"{}":1}}"#, "x".repeat(8_192)),
+            format!(r#"{{"a":[{}1]}}"#, "null,".repeat(65_535)),
+        ] {
+            same(&text);
+        }
+    }
+
+    #[test]
     fn what_is_small_and_nested_is_counted_with_what_it_takes() {
         for (text, least) in [
-            (format!("{{\"a\":{}1{}}}", "[".repeat(32), "]".repeat(32)), 34 * size_of::<Node>()),
-            (format!("{{\"a\":[{}1]}}", "1,".repeat(999)), 1000 * (size_of::<Node>() + 1)),
+            (
+                format!("{{\"a\":{}1{}}}", "[".repeat(32), "]".repeat(32)),
+                34 * size_of::<Node<u16>>(),
+            ),
+            (format!("{{\"a\":[{}1]}}", "1,".repeat(999)), 1000 * (size_of::<Node<u16>>() + 1)),
         ] {
             let bytes = twins(&text).1.unwrap().bytes();
             assert!(bytes > least, "{bytes} for {text}");
         }
-        assert_eq!(size_of::<Node>(), 12);
+        assert_eq!([size_of::<Node<u16>>(), size_of::<Node<u32>>()], [6, 12]);
     }
 
     #[test]

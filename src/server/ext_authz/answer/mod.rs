@@ -18,7 +18,7 @@ use crate::check::{Allowance, Decision, Denial, DenialReason};
 use crate::proto::envoy::config::core::v3::header_value_option::HeaderAppendAction;
 use crate::proto::envoy::config::core::v3::{HeaderValue, HeaderValueOption};
 use crate::proto::envoy::service::auth::v3::check_response::HttpResponse;
-use crate::proto::envoy::service::auth::v3::{CheckResponse, DeniedHttpResponse, OkHttpResponse};
+use crate::proto::envoy::service::auth::v3::{CheckResponse, DeniedHttpResponse};
 use crate::proto::envoy::r#type::v3::HttpStatus;
 use crate::proto::google::rpc;
 
@@ -80,15 +80,9 @@ const HEADERS_TO_REMOVE: u8 = 5;
 const QUERY_PARAMETERS_TO_REMOVE: u8 = 8;
 
 fn allow(allowance: &Allowance) -> Bytes {
-    let HeaderMutations { token, cookie, remove, remove_query } = &allowance.mutations;
-    let of_token: &[u8] = match token {
-        Some(token) => token.encoded.get_or_init(|| {
-            ok(token.request.iter().map(pair), token.response.iter().map(pair)).into()
-        }),
-        None => &[],
-    };
-    let cookie = cookie.iter().map(|rest| ("cookie", rest.as_str()));
-    let cookie = if cookie.len() == 0 { Vec::new() } else { ok(cookie, [].into_iter()) };
+    let HeaderMutations { token, remove, remove_query, .. } = &allowance.mutations;
+    let of_token = token.as_ref().map(|token| token.encoded()).unwrap_or_default();
+    let cookie = allowance.mutations.encoded_cookie();
     let removed = remove.iter().map(|name| nested_bytes(name.len())).sum::<usize>()
         + remove_query.iter().map(|name| nested_bytes(name.len())).sum::<usize>();
     let ok = of_token.len() + cookie.len() + removed;
@@ -113,24 +107,6 @@ fn allow(allowance: &Allowance) -> Bytes {
         put_nested(&mut buffer, DYNAMIC_METADATA, [of_token_told, &told]);
     }
     buffer.freeze()
-}
-
-/// What is set for upstream and caller, as a part of an `OkHttpResponse`.
-fn ok<'a>(
-    request: impl Iterator<Item = (&'a str, &'a str)>,
-    response: impl Iterator<Item = (&'a str, &'a str)>,
-) -> Vec<u8> {
-    let overwrites = |(name, value)| overwrite(name, value);
-    let part = OkHttpResponse {
-        headers: request.map(overwrites).collect(),
-        response_headers_to_add: response.map(overwrites).collect(),
-        ..OkHttpResponse::default()
-    };
-    part.encode_to_vec()
-}
-
-fn pair((name, value): &(impl AsRef<str>, impl AsRef<str>)) -> (&str, &str) {
-    (name.as_ref(), value.as_ref())
 }
 
 /// Versions of Envoy read one or the other of `append` and `append_action`, and only ever `value`.

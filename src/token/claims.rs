@@ -49,17 +49,38 @@ fn not_json(malformed: json::Malformed) -> Fault {
 #[derive(Clone, PartialEq, Eq)]
 pub struct Claims {
     members: Document,
-    expires_at: Option<UnixTime>,
-    not_before: Option<UnixTime>,
-    issued_at: Option<UnixTime>,
+    expires_at: Date,
+    not_before: Date,
+    issued_at: Date,
+}
+
+/// A time or none, in the eight bytes of a time.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Date(UnixTime);
+
+impl Date {
+    const NONE: UnixTime = UnixTime::from_millis(i64::MIN);
+    /// Nobody can tell it from the one before.
+    const FIRST: UnixTime = UnixTime::from_millis(i64::MIN + 1);
+
+    fn get(self) -> Option<UnixTime> {
+        Some(self.0).filter(|time| *time != Self::NONE)
+    }
+}
+
+impl From<Option<UnixTime>> for Date {
+    fn from(time: Option<UnixTime>) -> Self {
+        Self(time.map_or(Self::NONE, |time| time.max(Self::FIRST)))
+    }
 }
 
 impl Claims {
     fn new(members: Document) -> Result<Self, Fault> {
-        let mut claims = Self { members, expires_at: None, not_before: None, issued_at: None };
-        claims.expires_at = claims.numeric_date("exp")?;
-        claims.not_before = claims.numeric_date("nbf")?;
-        claims.issued_at = claims.numeric_date("iat")?;
+        let none = Date::from(None);
+        let mut claims = Self { members, expires_at: none, not_before: none, issued_at: none };
+        claims.expires_at = claims.numeric_date("exp")?.into();
+        claims.not_before = claims.numeric_date("nbf")?.into();
+        claims.issued_at = claims.numeric_date("iat")?.into();
         // A number or an array here would dodge whoever compares it as a string later (RFC 7519 §4.1).
         for name in ["iss", "sub", "jti"] {
             if claims.get(name).is_some_and(|claim| claim.as_str().is_none()) {
@@ -97,12 +118,12 @@ impl Claims {
 
     /// `exp`: when the token expires, without tolerance.
     pub fn expires_at(&self) -> Option<UnixTime> {
-        self.expires_at
+        self.expires_at.get()
     }
 
     /// `iat`: when the token was issued.
     pub fn issued_at(&self) -> Option<UnixTime> {
-        self.issued_at
+        self.issued_at.get()
     }
 
     /// `aud` (RFC 7519 §4.1.3): every audience that is named, none if there is no such claim.
@@ -174,9 +195,9 @@ impl Claims {
     fn times(&self, issuer: &Issuer, now: UnixTime) -> Times {
         Times {
             now,
-            expires_at: self.expires_at,
-            not_before: self.not_before,
-            issued_at: self.issued_at,
+            expires_at: self.expires_at.get(),
+            not_before: self.not_before.get(),
+            issued_at: self.issued_at.get(),
             clock_skew: issuer.clock_skew,
             needs_exp: issuer.require.exp,
             max_age: issuer.require.max_age,
@@ -199,7 +220,7 @@ impl Claims {
     }
 
     fn judge_time(&self, issuer: &Issuer, now: UnixTime) -> Result<(), Refusal> {
-        match self.expires_at {
+        match self.expires_at.get() {
             Some(expires_at) if has_expired(expires_at, issuer, now) => {
                 return Err(Refusal::Expired);
             }
@@ -208,20 +229,20 @@ impl Claims {
         }
         let skew = issuer.clock_skew;
         let latest = now.saturating_add(skew);
-        let starts = [self.not_before, self.issued_at];
+        let starts = [self.not_before.get(), self.issued_at.get()];
         if starts.into_iter().flatten().any(|start| start > latest) {
             return Err(Refusal::NotYetValid);
         }
         if let Some(max_age) = issuer.require.max_age {
-            let issued_at = self.issued_at.ok_or(Refusal::MissingClaim)?;
+            let issued_at = self.issued_at.get().ok_or(Refusal::MissingClaim)?;
             if now >= issued_at.saturating_add(max_age).saturating_add(skew) {
                 return Err(Refusal::TooOld);
             }
         }
         if let Some(max_lifetime) = issuer.require.max_lifetime {
-            let expires_at = self.expires_at.ok_or(Refusal::MissingClaim)?;
+            let expires_at = self.expires_at.get().ok_or(Refusal::MissingClaim)?;
             // A token that does not say when it was issued may have been issued right now.
-            let since = self.issued_at.map_or(now, |issued_at| issued_at.min(now));
+            let since = self.issued_at.get().map_or(now, |issued_at| issued_at.min(now));
             if expires_at > since.saturating_add(max_lifetime) {
                 return Err(Refusal::TooOld);
             }

@@ -9,7 +9,7 @@ use super::encoded::{self, List};
 
 /// What is made of a token for its headers, once. `Debug` shows none of it.
 #[derive(Default)]
-pub struct Forwarded(pub(super) OnceLock<Result<Arc<TokenHeaders>, Unforwardable>>);
+pub struct Forwarded(pub(super) OnceLock<Result<Arc<TokenHeaders>, Box<Unforwardable>>>);
 
 impl fmt::Debug for Forwarded {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -24,8 +24,8 @@ pub struct TokenHeaders {
     encoded: Box<[u8]>,
     /// The headers for the upstream that claimgate sets for other tokens and not for this one.
     pub(super) unset: Box<[Arc<str>]>,
-    /// What else an adapter tells of the token, written once.
-    pub encoded_metadata: OnceLock<Box<[u8]>>,
+    /// What else an adapter tells of the token, written once; where it is to.
+    pub encoded_metadata: Option<Box<OnceLock<Box<[u8]>>>>,
 }
 
 impl TokenHeaders {

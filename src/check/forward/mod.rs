@@ -140,8 +140,8 @@ impl Forward {
             return Err(Unforwardable { header, reason: DenialReason::Malformed });
         }
         let token = token.map(|(token, raw)| {
-            let made = token.derived.0.get_or_init(|| self.settings.of_token(token, raw));
-            made.clone()
+            let make = || self.settings.of_token(token, raw).map(Arc::new).map_err(Box::new);
+            token.derived.0.get_or_init(make).clone().map_err(|refusal| *refusal)
         });
         let token = token.transpose()?;
         let mut remove = self.names_to_remove(request, token.as_deref())?;
@@ -197,7 +197,7 @@ impl ForwardSettings {
         &self,
         token: &VerifiedToken,
         raw: RawToken<'_>,
-    ) -> Result<Arc<TokenHeaders>, Unforwardable> {
+    ) -> Result<TokenHeaders, Unforwardable> {
         let request = self.written(&self.headers, token, self.payload.as_ref(), raw)?;
         let response = self.written(&self.response_headers, token, None, raw)?;
         let is_set = |target: &&TargetHeader| request.iter().any(|(header, _)| header == target);
@@ -211,7 +211,8 @@ impl ForwardSettings {
         });
         let mut headers = TokenHeaders::new(&request, &response);
         headers.unset = unset;
-        Ok(Arc::new(headers))
+        headers.encoded_metadata = self.metadata.then(Box::default);
+        Ok(headers)
     }
 
     /// Every header of a request that claimgate sets, whoever asks.

@@ -308,6 +308,8 @@ impl Bounds {
             .max_header_list_size(self.header_bytes)
             .max_pending_accept_reset_streams(PENDING_RESETS)
             .max_local_error_reset_streams(ERROR_RESETS)
+            // Where there is only gRPC: nobody keeps an answer, and Envoy would read the date of each.
+            .auto_date_header(self.protocol != Protocol::Http2)
             .initial_stream_window_size(STREAM_WINDOW)
             .initial_connection_window_size(CONNECTION_WINDOW)
             .max_send_buf_size(SEND_BUFFER);

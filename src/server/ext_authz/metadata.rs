@@ -35,8 +35,9 @@ pub(super) fn of_denial(denial: &Denial) -> Struct {
 /// nothing to tell.
 pub(super) fn of_allowance(allowance: &Allowance) -> (&[u8], Vec<u8>) {
     let token = allowance.token.as_deref().zip(allowance.mutations.token.as_deref());
-    let token = token.filter(|_| allowance.tells_claims).map(|(token, headers)| {
-        &**headers.encoded_metadata.get_or_init(|| of_token(token).encode_to_vec().into())
+    let token = token.and_then(|(token, headers)| {
+        let encoded = headers.encoded_metadata.as_deref()?;
+        Some(&**encoded.get_or_init(|| of_token(token).encode_to_vec().into()))
     });
     let rest = of_passing(allowance).map(|rest| rest.encode_to_vec());
     (token.unwrap_or_default(), rest.unwrap_or_default())

@@ -10,6 +10,7 @@ pub mod inspect;
 pub mod issuer;
 pub mod jwks;
 pub mod keys;
+mod output;
 pub mod probe;
 pub mod revocations;
 pub mod revoke;

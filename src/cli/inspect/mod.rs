@@ -10,6 +10,7 @@ use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use serde::Serialize;
 use serde_json::value::RawValue;
 
+use super::output::{Output, complain};
 use super::shown::{ascii, whole};
 use super::token_text::TokenText;
 use super::{USAGE, at};
@@ -28,18 +29,9 @@ pub struct Args {
     /// Tell times relative to this one: 2026-01-31T12:00:00Z, or seconds since 1970.
     #[arg(long, value_name = "TIME", value_parser = at::time)]
     at: Option<UnixTime>,
-    /// How to print the outcome.
+    /// How to print the outcome; json is one object on one line.
     #[arg(long, value_enum, default_value = "text")]
     output: Output,
-}
-
-/// How to print the outcome, on stdout.
-#[derive(Clone, Copy, Debug, clap::ValueEnum)]
-enum Output {
-    /// For people.
-    Text,
-    /// For programs: one JSON object on one line.
-    Json,
 }
 
 const WARNING: &str =
@@ -50,8 +42,7 @@ pub fn run(args: &Args) -> ExitCode {
     let token = match args.token.read() {
         Ok(token) => token,
         Err(error) => {
-            // Nobody is left to tell if this fails.
-            let _gone = writeln!(io::stderr(), "claimgate inspect: {error}").is_err();
+            complain("inspect", &error);
             return ExitCode::from(USAGE);
         }
     };

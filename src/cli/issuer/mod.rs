@@ -5,7 +5,7 @@ mod check;
 mod hash_secret;
 
 use std::convert::Infallible;
-use std::io::{self, Write as _};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::level_filters::LevelFilter;
 
 use super::USAGE;
+use super::output::{complain, print};
 use super::serve::seconds;
 use crate::app::issuer::{IssuerApp, IssuerError, IssuerOptions};
 use crate::app::signals::Signals;
@@ -83,7 +84,7 @@ pub fn run(args: &Args) -> ExitCode {
         (None, Some(run)) => match serve(run) {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => {
-                complain(&error.told(&run.config));
+                complain("issuer", &error.told(&run.config));
                 error.code()
             }
         },
@@ -93,14 +94,7 @@ pub fn run(args: &Args) -> ExitCode {
 }
 
 fn schema() -> ExitCode {
-    let schema = format!("{:#}\n", issuer_json_schema());
-    let printed = io::stdout().lock().write_all(schema.as_bytes());
-    if printed.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
-}
-
-fn complain(text: &str) {
-    // Nobody is left to tell if this fails.
-    let _gone = writeln!(io::stderr(), "claimgate issuer: {text}").is_err();
+    print("issuer", &format!("{:#}\n", issuer_json_schema()))
 }
 
 #[derive(Debug, thiserror::Error)]

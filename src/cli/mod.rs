@@ -12,6 +12,7 @@ pub mod jwks;
 pub mod keys;
 mod output;
 pub mod probe;
+mod process;
 pub mod revocations;
 pub mod revoke;
 pub mod schema;

@@ -37,8 +37,12 @@ use crate::config::{ConfigErrors, IssuerConfig, issuer_json_schema};
 pub struct Args {
     #[command(subcommand)]
     command: Option<Command>,
+    /// The issuer's configuration, in YAML. `claimgate issuer check FILE` says what is wrong with one.
+    // Not of a subcommand.
+    #[arg(long, short, value_name = "FILE", required = true)]
+    config: Option<PathBuf>,
     #[command(flatten)]
-    run: Option<Run>,
+    process: Process,
 }
 
 #[derive(Debug, Subcommand)]
@@ -49,25 +53,16 @@ enum Command {
     Schema,
 }
 
-#[derive(Debug, clap::Args)]
-struct Run {
-    /// The issuer's configuration, in YAML. `claimgate issuer check FILE` says what is wrong with one.
-    #[arg(long, short, value_name = "FILE")]
-    config: PathBuf,
-    #[command(flatten)]
-    process: Process,
-}
-
 /// Does what was asked.
 pub fn run(args: &Args) -> ExitCode {
-    match (&args.command, &args.run) {
+    match (&args.command, &args.config) {
         (Some(Command::HashSecret(args)), _) => hash_secret::run(args),
         (Some(Command::Check(args)), _) => check::run(args),
         (Some(Command::Schema), _) => schema(),
-        (None, Some(run)) => match serve(run) {
+        (None, Some(config)) => match serve(config, &args.process) {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => {
-                complain("issuer", &error.told(&run.config));
+                complain("issuer", &error.told(config));
                 error.code()
             }
         },
@@ -114,15 +109,15 @@ impl RunError {
     }
 }
 
-fn serve(run: &Run) -> Result<(), RunError> {
-    let config = IssuerConfig::from_file(&run.config)?;
+fn serve(config: &Path, process: &Process) -> Result<(), RunError> {
+    let config = IssuerConfig::from_file(config)?;
     let options = IssuerOptions {
-        drain_delay: run.process.drain_delay,
-        drain_deadline: run.process.drain_deadline,
+        drain_delay: process.drain_delay,
+        drain_deadline: process.drain_deadline,
         max_connections: MaxConnections::within(raise_open_files()),
         ..IssuerOptions::default()
     };
-    run.process.run(until_signal(config, options))
+    process.run(until_signal(config, options))
 }
 
 async fn until_signal(config: IssuerConfig, options: IssuerOptions) -> Result<(), RunError> {

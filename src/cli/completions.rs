@@ -1,12 +1,12 @@
 //! `claimgate completions SHELL`: a script that teaches a shell claimgate's subcommands and options.
 
-use std::io::{self, Write as _};
 use std::process::ExitCode;
 
 use clap::CommandFactory as _;
 use clap_complete::Shell;
 
 use super::Cli;
+use super::output::print;
 
 /// Arguments of `completions`.
 #[derive(Clone, Debug, clap::Args)]
@@ -18,10 +18,7 @@ pub struct Args {
 
 /// 0, or 1 when the script could not be written.
 pub fn run(args: &Args) -> ExitCode {
-    match io::stdout().write_all(&script(args.shell)) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(_) => ExitCode::FAILURE,
-    }
+    print("completions", &script(args.shell))
 }
 
 /// Into memory first: the generator panics when its writer fails.

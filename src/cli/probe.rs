@@ -2,7 +2,7 @@
 //! For probes that run a command in a container without a shell, and for `helm test`. One question, no retry.
 
 use std::error::Error;
-use std::io::{self, Write as _};
+use std::io;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -12,6 +12,7 @@ use tonic_health::ServingStatus;
 use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_client::HealthClient;
 
+use super::output::{answer, complain};
 use crate::config;
 
 /// Arguments of `probe`.
@@ -29,12 +30,11 @@ pub struct Args {
 pub fn run(args: &Args) -> ExitCode {
     match asked(args) {
         Ok(()) => {
-            // The exit code is the answer.
-            let _gone = writeln!(io::stdout(), "serving").is_err();
+            answer(&"serving");
             ExitCode::SUCCESS
         }
         Err(why) => {
-            let _gone = writeln!(io::stderr(), "claimgate probe: {why}").is_err();
+            complain("probe", &why);
             ExitCode::FAILURE
         }
     }

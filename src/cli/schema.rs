@@ -1,17 +1,14 @@
 //! `claimgate schema`: the JSON Schema of the configuration, for editors and for whoever writes configurations by
 //! program. `deploy/claimgate.schema.json` is what this prints.
 
-use std::io::{self, Write as _};
 use std::process::ExitCode;
 
+use super::output::print;
 use crate::config;
 
 /// 0, or 1 when the schema could not be written.
 pub fn run() -> ExitCode {
-    match io::stdout().write_all(text().as_bytes()) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(_) => ExitCode::FAILURE,
-    }
+    print("schema", &text())
 }
 
 fn text() -> String {

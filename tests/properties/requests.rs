@@ -1,23 +1,18 @@
 //! What holds for every request, whatever its headers: no claim header passes that the decision did not set, what is set
 //! and what is removed share no name and together are all that is ours, and the order of the headers decides nothing.
 
-use std::path::Path;
-use std::sync::{Arc, LazyLock};
+use std::sync::LazyLock;
 
-use claimgate::check::{Authorizer, CheckRequest, Decision, PolicySnapshot};
-use claimgate::config::Config;
+use claimgate::check::{Authorizer, CheckRequest, Decision};
 use claimgate::issuer::SigningKey;
 use claimgate::keys::key::Algorithm;
-use claimgate::keys::source::SourceKind;
-use claimgate::keys::store::{KeyStore, SourceKeys};
-use claimgate::token::Verifier;
 use claimgate::util::clock::UnixTime;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use serde_json::json;
 
 use crate::report;
-use crate::world::{NOW, WORLD};
+use crate::world::{NOW, WORLD, authorizer};
 
 const CASES: u32 = 4000;
 
@@ -42,22 +37,7 @@ static AUTHORIZER: LazyLock<Authorizer> = LazyLock::new(|| {
             {"name": "rest", "require": {"issuer": "accounts"}},
         ],
     });
-    let config = Config::from_yaml(&config.to_string(), Path::new(".")).unwrap();
-    let store = KeyStore::new(&[1]);
-    for source in &config.sources {
-        let SourceKind::Inline(jwks) = &source.kind else { panic!() };
-        store.publish(&source.id, SourceKeys::new(jwks.clone(), None));
-    }
-    Authorizer::new(PolicySnapshot {
-        rules: config.rules,
-        tokens: config.tokens,
-        verifier: Verifier::new(config.issuers, 16 * 1024),
-        keys: Arc::new(store),
-        cache: None,
-        revocations: None,
-        forward: config.forward,
-        allows_preflight: false,
-    })
+    authorizer(&config, None)
 });
 
 fn decide(path: &str, headers: &[(String, String)]) -> Decision {

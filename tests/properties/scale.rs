@@ -1,22 +1,15 @@
 //! What a check costs does not grow with what there is: as many allocations with one rule, one issuer and one key as with
 //! hundreds of each, and a token that comes again takes as many among a thousand as alone.
 
-use std::path::Path;
-use std::sync::Arc;
-
 use allocation_counter::measure;
-use claimgate::check::{Authorizer, CheckRequest, Decision, PolicySnapshot, VerifiedTokenCache};
-use claimgate::config::Config;
+use claimgate::check::{Authorizer, CheckRequest, Decision, VerifiedTokenCache};
 use claimgate::issuer::SigningKey;
 use claimgate::keys::key::Algorithm;
-use claimgate::keys::source::SourceKind;
-use claimgate::keys::store::{KeyStore, SourceKeys};
-use claimgate::token::Verifier;
 use claimgate::util::clock::UnixTime;
 use serde_json::{Value, json};
 
 use crate::report;
-use crate::world::{NOW, WORLD};
+use crate::world::{self, NOW, WORLD};
 
 /// So many rules, issuers and keys of the one that counts.
 fn authorizer(count: usize, remembers: bool) -> Authorizer {
@@ -44,22 +37,7 @@ fn authorizer(count: usize, remembers: bool) -> Authorizer {
         "forward": {"headers": [{"claim": "sub", "header": "x-jwt-sub"}], "strip": ["x-jwt-*"]},
         "rules": (0..count).map(rule).collect::<Vec<_>>(),
     });
-    let config = Config::from_yaml(&config.to_string(), Path::new(".")).unwrap();
-    let store = KeyStore::new(&vec![1; count]);
-    for source in &config.sources {
-        let SourceKind::Inline(jwks) = &source.kind else { panic!() };
-        store.publish(&source.id, SourceKeys::new(jwks.clone(), None));
-    }
-    Authorizer::new(PolicySnapshot {
-        rules: config.rules,
-        tokens: config.tokens,
-        verifier: Verifier::new(config.issuers, 16 * 1024),
-        keys: Arc::new(store),
-        cache: remembers.then(|| VerifiedTokenCache::new(64 << 20)),
-        revocations: None,
-        forward: config.forward,
-        allows_preflight: false,
-    })
+    world::authorizer(&config, remembers.then(|| VerifiedTokenCache::new(64 << 20)))
 }
 
 fn bearer(over: &Value) -> String {

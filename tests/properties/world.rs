@@ -1,13 +1,15 @@
 //! An issuer with a key for every algorithm, who is trusted by the verifier under test.
 
 use std::path::Path;
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
+use claimgate::check::{self, Authorizer, PolicySnapshot};
 use claimgate::config::Config;
 use claimgate::issuer::SigningKey;
 use claimgate::issuer::mint::mint;
 use claimgate::keys::jwks::Jwks;
 use claimgate::keys::key::{Algorithm, AlgorithmSet};
+use claimgate::keys::source::SourceKind;
 use claimgate::keys::store::{KeyStore, SourceId, SourceKeys};
 use claimgate::token::{RawToken, Refusal, VerifiedToken, VerifiedTokenCache, Verifier};
 use claimgate::util::clock::UnixTime;
@@ -84,4 +86,24 @@ impl World {
         }
         mint(key, &claims).unwrap()
     }
+}
+
+/// What a configuration whose keys stand in it decides.
+pub(crate) fn authorizer(config: &Value, cache: Option<check::VerifiedTokenCache>) -> Authorizer {
+    let config = Config::from_yaml(&config.to_string(), Path::new(".")).unwrap();
+    let store = KeyStore::new(&vec![1; config.issuers.len()]);
+    for source in &config.sources {
+        let SourceKind::Inline(jwks) = &source.kind else { panic!() };
+        store.publish(&source.id, SourceKeys::new(jwks.clone(), None));
+    }
+    Authorizer::new(PolicySnapshot {
+        rules: config.rules,
+        tokens: config.tokens,
+        verifier: Verifier::new(config.issuers, MAX_TOKEN_BYTES),
+        keys: Arc::new(store),
+        cache,
+        revocations: None,
+        forward: config.forward,
+        allows_preflight: false,
+    })
 }

@@ -9,6 +9,7 @@ use std::process::ExitCode;
 
 use self::online::Sources;
 use super::USAGE;
+use super::output::{Output, complain};
 use crate::config::{Config, ConfigError, ConfigErrors};
 
 /// Arguments of `check`.
@@ -16,27 +17,18 @@ use crate::config::{Config, ConfigError, ConfigErrors};
 pub struct Args {
     /// The configuration to check. Of several, those of all services that are to be rolled out, each must be right.
     #[arg(value_name = "FILE", required = true)]
-    pub files: Vec<PathBuf>,
+    files: Vec<PathBuf>,
     /// Fail for what is valid but weak as well: HS256, the development profile, keys that never become too
     /// old, tokens that never expire, audiences that are not checked, a rule that opens everything, a rule in shadow,
     /// revoked tokens that may pass.
     #[arg(long)]
-    pub strict: bool,
+    strict: bool,
     /// Read every key source and the revocations once as well, as the service does at its start.
     #[arg(long)]
-    pub online: bool,
-    /// How to print the outcome.
+    online: bool,
+    /// How to print the outcome; text has mistakes on standard error, one a line, json one object a file on one line.
     #[arg(long, value_enum, default_value = "text")]
-    pub output: Output,
-}
-
-/// How to print the outcome.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-pub enum Output {
-    /// For people: what was read on stdout, or one mistake a line on stderr.
-    Text,
-    /// For programs: one JSON object a file on stdout, each on a line.
-    Json,
+    output: Output,
 }
 
 /// 0 for configurations that are right, 2 if one is not, or is weak where `--strict` was asked for; else 1 if one has a
@@ -47,7 +39,7 @@ pub fn run(args: &Args) -> ExitCode {
         match check(file, args) {
             Ok(verdict) => worst = worst.max(verdict),
             Err(error) => {
-                let _gone = writeln!(io::stderr(), "claimgate check: no runtime: {error}").is_err();
+                complain("check", &format_args!("no runtime: {error}"));
                 return ExitCode::FAILURE;
             }
         }

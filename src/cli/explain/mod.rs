@@ -6,12 +6,13 @@ mod steps;
 mod verdict;
 
 use std::fmt;
-use std::io::{self, Write as _};
+use std::io;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use self::request::{Asked, RequestError};
 use self::verdict::Report;
+use super::output::{Output, answer, complain};
 use super::token_text::{TokenError, TokenText};
 use super::{USAGE, at};
 use crate::app::inquiry::{self, Keys};
@@ -59,7 +60,7 @@ pub struct Args {
     /// Read the keys from every source, as the service does at its start. Without it nobody is asked.
     #[arg(long, conflicts_with = "jwks")]
     online: bool,
-    /// How to print the outcome.
+    /// How to print the outcome; json is one object on one line.
     #[arg(long, value_enum, default_value = "text")]
     output: Output,
 }
@@ -71,15 +72,6 @@ impl fmt::Debug for Args {
     }
 }
 
-/// How to print the outcome, on stdout.
-#[derive(Clone, Copy, Debug, clap::ValueEnum)]
-enum Output {
-    /// For people.
-    Text,
-    /// For programs: one JSON object on one line.
-    Json,
-}
-
 /// 0 when the request is allowed, 1 when it is denied, 2 when the command line, the configuration or the request cannot
 /// be read.
 pub fn run(args: &Args) -> ExitCode {
@@ -89,13 +81,11 @@ pub fn run(args: &Args) -> ExitCode {
                 Output::Text => report.text(),
                 Output::Json => report.json(),
             };
-            // A reader that went away, or a full disk: the exit code still answers.
-            let _gone = writeln!(io::stdout(), "{text}").is_err();
+            answer(&text);
             if report.is_allowed() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
         }
         Err(error) => {
-            // Nobody is left to tell if this fails.
-            let _gone = writeln!(io::stderr(), "claimgate explain: {error}").is_err();
+            complain("explain", &error);
             ExitCode::from(USAGE)
         }
     }

@@ -10,13 +10,14 @@ use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use serde::Serialize;
 use serde_json::value::RawValue;
 
+use super::output::{Output, complain};
 use super::shown::{ascii, whole};
 use super::token_text::TokenText;
 use super::{USAGE, at};
 use crate::token::fault::Fault;
 use crate::token::{RawToken, numeric_date};
 use crate::util::clock::{Clock as _, SystemClock, UnixTime};
-use crate::util::json::{Malformed, RawMembers, Value};
+use crate::util::json::{Document, Malformed, RawMembers, View, write_string};
 use crate::util::rfc3339::rfc3339;
 
 /// Arguments of `inspect`.
@@ -28,18 +29,9 @@ pub struct Args {
     /// Tell times relative to this one: 2026-01-31T12:00:00Z, or seconds since 1970.
     #[arg(long, value_name = "TIME", value_parser = at::time)]
     at: Option<UnixTime>,
-    /// How to print the outcome.
+    /// How to print the outcome; json is one object on one line.
     #[arg(long, value_enum, default_value = "text")]
     output: Output,
-}
-
-/// How to print the outcome, on stdout.
-#[derive(Clone, Copy, Debug, clap::ValueEnum)]
-enum Output {
-    /// For people.
-    Text,
-    /// For programs: one JSON object on one line.
-    Json,
 }
 
 const WARNING: &str =
@@ -50,8 +42,7 @@ pub fn run(args: &Args) -> ExitCode {
     let token = match args.token.read() {
         Ok(token) => token,
         Err(error) => {
-            // Nobody is left to tell if this fails.
-            let _gone = writeln!(io::stderr(), "claimgate inspect: {error}").is_err();
+            complain("inspect", &error);
             return ExitCode::from(USAGE);
         }
     };
@@ -83,7 +74,7 @@ struct Inspected {
 #[derive(Debug)]
 enum Part {
     /// Its members.
-    Members(Vec<(String, Value)>),
+    Members(Document),
     /// The text of something else.
     Text(String, Malformed),
     /// Not even base64, with all leniency.
@@ -178,25 +169,25 @@ const TIMES: [&str; 5] = ["exp", "nbf", "iat", "auth_time", "updated_at"];
 impl Part {
     fn of(segment: &str) -> Self {
         let Some(bytes) = decoded(segment) else { return Self::Unreadable };
-        match members(&bytes) {
-            Ok(members) => Self::Members(members),
+        match RawMembers::parse(&bytes).and_then(|members| Document::parse(&members)) {
+            Ok(document) => Self::Members(document),
             Err(why) => Self::Text(String::from_utf8_lossy(&bytes).into_owned(), why),
         }
     }
 
     fn date(&self, name: &str) -> Option<UnixTime> {
-        let Self::Members(members) = self else { return None };
-        match members.iter().find(|(member, _)| member == name) {
-            Some((_, Value::Number(text))) => numeric_date(text),
+        let Self::Members(document) = self else { return None };
+        match document.members().get(name) {
+            Some(View::Number(text)) => numeric_date(text),
             Some(_) | None => None,
         }
     }
 
     fn write(&self, now: UnixTime, lines: &mut Vec<String>) {
         match self {
-            Self::Members(members) => {
-                for (name, value) in members {
-                    let date = self.date(name).filter(|_| TIMES.contains(&name.as_str()));
+            Self::Members(document) => {
+                for (name, value) in document.members().members() {
+                    let date = self.date(name).filter(|_| TIMES.contains(&name));
                     let date = date
                         .map_or_else(String::new, |date| format!("  ({})", at::told(date, now)));
                     lines.push(format!("  {}: {}{date}", whole(name), pretty(value, 2)));
@@ -210,10 +201,9 @@ impl Part {
     }
 
     fn raw(&self) -> Option<Box<RawValue>> {
-        let Self::Members(members) = self else { return None };
-        let members = members.iter().map(|(name, value)| (name.as_str().into(), value.clone()));
+        let Self::Members(document) = self else { return None };
         let mut text = String::new();
-        Value::Object(members.collect()).write_json(&mut text);
+        View::Object(document.members()).write_json(&mut text);
         RawValue::from_string(text).ok()
     }
 
@@ -223,11 +213,6 @@ impl Part {
             Self::Members(_) | Self::Unreadable => None,
         }
     }
-}
-
-fn members(bytes: &[u8]) -> Result<Vec<(String, Value)>, Malformed> {
-    let members = RawMembers::parse(bytes)?;
-    members.iter().map(|(name, raw)| Ok((name.to_owned(), Value::parse(raw)?))).collect()
 }
 
 /// With more leniency than a verifier may have: padded or not, of either alphabet, with any bits at the end.
@@ -240,39 +225,35 @@ fn decoded(segment: &str) -> Option<Vec<u8>> {
 }
 
 /// JSON in ASCII, objects and lists of them on lines of their own.
-fn pretty(value: &Value, indent: usize) -> String {
+fn pretty(value: View<'_>, indent: usize) -> String {
     let nested = |parts: Vec<String>, [open, close]: [char; 2]| {
         let inner = " ".repeat(indent + 2);
         let parts = parts.iter().map(|part| format!("{inner}{part}")).collect::<Vec<_>>();
         format!("{open}\n{}\n{}{close}", parts.join(",\n"), " ".repeat(indent))
     };
-    let is_flat = |value: &Value| !matches!(value, Value::Object(_) | Value::Array(_));
+    let is_nested = |value: View<'_>| matches!(value, View::Object(_) | View::Array(_));
+    let mut text = String::new();
     match value {
-        Value::Object(members) if !members.is_empty() => {
-            let member = |(name, value): &(Box<str>, Value)| {
-                format!(
-                    "{}: {}",
-                    pretty(&Value::String(name.clone()), 0),
-                    pretty(value, indent + 2)
-                )
+        View::Object(members) if members.count() > 0 => {
+            let member = |(name, value)| {
+                let mut member = String::new();
+                write_string(name, &mut member);
+                format!("{member}: {}", pretty(value, indent + 2))
             };
-            nested(members.iter().map(member).collect(), ['{', '}'])
+            text = nested(members.members().map(member).collect(), ['{', '}']);
         }
-        Value::Array(elements) if !elements.iter().all(is_flat) => {
-            let elements = elements.iter().map(|element| pretty(element, indent + 2));
-            nested(elements.collect(), ['[', ']'])
+        View::Array(elements) if elements.elements().any(is_nested) => {
+            let elements = elements.elements().map(|element| pretty(element, indent + 2));
+            text = nested(elements.collect(), ['[', ']']);
         }
-        Value::Null
-        | Value::Bool(_)
-        | Value::Number(_)
-        | Value::String(_)
-        | Value::Array(_)
-        | Value::Object(_) => {
-            let mut text = String::new();
-            value.write_json(&mut text);
-            text
-        }
+        View::Array(_)
+        | View::Bool(_)
+        | View::Null
+        | View::Number(_)
+        | View::Object(_)
+        | View::String(_) => value.write_json(&mut text),
     }
+    text
 }
 
 #[cfg(test)]

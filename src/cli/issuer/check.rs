@@ -1,11 +1,10 @@
 //! `claimgate issuer check`: every mistake in the issuer's configuration, and whether its key directory can be used.
 
-use std::io::{self, Write as _};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use super::complain;
 use crate::cli::USAGE;
+use crate::cli::output::{complain, print};
 use crate::config::IssuerConfig;
 use crate::issuer::reference::KeyRing;
 
@@ -27,7 +26,7 @@ pub(super) fn run(args: &Args) -> ExitCode {
     let settings = match IssuerConfig::from_file(&args.file) {
         Ok(config) => config.settings,
         Err(errors) => {
-            complain(&format!("mistakes in {file}\n{errors}"));
+            complain("issuer", &format_args!("mistakes in {file}\n{errors}"));
             return ExitCode::from(USAGE);
         }
     };
@@ -43,11 +42,10 @@ pub(super) fn run(args: &Args) -> ExitCode {
                 ));
             }
             Err(error) => {
-                complain(&format!("key_dir: {error}"));
+                complain("issuer", &format_args!("key_dir: {error}"));
                 return ExitCode::FAILURE;
             }
         }
     }
-    let printed = io::stdout().lock().write_all(told.as_bytes());
-    if printed.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    print("issuer", &told)
 }

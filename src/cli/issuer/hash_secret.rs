@@ -1,13 +1,13 @@
 //! `claimgate issuer hash-secret`: the hash of a client's secret, for the issuer's configuration. The secret comes from
 //! standard input, since a command line is for everybody on the machine to read.
 
-use std::io::{self, Read as _, Write as _};
+use std::io::{self, Read as _};
 use std::process::ExitCode;
 
 use zeroize::Zeroizing;
 
-use super::complain;
 use crate::cli::USAGE;
+use crate::cli::output::{complain, print};
 use crate::issuer::reference::secret_hash::{
     MAX_SECRET_BYTES, SecretError, SecretHash, generate_secret,
 };
@@ -28,13 +28,9 @@ pub(super) struct Args {
 pub(super) fn run(args: &Args) -> ExitCode {
     let hashed = if args.generate { generated() } else { read() };
     match hashed {
-        Ok(text) => {
-            let mut out = io::stdout().lock();
-            let printed = out.write_all(text.as_bytes()).and_then(|()| out.flush());
-            if printed.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
-        }
+        Ok(text) => print("issuer", text.as_str()),
         Err(error) => {
-            complain(&error.to_string());
+            complain("issuer", &error);
             ExitCode::from(USAGE)
         }
     }

@@ -4,25 +4,19 @@
 mod check;
 mod hash_secret;
 
-use std::convert::Infallible;
-use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::time::Duration;
 
 use clap::Subcommand;
 use tokio_util::sync::CancellationToken;
-use tracing::level_filters::LevelFilter;
 
 use super::USAGE;
-use super::serve::seconds;
+use super::output::{complain, print};
+use super::process::{self, Process, ProcessError, shown, worker_count};
 use crate::app::issuer::{IssuerApp, IssuerError, IssuerOptions};
 use crate::app::signals::Signals;
-use crate::app::tasks::Tasks;
 use crate::app::{MaxConnections, raise_open_files};
 use crate::config::{ConfigErrors, IssuerConfig, issuer_json_schema};
-use crate::server::listener::address::Address;
-use crate::telemetry::logging::{self, LogFormat};
 
 /// Run the reference issuer: access tokens for clients that prove who they are, until SIGTERM or SIGINT.
 ///
@@ -43,8 +37,12 @@ use crate::telemetry::logging::{self, LogFormat};
 pub struct Args {
     #[command(subcommand)]
     command: Option<Command>,
+    /// The issuer's configuration, in YAML. `claimgate issuer check FILE` says what is wrong with one.
+    // Not of a subcommand.
+    #[arg(long, short, value_name = "FILE", required = true)]
+    config: Option<PathBuf>,
     #[command(flatten)]
-    run: Option<Run>,
+    process: Process,
 }
 
 #[derive(Debug, Subcommand)]
@@ -55,35 +53,16 @@ enum Command {
     Schema,
 }
 
-#[derive(Debug, clap::Args)]
-struct Run {
-    /// The issuer's configuration, in YAML. `claimgate issuer check FILE` says what is wrong with one.
-    #[arg(long, short, value_name = "FILE")]
-    config: PathBuf,
-    /// How log lines are written, on standard error: json or text.
-    #[arg(long, value_name = "FORMAT", default_value = "json")]
-    log_format: LogFormat,
-    /// What is logged: off, error, warn, info, debug or trace. Tokens and refusals are info.
-    #[arg(long, value_name = "LEVEL", default_value = "info")]
-    log_level: LevelFilter,
-    /// After a signal, go on for this many seconds, not ready any more, before connections are ended.
-    #[arg(long, value_name = "SECONDS", default_value = "5", value_parser = seconds)]
-    drain_delay: Duration,
-    /// After that, give requests in flight this many seconds.
-    #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = seconds)]
-    drain_deadline: Duration,
-}
-
 /// Does what was asked.
 pub fn run(args: &Args) -> ExitCode {
-    match (&args.command, &args.run) {
+    match (&args.command, &args.config) {
         (Some(Command::HashSecret(args)), _) => hash_secret::run(args),
         (Some(Command::Check(args)), _) => check::run(args),
         (Some(Command::Schema), _) => schema(),
-        (None, Some(run)) => match serve(run) {
+        (None, Some(config)) => match serve(config, &args.process) {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => {
-                complain(&error.told(&run.config));
+                complain("issuer", &error.told(config));
                 error.code()
             }
         },
@@ -93,14 +72,7 @@ pub fn run(args: &Args) -> ExitCode {
 }
 
 fn schema() -> ExitCode {
-    let schema = format!("{:#}\n", issuer_json_schema());
-    let printed = io::stdout().lock().write_all(schema.as_bytes());
-    if printed.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
-}
-
-fn complain(text: &str) {
-    // Nobody is left to tell if this fails.
-    let _gone = writeln!(io::stderr(), "claimgate issuer: {text}").is_err();
+    print("issuer", &format!("{:#}\n", issuer_json_schema()))
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -109,18 +81,16 @@ enum RunError {
     Config(#[from] ConfigErrors),
     #[error(transparent)]
     Issuer(#[from] IssuerError),
-    #[error("cannot start the runtime: {0}")]
-    Runtime(io::Error),
-    #[error("ended by a second signal, without finishing what was in flight")]
-    Interrupted,
+    #[error(transparent)]
+    Process(#[from] ProcessError),
 }
 
 impl RunError {
     fn code(&self) -> ExitCode {
         match self {
-            Self::Issuer(IssuerError::Task(_) | IssuerError::Secrets(_))
-            | Self::Runtime(_)
-            | Self::Interrupted => ExitCode::FAILURE,
+            Self::Issuer(IssuerError::Task(_) | IssuerError::Secrets(_)) | Self::Process(_) => {
+                ExitCode::FAILURE
+            }
             Self::Config(_)
             | Self::Issuer(
                 IssuerError::Keys(_)
@@ -134,34 +104,24 @@ impl RunError {
     fn told(&self, config: &Path) -> String {
         match self {
             Self::Config(errors) => format!("mistakes in {}\n{errors}", config.display()),
-            Self::Issuer(_) | Self::Runtime(_) | Self::Interrupted => self.to_string(),
+            Self::Issuer(_) | Self::Process(_) => self.to_string(),
         }
     }
 }
 
-fn serve(run: &Run) -> Result<(), RunError> {
-    let config = IssuerConfig::from_file(&run.config)?;
-    // Set up already: then whoever did that will have the lines.
-    let log = logging::init(run.log_format, run.log_level).ok().flatten();
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
-    let runtime = runtime.map_err(RunError::Runtime)?;
+fn serve(config: &Path, process: &Process) -> Result<(), RunError> {
+    let config = IssuerConfig::from_file(config)?;
     let options = IssuerOptions {
-        drain_delay: run.drain_delay,
-        drain_deadline: run.drain_deadline,
+        drain_delay: process.drain_delay,
+        drain_deadline: process.drain_deadline,
         max_connections: MaxConnections::within(raise_open_files()),
         ..IssuerOptions::default()
     };
-    let outcome = runtime.block_on(Box::pin(until_signal(config, options)));
-    // What is still blocked is not waited for: the drain had its deadline.
-    runtime.shutdown_timeout(TIME_TO_DROP);
-    if let Some(log) = log {
-        log.flush(TIME_TO_LOG);
-    }
-    outcome
+    process.run(until_signal(config, options))
 }
 
 async fn until_signal(config: IssuerConfig, options: IssuerOptions) -> Result<(), RunError> {
-    let signals = Signals::listen().map_err(RunError::Runtime)?;
+    let signals = Signals::listen().map_err(ProcessError::Runtime)?;
     let issuer = config.settings.issuer.clone();
     let bound = Box::pin(IssuerApp::bind(config, options)).await?;
     tracing::info!(
@@ -169,34 +129,14 @@ async fn until_signal(config: IssuerConfig, options: IssuerOptions) -> Result<()
         issuer,
         http = shown(bound.http_addresses()),
         admin = shown(bound.admin_addresses()),
+        workers = worker_count(),
         "listening"
     );
-    let (shutdown, at_once) = (CancellationToken::new(), CancellationToken::new());
-    let (on_first, on_second, reread) = (shutdown.clone(), at_once.clone(), bound.reread());
-    let mut tasks = Tasks::default();
-    tasks.spawn("signals", async move {
-        let refresh = move || {
-            tracing::info!(signal = "SIGHUP", "looking at the key directory");
-            reread.notify_one();
-        };
-        signals.run(on_first, on_second, refresh).await?;
-        std::future::pending::<Result<(), Infallible>>().await
-    });
-    tokio::select! {
-        outcome = bound.run(shutdown) => Ok(outcome?),
-        () = at_once.cancelled() => Err(RunError::Interrupted),
-        // Else a SIGTERM would not be noticed, and the process be killed in the end.
-        ended = tasks.first_to_end() => {
-            tracing::error!(error = %ended, "ending at once, because a part of the process is gone");
-            Err(IssuerError::Task(ended).into())
-        }
-    }
+    let notify = bound.reread();
+    let reread = move || {
+        tracing::info!(signal = "SIGHUP", "looking at the key directory");
+        notify.notify_one();
+    };
+    let shutdown = CancellationToken::new();
+    process::until_signal(signals, shutdown.clone(), bound.run(shutdown), reread).await
 }
-
-fn shown(addresses: &[Address]) -> String {
-    addresses.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
-}
-
-const TIME_TO_LOG: Duration = Duration::from_secs(1);
-
-const TIME_TO_DROP: Duration = Duration::from_millis(500);

@@ -3,7 +3,6 @@
 
 mod report;
 
-use std::io::{self, Write as _};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -12,6 +11,7 @@ use clap::Subcommand;
 use url::Url;
 
 use self::report::{Headers, Report};
+use super::output::{Output, answer, complain};
 use crate::keys::jwks::Examined;
 use crate::keys::key::{Algorithm, AlgorithmSet};
 use crate::keys::source::remote::HttpClient;
@@ -44,18 +44,9 @@ struct Fetch {
     /// Refuse a longer document: 512KiB, 1MiB; a plain number is bytes.
     #[arg(long, value_name = "SIZE", default_value = "512KiB", value_parser = size)]
     max_bytes: usize,
-    /// How to print the outcome.
+    /// How to print the outcome; json is one object on one line.
     #[arg(long, value_enum, default_value = "text")]
     output: Output,
-}
-
-/// How to print the outcome, on stdout.
-#[derive(Clone, Copy, Debug, clap::ValueEnum)]
-enum Output {
-    /// For people.
-    Text,
-    /// For programs: one JSON object on one line.
-    Json,
 }
 
 #[derive(Clone, Debug)]
@@ -74,20 +65,23 @@ impl Location {
     }
 }
 
+const COMMAND: &str = "jwks fetch";
+
 /// 0 when at least one key can be used, 1 when none can or there was nothing to read.
 pub fn run(args: &Args) -> ExitCode {
     let Command::Fetch(args) = &args.command;
     if let Location::Url(url) = &args.location
         && url.scheme() == "http"
     {
-        warn(
-            "plain http: whoever is on the way can replace the keys, and production refuses such a URL",
+        complain(
+            COMMAND,
+            &"plain http: whoever is on the way can replace the keys, and production refuses such a URL",
         );
     }
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
-            warn(&format!("cannot start the runtime: {error}"));
+            complain(COMMAND, &format_args!("cannot start the runtime: {error}"));
             return ExitCode::FAILURE;
         }
     };
@@ -98,8 +92,7 @@ pub fn run(args: &Args) -> ExitCode {
         Output::Text => report.text(),
         Output::Json => report.json(),
     };
-    // A reader that went away, or a full disk: the exit code still answers.
-    let _gone = writeln!(io::stdout(), "{text}").is_err();
+    answer(&text);
     if report.is_usable() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
@@ -140,11 +133,6 @@ async fn read(args: &Fetch) -> Result<(Vec<u8>, Option<Headers>), SourceError> {
             Ok((file::read(&turn, path, args.max_bytes, args.timeout).await?, None))
         }
     }
-}
-
-fn warn(text: &str) {
-    // Nobody is left to tell if this fails.
-    let _gone = writeln!(io::stderr(), "claimgate jwks fetch: {text}").is_err();
 }
 
 fn location(text: &str) -> Result<Location, String> {

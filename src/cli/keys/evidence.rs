@@ -8,7 +8,8 @@ use std::process::ExitCode;
 
 use clap::ArgGroup;
 
-use super::{REFUSED, USAGE, code_of, complain, print, warn};
+use super::{REFUSED, USAGE, code_of, warn};
+use crate::cli::output::{complain, print};
 use crate::keys::lifecycle::directory::{DirectoryError, KeyDirectory};
 use crate::keys::lifecycle::evidence::{EventId, Evidence, Keyset, NotASummary, document};
 use crate::util::clock::{Clock as _, SystemClock};
@@ -41,10 +42,10 @@ pub struct Args {
 /// 0 when the evidence is there; 1 when it was before, or cannot be written; 2 when what it is to be made of is wrong.
 pub fn run(args: &Args) -> ExitCode {
     match write(args) {
-        Ok(path) => print(&format!(
-            "{0}/keyset.json\n{0}/summary.json\n{0}/fingerprint.sha256\n",
-            path.display()
-        )),
+        Ok(path) => print(
+            "keys",
+            &format!("{0}/keyset.json\n{0}/summary.json\n{0}/fingerprint.sha256\n", path.display()),
+        ),
         Err(error) => {
             complain("keys evidence", &error);
             ExitCode::from(match error {

@@ -2,7 +2,8 @@
 
 use std::process::ExitCode;
 
-use super::{Directory, REFUSED, code_of, complain, print};
+use super::{Directory, REFUSED, code_of};
+use crate::cli::output::{complain, print};
 use crate::keys::lifecycle::directory::KeyDirectory;
 use crate::keys::lifecycle::document;
 
@@ -25,7 +26,7 @@ pub fn run(args: &Args) -> ExitCode {
         }
     };
     if let Some(document) = document::jwks(directory.manifest()) {
-        return print(&document);
+        return print("keys", &document);
     }
     complain("keys jwks", &"no key is published: `claimgate keys rotate --force` makes one");
     ExitCode::from(REFUSED)

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::{Directory, Output, Printing, code_of, complain, print, told, warn};
+use super::{Directory, Printing, code_of, told, warn};
+use crate::cli::output::{Output, complain, print};
 use crate::keys::lifecycle::directory::KeyDirectory;
 use crate::keys::lifecycle::manifest::ManagedKey;
 use crate::keys::lifecycle::rules::MAX_KEY_AGE;
@@ -39,9 +40,9 @@ pub fn run(args: &Args) -> ExitCode {
             for warning in &warnings {
                 warn(warning);
             }
-            print(&table(&directory, now))
+            print("keys", &table(&directory, now))
         }
-        Output::Json => print(&told::line(&json(&directory, &warnings, now))),
+        Output::Json => print("keys", &told::line(&json(&directory, &warnings, now))),
     }
 }
 

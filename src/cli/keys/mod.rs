@@ -19,6 +19,7 @@ use clap::Subcommand;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 
 use super::USAGE;
+use super::output::Output;
 use crate::config;
 use crate::keys::lifecycle::directory::DirectoryError;
 use crate::keys::lifecycle::manifest::Kid;
@@ -107,18 +108,9 @@ impl Making {
 /// How to print the outcome.
 #[derive(Clone, Debug, clap::Args)]
 struct Printing {
-    /// How to print the outcome.
+    /// How to print the outcome; json is one object, refusals too.
     #[arg(long, value_enum, default_value = "text")]
     output: Output,
-}
-
-/// Two ways of printing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-enum Output {
-    /// For people.
-    Text,
-    /// For programs: one JSON object on standard output, refusals too.
-    Json,
 }
 
 fn key_type() -> impl TypedValueParser<Value = KeyType> {
@@ -137,24 +129,6 @@ fn whole_seconds(text: &str) -> Result<Duration, String> {
     let duration = config::duration(text)?;
     let whole = Some(duration).filter(|duration| duration.subsec_nanos() == 0);
     whole.ok_or_else(|| "whole seconds are accepted".to_owned())
-}
-
-/// Prints to standard output. A reader that went away or a full disk is a failure: what was asked for did not get
-/// where it should.
-fn print(text: &str) -> ExitCode {
-    let mut out = io::stdout().lock();
-    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            complain("keys", &format!("cannot print: {error}"));
-            ExitCode::from(REFUSED)
-        }
-    }
-}
-
-fn complain(command: &str, error: &dyn Display) {
-    // Nobody is left to tell if this fails.
-    let _gone = writeln!(io::stderr(), "claimgate {command}: {error}").is_err();
 }
 
 fn warn(warning: &dyn Display) {

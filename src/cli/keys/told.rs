@@ -6,7 +6,8 @@ use std::process::ExitCode;
 
 use serde_json::{Value, json};
 
-use super::{Output, code_of_step, complain, print, warn};
+use super::{code_of_step, warn};
+use crate::cli::output::{Output, complain, print};
 use crate::keys::key::Algorithm;
 use crate::keys::lifecycle::manifest::{KeyState, Kid, ManagedKey, Manifest};
 use crate::keys::lifecycle::rules::allowed_at;
@@ -26,10 +27,13 @@ pub(super) fn tell(
             for finding in &taken.findings {
                 warn(finding);
             }
-            print(&match output {
-                Output::Text => text(taken, directory, dry_run),
-                Output::Json => line(&json(taken, dry_run)),
-            })
+            print(
+                "keys",
+                &match output {
+                    Output::Text => text(taken, directory, dry_run),
+                    Output::Json => line(&json(taken, dry_run)),
+                },
+            )
         }
         Err(error) => {
             let code = ExitCode::from(code_of_step(error));
@@ -41,9 +45,12 @@ pub(super) fn tell(
                         StepError::Directory(_) | StepError::UnknownKid(_) => None,
                     };
                     // The exit code says no already, also when nobody reads this.
-                    let _printed = print(&line(&json!({
-                        "changes": [], "error": error.to_string(), "allowed_at": allowed_at,
-                    })));
+                    let _printed = print(
+                        "keys",
+                        &line(&json!({
+                            "changes": [], "error": error.to_string(), "allowed_at": allowed_at,
+                        })),
+                    );
                 }
             }
             code

@@ -1,14 +1,14 @@
 //! `claimgate revocations check`: whether a token is revoked, by the lookup that the service makes. Whether it is genuine
 //! is not asked here: `claimgate explain` decides on a whole request.
 
-use std::io::{self, Write as _};
 use std::process::ExitCode;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
-use super::{Failure, From, Output};
+use super::{Failure, From};
 use crate::cli::at;
+use crate::cli::output::{Output, answer};
 use crate::cli::token_text::TokenText;
 use crate::revocation::{EntryKind, RevocationLookup, RevocationStore, TokenFacts};
 use crate::token::numeric_date;
@@ -43,7 +43,7 @@ pub(super) struct Args {
     /// Its iat: 2026-01-31T12:00:00Z, or seconds since 1970. Without one, it may have been issued any time before.
     #[arg(long, value_name = "TIME", requires = "iss", value_parser = at::time)]
     iat: Option<UnixTime>,
-    /// How to print the outcome.
+    /// How to print the outcome; json is one object on one line.
     #[arg(long, value_enum, default_value = "text")]
     output: Output,
 }
@@ -62,11 +62,11 @@ struct Known {
 pub(super) fn run(args: &Args) -> ExitCode {
     let known = match known(args) {
         Ok(known) => known,
-        Err(failure) => return failure.tell("check"),
+        Err(failure) => return failure.tell("revocations check"),
     };
     let entries = match args.from.read() {
         Ok(entries) => entries,
-        Err(failure) => return failure.tell("check"),
+        Err(failure) => return failure.tell("revocations check"),
     };
     let entries: Vec<_> = entries.into_iter().map(|(entry, _)| entry).collect();
     let store = RevocationStore::fixed(&entries);
@@ -96,8 +96,7 @@ pub(super) fn run(args: &Args) -> ExitCode {
         })
         .to_string(),
     };
-    // A reader that went away, or a full disk: the exit code still answers.
-    let _gone = writeln!(io::stdout(), "{text}").is_err();
+    answer(&text);
     if revoked_by.is_none() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 

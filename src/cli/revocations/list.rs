@@ -3,7 +3,8 @@
 use std::io::{self, BufWriter, Write as _};
 use std::process::ExitCode;
 
-use super::{From, Output};
+use super::From;
+use crate::cli::output::Output;
 use crate::cli::shown::{ascii, shown};
 use crate::revocation::{EntryKind, RevocationEntry};
 use crate::util::clock::{Clock as _, SystemClock, UnixTime};
@@ -32,7 +33,7 @@ fn kind(text: &str) -> Result<EntryKind, String> {
 pub(super) fn run(args: &Args) -> ExitCode {
     let entries = match args.from.read() {
         Ok(entries) => entries,
-        Err(failure) => return failure.tell("list"),
+        Err(failure) => return failure.tell("revocations list"),
     };
     let now = SystemClock.now();
     let wanted =

@@ -4,13 +4,14 @@
 mod check;
 mod list;
 
-use std::io::{self, Write as _};
+use std::io;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Subcommand;
 
 use super::USAGE;
+use super::output::complain;
 use super::shown::error_text;
 use crate::config::Config;
 use crate::revocation::RevocationEntry;
@@ -53,15 +54,6 @@ struct From {
     /// Those in this file: entries, one line of JSON each, and the line that says that these are all.
     #[arg(long, value_name = "FILE")]
     file: Option<PathBuf>,
-}
-
-/// How to print the outcome, on stdout.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-enum Output {
-    /// For people.
-    Text,
-    /// For programs: JSON.
-    Json,
 }
 
 impl From {
@@ -110,8 +102,7 @@ fn of_redis(settings: &RedisSettings) -> Result<Vec<RevocationEntry>, SourceErro
     let (entries, unreadable) = listed?;
     if unreadable > 0 {
         let text = format!("warning: {unreadable} entries cannot be read, and revoke nothing");
-        // Nobody is left to tell if this fails.
-        let _gone = writeln!(io::stderr(), "claimgate revocations: {text}").is_err();
+        complain("revocations", &text);
     }
     Ok(entries)
 }
@@ -132,8 +123,7 @@ impl Failure {
             Self::Source(place, error) => (error_text(&format!("{place}: {error}")), 1),
             Self::Usage(text) => (text.clone(), USAGE),
         };
-        // Nobody is left to tell if this fails.
-        let _gone = writeln!(io::stderr(), "claimgate revocations {command}: {text}").is_err();
+        complain(command, &text);
         ExitCode::from(code)
     }
 }

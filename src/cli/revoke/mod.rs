@@ -4,7 +4,6 @@
 mod store;
 mod what;
 
-use std::io::{self, Write as _};
 use std::process::ExitCode;
 
 use clap::Subcommand;
@@ -13,6 +12,7 @@ use serde_json::{Value, json};
 use self::store::{Failure, Store};
 use self::what::{Issuer, Key, Session, Subject, Target, Token};
 use super::USAGE;
+use super::output::{Output, complain, print};
 use super::shown::{ascii, error_text, shown};
 use crate::revocation::redis::{Writer, Written};
 use crate::revocation::{EntryKind, RevocationEntry};
@@ -62,7 +62,7 @@ struct Asked<What: clap::Args> {
     /// Print the entry and write nothing: a line for a file of revocations.
     #[arg(long, conflicts_with_all = ["config", "redis"])]
     print: bool,
-    /// How to print the outcome.
+    /// How to print the outcome; json is one object on one line.
     #[arg(long, value_enum, default_value = "text")]
     output: Output,
 }
@@ -71,18 +71,9 @@ struct Asked<What: clap::Args> {
 struct Init {
     #[command(flatten)]
     store: Store,
-    /// How to print the outcome.
+    /// How to print the outcome; json is one object on one line.
     #[arg(long, value_enum, default_value = "text")]
     output: Output,
-}
-
-/// How to print the outcome, on stdout.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-enum Output {
-    /// For people.
-    Text,
-    /// For programs: one JSON object on one line.
-    Json,
 }
 
 /// 0 done, 1 not known to be done, 2 a mistake in what was asked.
@@ -97,9 +88,9 @@ pub fn run(args: &Args) -> ExitCode {
         Command::Init(init) => init.run(),
     };
     match outcome {
-        Ok(text) => print(&text),
+        Ok(text) => print("revoke", &text),
         Err(failure) => {
-            complain(&error_text(&failure.to_string()));
+            complain("revoke", &error_text(&failure.to_string()));
             ExitCode::from(match failure {
                 Failure::Usage(_) => USAGE,
                 Failure::Io(_) | Failure::Store(_) | Failure::Nothing => 1,
@@ -129,7 +120,8 @@ impl<What: clap::Args> Asked<What> {
         let written = store::wait(async { writer.write(&entry, now).await })?;
         if !written.has_epoch {
             complain(
-                "warning: the store has no epoch: it was never set up, or has lost what it held. Services that run refuse \
+                "revoke",
+                &"warning: the store has no epoch: it was never set up, or has lost what it held. Services that run refuse \
                 this; those that start now do not believe the list. See claimgate revoke init",
             );
         }
@@ -193,21 +185,4 @@ fn told(entry: &RevocationEntry) -> String {
 
 fn line(json: &Value) -> String {
     format!("{}\n", ascii(&json.to_string()))
-}
-
-/// What was asked for is done; who cannot be told of it hears so from the exit code.
-fn print(text: &str) -> ExitCode {
-    let mut out = io::stdout().lock();
-    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            complain(&format!("cannot print: {error}"));
-            ExitCode::FAILURE
-        }
-    }
-}
-
-fn complain(text: &str) {
-    // Nobody is left to tell if this fails.
-    let _gone = writeln!(io::stderr(), "claimgate revoke: {text}").is_err();
 }

@@ -1,8 +1,6 @@
 //! `issuers[].keys`: where an issuer's keys come from. No source is read here but those that are part of the
 //! configuration, which are [`super::documents`]' part.
 
-use std::path::PathBuf;
-
 use url::Url;
 
 use super::Compiler;
@@ -173,18 +171,6 @@ impl Compiler<'_> {
             self.report.wrong(&path.index(0), quote(&program), expected);
         }
         is_whole.then(|| Command::new(program, argv.collect(), inherits))
-    }
-
-    /// A path in the configuration; relative ones start at its directory.
-    pub(super) fn file(&mut self, path: &Path, text: &str, what: &str) -> PathBuf {
-        // What no file is called may be what belongs into one: a token, a key.
-        let is_content = text.contains('\n') || text.split('/').any(|name| name.len() > 255);
-        if text.is_empty() {
-            self.report.wrong(path, "an empty string", format!("the path of {what}"));
-        } else if is_content {
-            self.report.wrong(path, "a text (not shown)", format!("the path of {what}"));
-        }
-        self.base_dir.join(text)
     }
 
     fn url(&mut self, path: &Path, text: &str) -> Option<Url> {

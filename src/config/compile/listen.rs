@@ -179,7 +179,7 @@ impl Compiler<'_> {
             self.report.wrong(path, quote(&address.to_string()), expected);
         }
         let mut file = |key: &str, given: &Option<String>, what: &str| {
-            given.as_deref().map(|text| self.file(&path.key(key), text, what))
+            self.file_at(path, key, given.as_deref(), what)
         };
         let cert_file = file("cert_file", &raw.cert_file, "a certificate in PEM");
         let key_file = file("key_file", &raw.key_file, "a private key in PEM");

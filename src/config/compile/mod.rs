@@ -3,6 +3,7 @@
 //! mistakes in it never becomes a configuration.
 
 mod documents;
+mod files;
 mod forward;
 mod issuers;
 mod keys;

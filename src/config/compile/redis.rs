@@ -1,7 +1,5 @@
 //! `revocation.redis`: where the store is, and who we are to it. Nothing is connected to here, and no file is read.
 
-use std::path::PathBuf;
-
 use super::Compiler;
 use crate::config::raw::{REDIS_SERVERS, RawRedis, RawSentinel};
 use crate::config::report::{Path, quote};
@@ -151,26 +149,9 @@ impl Compiler<'_> {
     }
 
     fn redis_tls(&mut self, path: &Path, raw: &RawRedis) -> RedisTls {
-        let mut file = |key: &str, given: &Option<String>, what: &str| -> Option<PathBuf> {
-            given.as_deref().map(|text| self.file(&path.key(key), text, what))
-        };
-        let ca_file = file("ca_file", &raw.ca_file, "certificates in PEM");
-        let cert_file = file("client_cert_file", &raw.client_cert_file, "a certificate in PEM");
-        let key_file = file("client_key_file", &raw.client_key_file, "a private key in PEM");
-        let identity = match (cert_file, key_file) {
-            (Some(cert_file), Some(key_file)) => Some((cert_file, key_file)),
-            (None, None) => None,
-            (Some(_), None) => {
-                let path = path.key("client_key_file");
-                self.report.missing(&path, "the private key of client_cert_file");
-                None
-            }
-            (None, Some(_)) => {
-                let path = path.key("client_cert_file");
-                self.report.missing(&path, "the certificate of client_key_file");
-                None
-            }
-        };
+        let ca_file = self.file_at(path, "ca_file", raw.ca_file.as_deref(), "certificates in PEM");
+        let (cert_file, key_file) = (&raw.client_cert_file, &raw.client_key_file);
+        let identity = self.client_identity(path, cert_file.as_deref(), key_file.as_deref());
         if raw.server_name.as_deref() == Some("") {
             let path = path.key("server_name");
             self.report.wrong(&path, "an empty string", "the name in the server's certificate");

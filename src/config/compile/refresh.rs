@@ -90,30 +90,17 @@ impl Compiler<'_> {
     }
 
     fn http(&mut self, path: &Path, raw: &RawRefresh) -> HttpSettings {
-        let mut file = |key: &str, given: &Option<String>, what: &str| {
-            given.as_deref().map(|text| self.file(&path.key(key), text, what))
-        };
-        let ca_file = file("ca_file", &raw.ca_file, "certificates in PEM");
-        let cert_file = file("client_cert_file", &raw.client_cert_file, "a certificate in PEM");
-        let key_file = file("client_key_file", &raw.client_key_file, "a private key in PEM");
-        let bearer_token_file = file("bearer_token_file", &raw.bearer_token_file, "a token file");
+        let ca_file = self.file_at(path, "ca_file", raw.ca_file.as_deref(), "certificates in PEM");
+        let (cert_file, key_file) = (&raw.client_cert_file, &raw.client_key_file);
+        let identity = self.client_identity(path, cert_file.as_deref(), key_file.as_deref());
         let accepts_readable_key = !self.is_production();
-        let client_certificate = match (cert_file, key_file) {
-            (Some(cert_file), Some(key_file)) => {
-                Some(ClientCertificate { cert_file, key_file, accepts_readable_key })
-            }
-            (None, None) => None,
-            (Some(_), None) => {
-                let path = path.key("client_key_file");
-                self.report.missing(&path, "the private key of client_cert_file");
-                None
-            }
-            (None, Some(_)) => {
-                let path = path.key("client_cert_file");
-                self.report.missing(&path, "the certificate of client_key_file");
-                None
-            }
-        };
+        let client_certificate = identity.map(|(cert_file, key_file)| ClientCertificate {
+            cert_file,
+            key_file,
+            accepts_readable_key,
+        });
+        let token = raw.bearer_token_file.as_deref();
+        let bearer_token_file = self.file_at(path, "bearer_token_file", token, "a token file");
         let proxy = raw.proxy.as_deref().and_then(|text| self.proxy(&path.key("proxy"), text));
         HttpSettings { ca_file, client_certificate, bearer_token_file, proxy }
     }

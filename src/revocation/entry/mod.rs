@@ -242,10 +242,10 @@ impl RevocationEntry {
     /// The entry as a line of JSON, without a line break, in ASCII: equal entries are equal texts.
     pub fn to_json(&self) -> String {
         let mut line = format!(r#"{{"v":{VERSION},"kind":"{}","iss":"#, self.kind().as_str());
-        json::Value::String(self.iss.clone()).write_json(&mut line);
+        json::write_string(&self.iss, &mut line);
         if let (Some(member), Some(id)) = (self.kind().member(), self.revoked.id()) {
             line.push_str(&format!(r#","{member}":"#));
-            json::Value::String(id.into()).write_json(&mut line);
+            json::write_string(id, &mut line);
         }
         if let Some(not_before) = self.revoked.not_before() {
             line.push_str(&format!(r#","not_before":{}"#, seconds(not_before)));

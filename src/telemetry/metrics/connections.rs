@@ -5,7 +5,8 @@ use std::fmt;
 use metrics::{Counter, Gauge, Key, Label as Pair, Recorder as _};
 use metrics_exporter_prometheus::PrometheusRecorder;
 
-use super::{CONNECTIONS, METADATA, TURNED_AWAY, as_f64, gauge};
+use super::names::{CONNECTIONS, TURNED_AWAY};
+use super::{METADATA, as_f64, gauge};
 
 /// The metrics of the connections of one kind of listener.
 #[derive(Clone)]

@@ -12,10 +12,8 @@ use metrics_exporter_prometheus::{
     Matcher, PrometheusBuilder, PrometheusHandle, PrometheusRecorder,
 };
 
-use super::{
-    CONNECTIONS, ConnectionMetrics, METADATA, NONE, TLS_EXPIRY, TLS_HANDSHAKES, TLS_RELOADS,
-    TURNED_AWAY, TlsMetrics, as_f64, gauge,
-};
+use super::names::{BUILD_INFO, CONNECTIONS, TLS_EXPIRY, TLS_HANDSHAKES, TLS_RELOADS, TURNED_AWAY};
+use super::{ConnectionMetrics, METADATA, NONE, TlsMetrics, as_f64, gauge};
 use crate::util::clock::UnixTime;
 use crate::util::label::Label;
 
@@ -102,7 +100,7 @@ impl IssuerMetrics {
         });
         let build =
             vec![Pair::new("version", env!("CARGO_PKG_VERSION")), Pair::new("profile", profile)];
-        gauge(&recorder, "claimgate_build_info", build).set(1.0);
+        gauge(&recorder, BUILD_INFO, build).set(1.0);
         let families = gauge(&recorder, FAMILIES, vec![]);
         let handle = recorder.handle();
         let metrics = Self { recorder, handle, durations, families, counters: Mutex::default() };
@@ -265,7 +263,7 @@ fn describe(recorder: &PrometheusRecorder) {
         (ACTIVE_SINCE, "Since when the active key signs; 0 when none does."),
         (TLS_EXPIRY, "When the certificate of a listener ends."),
         (CONNECTIONS, "Connections that are open on a listener."),
-        ("claimgate_build_info", "1, with version and profile."),
+        (BUILD_INFO, "1, with version and profile."),
     ];
     for (name, help) in counters {
         recorder.describe_counter(name.into(), None, help.into());

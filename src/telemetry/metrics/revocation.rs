@@ -7,10 +7,11 @@ use std::sync::Arc;
 use metrics::{Counter, Gauge, Key, Label as Pair, Recorder as _};
 use metrics_exporter_prometheus::PrometheusRecorder;
 
-use super::{
-    METADATA, REVOCATION_ENTRIES, REVOCATION_EPOCH_CHANGES, REVOCATION_LAST_SYNC,
-    REVOCATION_SKIPPED, REVOCATION_STALE, REVOCATION_SYNCS, REVOCATION_UNCHECKED, as_f64, gauge,
+use super::names::{
+    REVOCATION_ENTRIES, REVOCATION_EPOCH_CHANGES, REVOCATION_LAST_SYNC, REVOCATION_SKIPPED,
+    REVOCATION_STALE, REVOCATION_SYNCS, REVOCATION_UNCHECKED,
 };
+use super::{METADATA, as_f64, gauge};
 use crate::util::clock::UnixTime;
 
 /// The metrics of the revocations; the default counts nothing.

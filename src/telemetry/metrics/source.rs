@@ -8,7 +8,10 @@ use std::time::Duration;
 use metrics::{Counter, Gauge, Histogram, Key, Label as Pair, Recorder as _};
 use metrics_exporter_prometheus::PrometheusRecorder;
 
-use super::{FETCH_DURATION, LAST_SUCCESS, METADATA, ORIGIN, PERSISTED, REFRESHES, as_f64, gauge};
+use super::names::{
+    FETCH_DURATION, KEYS, LAST_SUCCESS, ORIGIN, PERSISTED, REFRESHES, SKIPPED_KEYS, STALE,
+};
+use super::{METADATA, as_f64, gauge};
 use crate::util::clock::UnixTime;
 use crate::util::label::Label;
 
@@ -63,7 +66,7 @@ impl SourceMetrics {
         self.with(|handles| {
             let mut pairs = handles.pairs.clone();
             pairs.push(Pair::new("reason", reason));
-            gauge(&handles.recorder, "claimgate_jwks_skipped_keys", pairs).set(as_f64(count));
+            gauge(&handles.recorder, SKIPPED_KEYS, pairs).set(as_f64(count));
         });
     }
 
@@ -179,9 +182,9 @@ impl SourceHandles {
             refreshes: refreshes.into(),
             fetch_duration: recorder.register_histogram(&fetches, &METADATA),
             last_success: gauge(recorder, LAST_SUCCESS, pairs.clone()),
-            usable: gauge(recorder, "claimgate_jwks_keys", with("state", "usable")),
-            skipped_keys: gauge(recorder, "claimgate_jwks_keys", with("state", "skipped")),
-            stale: gauge(recorder, "claimgate_jwks_stale", pairs.clone()),
+            usable: gauge(recorder, KEYS, with("state", "usable")),
+            skipped_keys: gauge(recorder, KEYS, with("state", "skipped")),
+            stale: gauge(recorder, STALE, pairs.clone()),
             recorder: Arc::clone(recorder),
             retired,
             pairs,

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use super::names::CHECK_DURATION;
 use super::*;
 use crate::util::clock::UnixTime;
 
@@ -148,6 +149,8 @@ fn the_list_for_operators_names_every_metric_and_word_and_no_other() {
     let list = include_str!("../../../deploy/metrics.md");
     let code = concat!(
         include_str!("mod.rs"),
+        include_str!("names.rs"),
+        include_str!("checks.rs"),
         include_str!("connections.rs"),
         include_str!("revocation.rs"),
         include_str!("source.rs"),

@@ -5,7 +5,8 @@ use std::fmt;
 use metrics::{Counter, Gauge, Key, Label as Pair, Recorder as _};
 use metrics_exporter_prometheus::PrometheusRecorder;
 
-use super::{METADATA, TLS_EXPIRY, TLS_HANDSHAKES, TLS_RELOADS, gauge};
+use super::names::{TLS_EXPIRY, TLS_HANDSHAKES, TLS_RELOADS};
+use super::{METADATA, gauge};
 use crate::util::clock::UnixTime;
 
 /// The metrics of TLS on one kind of listener.

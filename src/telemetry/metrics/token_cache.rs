@@ -7,7 +7,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use metrics::{Counter, Gauge, Key, Recorder as _};
 use metrics_exporter_prometheus::PrometheusRecorder;
 
-use super::{CACHE_BYTES, CACHE_EVICTIONS, CACHE_HITS, CACHE_MISSES, METADATA, gauge};
+use super::names::{CACHE_BYTES, CACHE_EVICTIONS, CACHE_HITS, CACHE_MISSES};
+use super::{METADATA, gauge};
 
 /// What a cache has counted since it was made.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

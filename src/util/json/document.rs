@@ -1,7 +1,7 @@
 //! A JSON object as it is kept for long: all its texts one after the other, and six bytes for each value, or twelve in a
 //! long one. A tree of values takes an allocation for each name and each text, and several times the memory.
 //!
-//! It is as strict as [`super::Value`], and its numbers are text as well.
+//! Numbers are text as well: the one that was signed.
 
 use std::fmt;
 
@@ -178,6 +178,14 @@ const OBJECT: u32 = Kind::Object as u32;
 const STRING: u32 = Kind::String as u32;
 const TRUE: u32 = Kind::True as u32;
 
+/// Looks into a value that is not kept, all the way down.
+///
+/// # Errors
+/// As [`Document::parse`], for a member of this value.
+pub fn check(raw: &RawValue) -> Result<(), Malformed> {
+    Builder { text: String::new(), nodes: Vec::new() }.add("", raw, MAX_DEPTH)
+}
+
 /// Claims are personal data: `Debug` says how many nodes there are and keeps the content.
 impl fmt::Debug for Document {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -350,7 +358,7 @@ fn short(length: usize) -> Result<u32, Malformed> {
 mod tests {
     use proptest::prelude::*;
 
-    use super::super::Value;
+    use super::super::tree::Value;
     use super::*;
 
     fn twins(text: &str) -> (Result<Value, Malformed>, Result<Document, Malformed>) {
@@ -366,6 +374,9 @@ mod tests {
     }
 
     fn same(text: &str) {
+        for (_, raw) in RawMembers::parse(text.as_bytes()).unwrap().iter() {
+            assert_eq!(check(raw).err(), Value::parse(raw).err(), "{text}");
+        }
         match twins(text) {
             (Ok(tree), Ok(document)) => {
                 let mut written = String::new();

@@ -15,7 +15,7 @@ use crate::check::rules::Selection;
 use crate::check::{CheckRequest, Pairs};
 use crate::config::Config;
 use crate::server::checks::header_text;
-use crate::util::json::{Malformed, RawMembers, Value};
+use crate::util::json::{Document, Malformed, RawMembers, View};
 
 /// What is asked about.
 #[derive(Debug)]
@@ -76,10 +76,8 @@ impl Asked {
 }
 
 fn parse(text: &[u8]) -> Result<Option<CheckRequest<'static>>, RequestError> {
-    let members = RawMembers::parse(text)?;
-    let members = members.iter().map(|(name, raw)| Ok((name.into(), Value::parse(raw)?)));
-    let root = Value::Object(members.collect::<Result<_, Malformed>>()?);
-    let root = Message { value: Some(&root), place: String::new() };
+    let document = Document::parse(&RawMembers::parse(text)?)?;
+    let root = Message { value: Some(View::Object(document.members())), place: String::new() };
     let attributes = root.member("attributes", "attributes")?;
     let context = attributes.member("contextExtensions", "context_extensions")?.texts()?;
     let http = attributes.member("request", "request")?.member("http", "http")?;
@@ -112,7 +110,7 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
 
 /// A value and its place; what is missing or null has the value that protobuf gives it.
 struct Message<'a> {
-    value: Option<&'a Value>,
+    value: Option<View<'a>>,
     place: String,
 }
 
@@ -120,17 +118,17 @@ impl<'a> Message<'a> {
     fn member(&self, camel: &str, snake: &str) -> Result<Self, RequestError> {
         let members = match self.value {
             None => None,
-            Some(object @ Value::Object(_)) => Some(object),
+            Some(View::Object(members)) => Some(members),
             Some(_) => return Err(self.expected("an object")),
         };
-        let get = |name: &str| members.and_then(|object| object.member(name));
+        let get = |name: &str| members.and_then(|members| members.get(name));
         let place =
             format!("{}{}{camel}", self.place, if self.place.is_empty() { "" } else { "." });
         let value = match (get(camel), get(snake)) {
             (Some(_), Some(_)) if camel != snake => {
                 return Err(RequestError::Shape { place, expected: "one of its two spellings" });
             }
-            (one, other) => one.or(other).filter(|value| !matches!(value, Value::Null)),
+            (one, other) => one.or(other).filter(|value| !matches!(value, View::Null)),
         };
         Ok(Self { value, place })
     }
@@ -138,12 +136,12 @@ impl<'a> Message<'a> {
     fn elements(&self) -> Result<Vec<Self>, RequestError> {
         match self.value {
             None => Ok(Vec::new()),
-            Some(Value::Array(elements)) => {
-                let element = |(place, value): (usize, &'a Value)| Self {
+            Some(View::Array(elements)) => {
+                let element = |(place, value)| Self {
                     value: Some(value),
                     place: format!("{}[{place}]", self.place),
                 };
-                Ok(elements.iter().enumerate().map(element).collect())
+                Ok(elements.elements().enumerate().map(element).collect())
             }
             Some(_) => Err(self.expected("a list")),
         }
@@ -161,12 +159,12 @@ impl<'a> Message<'a> {
     fn texts(&self) -> Result<Pairs<'static>, RequestError> {
         match self.value {
             None => Ok(Vec::new()),
-            Some(Value::Object(members)) => {
-                let pair = |(name, value): &(Box<str>, Value)| {
+            Some(View::Object(members)) => {
+                let pair = |(name, value): (&str, View<'_>)| {
                     let value = value.as_str().ok_or_else(|| self.expected("strings by name"))?;
-                    Ok((name.to_string().into(), value.to_owned().into()))
+                    Ok((name.to_owned().into(), value.to_owned().into()))
                 };
-                members.iter().map(pair).collect()
+                members.members().map(pair).collect()
             }
             Some(_) => Err(self.expected("strings by name")),
         }

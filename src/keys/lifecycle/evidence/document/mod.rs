@@ -115,7 +115,7 @@ impl Read {
 /// The public part, and whether there was another.
 fn of_jwk(entry: &RawValue) -> Option<(Value, bool)> {
     // Strictly first: a repeated member could show one key here and another elsewhere.
-    json::Value::parse(entry).ok()?;
+    json::check(entry).ok()?;
     let whole: Value = serde_json::from_str(entry.get()).ok()?;
     let public = public_part(&whole)?;
     Some((public, whole.get("d").is_some()))

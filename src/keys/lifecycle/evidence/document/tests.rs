@@ -84,3 +84,15 @@ fn what_is_no_set_of_public_keys_is_refused_without_quoting_it() {
         read(br#"{"keys":[{"kty":"EC","kty":"EC","crv":"P-256","x":"AA","y":"AA"}]}"#).is_err()
     );
 }
+
+#[test]
+fn a_jwk_is_looked_into_as_deep_as_any_value() {
+    let jwk = key().public_jwk();
+    let nested = |levels: usize| {
+        let mut jwk = jwk.clone();
+        jwk["x_custom"] = (0..levels).fold(json!(1), |inner, _| json!([inner]));
+        text(&json!({"keys": [jwk]}))
+    };
+    assert!(nested(json::MAX_DEPTH - 1).is_ok());
+    assert!(nested(json::MAX_DEPTH).is_err());
+}

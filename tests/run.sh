@@ -25,7 +25,7 @@ main() {
   step "the nginx and the Caddy that the tests run" tests/e2e/proxies/install.sh
   step "the OpenID provider that the tests run" tests/e2e/oidc_provider/install.sh
   step "the libraries that check the issuer" tests/e2e/issuer_clients/install.sh
-  step "the Redis that the tests run" tests/redis/install.sh --python
+  step "the Redis that the tests run" tests/redis/install.sh
   counted step "unit, integration and end-to-end tests" cargo test --locked --no-fail-fast
   step "the benchmarks, too short to measure anything" benches/run.sh --quick
   counted step "fuzzing, 20 s for each target" tests/fuzz/run.sh 20

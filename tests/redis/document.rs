@@ -24,7 +24,7 @@ async fn what_the_python_example_writes_is_refused() {
          revoke_token(store, {ISSUER:?}, 'another', {exp})\n"
     );
     let library = Path::new(env!("CARGO_MANIFEST_DIR")).join(".tools/redis-py");
-    assert!(library.exists(), "no redis-py in .tools: run tests/redis/install.sh --python");
+    assert!(library.exists(), "no redis-py in .tools: run tests/redis/install.sh");
     let output =
         Command::new("python3").args(["-c", &script]).env("PYTHONPATH", &library).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));

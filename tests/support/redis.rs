@@ -190,7 +190,8 @@ pub(crate) fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
-fn executable() -> PathBuf {
+/// The Redis of these tests.
+pub(crate) fn executable() -> PathBuf {
     let installed = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(".tools/redis/redis-server");
     assert!(installed.exists(), "no Redis in .tools/redis: run tests/redis/install.sh");
     installed

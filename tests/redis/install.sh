@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Puts what the tests of revocation run into .tools/, once: a Redis from 7 on (claimgate does with 6, its tests do not), and
-# redis-py, with which they run an example. Called by tests/run.sh.
+# redis-py, Go and redigo, with which they run the examples. Called by tests/run.sh.
 set -euo pipefail
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
@@ -24,3 +24,4 @@ is_library() { PYTHONPATH=$1 python3 -c 'import redis'; }
 # In a shell of its own, which removes what it leaves.
 [ -d "$python_library" ] ||
   (requirements | from_pip install-redis-py "redis-py (about 1 MB)" "$python_library" is_library "It is pure Python.")
+"$root/tests/redis/install_go.sh"

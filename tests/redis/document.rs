@@ -25,7 +25,7 @@ async fn what_the_python_example_writes_is_refused() {
         command.args(["-c", &script]).env("PYTHONPATH", &library);
         command
     };
-    writes_what_is_refused(python).await;
+    Box::pin(writes_what_is_refused(python)).await;
 }
 
 #[tokio::test]
@@ -57,7 +57,7 @@ async fn what_the_go_example_writes_is_refused() {
         .output()
         .unwrap();
     assert!(built.status.success(), "{}", told(&built));
-    writes_what_is_refused(|| Command::new(&program)).await;
+    Box::pin(writes_what_is_refused(|| Command::new(&program))).await;
 }
 
 /// `command` takes a socket, an `iss`, an `exp` and any number of `jti`.

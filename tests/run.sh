@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # The one command: everything that is held true of claimgate, on this machine, now. Needs Rust, Python 3.10 or newer,
-# Node.js 20 or newer with npm, and compilers for C and C++; puts cargo-deny, Envoy, nginx, Caddy, Redis, Helm, the schemas of
+# Node.js 20 or newer with npm, and compilers for C and C++; puts cargo-deny, Envoy, nginx, Caddy, Redis, Go, Helm, the schemas of
 # Kubernetes and an OpenID provider into .tools/ when they are not there yet. Honours CARGO_TARGET_DIR.
 #
 # Every step runs, also after one that failed; the last line counts what passed and what failed: each test of the
@@ -25,7 +25,7 @@ main() {
   step "the nginx and the Caddy that the tests run" tests/e2e/proxies/install.sh
   step "the OpenID provider that the tests run" tests/e2e/oidc_provider/install.sh
   step "the libraries that check the issuer" tests/e2e/issuer_clients/install.sh
-  step "the Redis that the tests run" tests/redis/install.sh --python
+  step "the Redis that the tests run, and what writes to it" tests/redis/install.sh
   counted step "unit, integration and end-to-end tests" cargo test --locked --no-fail-fast
   step "the benchmarks, too short to measure anything" benches/run.sh --quick
   counted step "fuzzing, 20 s for each target" tests/fuzz/run.sh 20

@@ -23,6 +23,7 @@ mod circle;
 mod configuration;
 mod connections;
 mod decisions;
+mod demo;
 mod envoy;
 mod envoy_http;
 mod issuer_clients;
@@ -45,30 +46,4 @@ mod service;
 mod shipped;
 mod upstream;
 
-use std::process::Command;
-
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
-
-#[test]
-fn the_story_of_the_demo_comes_true() {
-    let output = Command::new(env!("CARGO_BIN_EXE_claimgate"))
-        .args(["demo", "--check", "--envoy"])
-        .arg(envoy::executable())
-        .output()
-        .unwrap();
-    let table = String::from_utf8_lossy(&output.stdout);
-    let errors = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{}\n{table}\n{errors}", output.status);
-    assert!(!table.contains("FAIL"), "{table}");
-}
-
-#[test]
-fn a_missing_envoy_is_reported_with_the_way_to_get_it() {
-    let output = Command::new(env!("CARGO_BIN_EXE_claimgate"))
-        .args(["demo", "--check", "--envoy", "/nowhere/envoy"])
-        .output()
-        .unwrap();
-    let errors = String::from_utf8_lossy(&output.stderr);
-    assert_eq!(output.status.code(), Some(2), "{errors}");
-    assert!(errors.contains("/nowhere/envoy") && errors.contains("deploy/demo.sh"), "{errors}");
-}

@@ -86,6 +86,43 @@ fn what_was_written_is_told_to_programs_and_listed() {
     assert!(out.contains("session of https://accounts.example.com, sid s\\u{1b}"), "{out}");
 }
 
+/// As `deploy/revocation.md` has it for the alarm.
+#[tokio::test]
+async fn an_emptied_store_is_believed_again_once_the_operator_says_so() {
+    let redis = RedisServer::start();
+    let url = redis.unix_url();
+    let init = ["revoke", "init", "--redis", &url];
+    let store = json!({"url": url});
+    let mut knows = World::start(&store).await;
+    redis.ask(&["FLUSHALL"]);
+    knows.until_synced_with("no_epoch").await;
+    let starts = World::start_as_it_is(json!({"redis": store}), &store).await;
+    starts.until_synced_with("no_epoch").await;
+    assert_eq!(starts.service.admin("/readyz").await.0, 503, "an empty store is no empty list");
+    knows.write("again").await;
+
+    let (code, out, errors) = said(&run(&init));
+    assert_eq!((code, out.as_str()), (Some(0), "the list begins here\n"), "{errors}");
+    crate::service::eventually("alarmed", async || knows.epoch_changes().await > 0.0).await;
+    knows.until_refused("again").await;
+    knows.holds().await;
+    starts.until_ready().await;
+    starts.until_refused("again").await;
+    assert!(starts.ask("revoked before").await.is_allowed(), "nobody revoked it again");
+    assert_eq!(starts.epoch_changes().await, 0.0, "it knew no other list");
+
+    // Once is enough, and a second time changes nothing.
+    let epoch = || redis.ask(&["GET", &key("epoch")]);
+    let before = epoch();
+    let stays = "it has a list already, which stays as it is\n";
+    assert_eq!(said(&run(&init)), (Some(0), stays.to_owned(), String::new()));
+    let (code, out, _) = said(&run(&[init.as_slice(), &["--output", "json"]].concat()));
+    assert_eq!((code, out.as_str()), (Some(0), "{\"is_new\":false}\n"));
+    assert_eq!(epoch(), before);
+    knows.revoke("later").await;
+    starts.until_refused("later").await;
+}
+
 #[tokio::test]
 async fn a_check_online_says_what_the_store_has() {
     let redis = RedisServer::start();

@@ -23,23 +23,23 @@ fn put_pair(directory: &Path, name: &str, pair: &Pair) -> [String; 2] {
     [certificate, put(directory, &format!("{name}.key"), &pair.key)]
 }
 
-/// A Redis that speaks TLS and wants a certificate; its URL.
-fn with_tls(authority: &Authority, directory: &Path) -> (RedisServer, String) {
+/// What a server or a Sentinel is told that speaks TLS on `port` and wants a certificate.
+fn tls_on(port: u16, authority: &Authority, directory: &Path) -> Vec<String> {
     let ca = put(directory, "ca.pem", &authority.pem);
     let [certificate, key] = put_pair(directory, "server", &authority.issue(&["redis.example"]));
+    let port = port.to_string();
+    ["--tls-port", &port, "--tls-cert-file", &certificate, "--tls-key-file", &key]
+        .into_iter()
+        .chain(["--tls-ca-cert-file", &ca, "--tls-auth-clients", "yes"])
+        .map(str::to_owned)
+        .collect()
+}
+
+/// A Redis that speaks TLS and wants a certificate; its URL.
+fn with_tls(authority: &Authority, directory: &Path) -> (RedisServer, String) {
     let port = crate::server::free_port();
-    let arguments = [
-        "--tls-port",
-        &port.to_string(),
-        "--tls-cert-file",
-        &certificate,
-        "--tls-key-file",
-        &key,
-        "--tls-ca-cert-file",
-        &ca,
-        "--tls-auth-clients",
-        "yes",
-    ];
+    let arguments = tls_on(port, authority, directory);
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     (RedisServer::start_with(&arguments), format!("rediss://127.0.0.1:{port}"))
 }
 
@@ -153,6 +153,58 @@ async fn failed_over_by_a_sentinel() {
     // It comes back as a replica, and nobody reads from it.
     master.start_again();
     world.revoke("later still").await;
+}
+
+/// Nothing speaks anything but TLS: servers to one another, the Sentinel to them, and we to all of them.
+#[tokio::test]
+async fn failed_over_by_a_sentinel_over_tls() {
+    let (authority, files) = (Authority::new(), tempfile::tempdir().unwrap());
+    let start = |more: &[&str]| {
+        let port = crate::server::free_port();
+        let tls = tls_on(port, &authority, files.path());
+        let tls = tls.iter().map(String::as_str).chain(["--tls-replication", "yes"]);
+        (RedisServer::start_with(&tls.chain(more.iter().copied()).collect::<Vec<_>>()), port)
+    };
+    let (mut master, port) = start(&[]);
+    let (replica, _) = start(&["--replicaof", "127.0.0.1", &port.to_string()]);
+    let sentinel_port = crate::server::free_port();
+    let tls = tls_on(sentinel_port, &authority, files.path());
+    let tls: Vec<&str> =
+        tls.iter().map(String::as_str).chain(["--tls-replication", "yes", "--port", "0"]).collect();
+    let sentinel = RedisServer::sentinel_with("revocations", port, &tls);
+    let known = || {
+        let replicas = sentinel.ask(&["SENTINEL", "REPLICAS", "revocations"]);
+        redis::from_redis_value::<Vec<redis::Value>>(replicas).unwrap().len()
+    };
+    eventually("known to the Sentinel", async || known() == 1).await;
+    let [certificate, key] = put_pair(files.path(), "client", &authority.issue(&["claimgate"]));
+    let right = json!({
+        "sentinel": {
+            "master": "revocations", "urls": [format!("rediss://127.0.0.1:{sentinel_port}")],
+        },
+        "ca_file": files.path().join("ca.pem"), "server_name": "redis.example",
+        "client_cert_file": certificate, "client_key_file": key,
+    });
+    let mut world = World::start(&right).await;
+    world.revoke("later").await;
+    let written = || redis::from_redis_value::<usize>(replica.ask(&["DBSIZE"])).unwrap();
+    eventually("replicated", async || written() == 4).await;
+    master.kill();
+    world.until_synced_with("unreachable").await;
+    world.holds().await;
+    world.revoke("by the new master").await;
+    world.holds().await;
+    assert_eq!(world.epoch_changes().await, 0.0, "it has all that the old one had");
+
+    // A Sentinel is believed no sooner than a server: it says where the list is.
+    let stranger = put(files.path(), "stranger.pem", &Authority::new().pem);
+    let mut wrong = right.clone();
+    wrong["ca_file"] = json!(stranger);
+    let deceived = World::start_as_it_is(json!({"redis": wrong}), &right).await;
+    deceived.until_synced_with("unreachable").await;
+    assert_eq!(deceived.service.admin("/readyz").await.0, 503);
+    let (_, page) = deceived.service.admin("/status").await;
+    assert!(page.contains("UnknownIssuer"), "{page}");
 }
 
 #[tokio::test]

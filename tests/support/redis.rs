@@ -57,13 +57,17 @@ impl RedisServer {
 
     /// A Sentinel that watches a server on a port.
     pub(crate) fn sentinel(master: &str, watched: &Self) -> Self {
+        Self::sentinel_with(master, watched.port, &[])
+    }
+
+    /// The same for a server on this port, with more of a configuration.
+    pub(crate) fn sentinel_with(master: &str, watched: u16, arguments: &[&str]) -> Self {
         for _ in 0..5 {
-            let mut sentinel = Self::new(true, free_port(), &[]);
+            let mut sentinel = Self::new(true, free_port(), arguments);
             let configuration = format!(
-                "sentinel monitor {master} 127.0.0.1 {} 1\n\
+                "sentinel monitor {master} 127.0.0.1 {watched} 1\n\
                  sentinel down-after-milliseconds {master} 500\n\
-                 sentinel failover-timeout {master} 3000\n",
-                watched.port
+                 sentinel failover-timeout {master} 3000\n"
             );
             fs::write(sentinel.directory.path().join("sentinel.conf"), configuration).unwrap();
             if sentinel.try_start() {
@@ -190,7 +194,8 @@ pub(crate) fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
-fn executable() -> PathBuf {
+/// The Redis of these tests.
+pub(crate) fn executable() -> PathBuf {
     let installed = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(".tools/redis/redis-server");
     assert!(installed.exists(), "no Redis in .tools/redis: run tests/redis/install.sh");
     installed

@@ -53,18 +53,39 @@ impl Answer {
     }
 }
 
-/// Sends one request and reads the answer to its end.
+/// Sends one request without a body and reads the answer to its end.
 pub(super) async fn send(
     address: SocketAddr,
     method: &str,
     path: &str,
     headers: &[(String, String)],
 ) -> Result<Answer, ClientError> {
+    exchange(address, method, path, headers, "").await
+}
+
+/// POSTs a form.
+pub(super) async fn post_form(
+    address: SocketAddr,
+    path: &str,
+    headers: &[(String, String)],
+    form: &str,
+) -> Result<Answer, ClientError> {
+    let kind = ("Content-Type".to_owned(), "application/x-www-form-urlencoded".to_owned());
+    exchange(address, "POST", path, &[headers, &[kind]].concat(), form).await
+}
+
+async fn exchange(
+    address: SocketAddr,
+    method: &str,
+    path: &str,
+    headers: &[(String, String)],
+    body: &str,
+) -> Result<Answer, ClientError> {
     let mut text = format!("{method} {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n");
     for (name, value) in headers {
         text.push_str(&format!("{name}: {value}\r\n"));
     }
-    text.push_str("Content-Length: 0\r\n\r\n");
+    text.push_str(&format!("Content-Length: {}\r\n\r\n{body}", body.len()));
     let exchange = async {
         let mut stream = TcpStream::connect(address).await?;
         stream.write_all(text.as_bytes()).await?;

@@ -1,4 +1,5 @@
-//! The shipped Envoy configuration with the demo's addresses in it, and a second, bare listener.
+//! The shipped Envoy configuration with the demo's addresses in it, and a second, bare listener; or a second service, for
+//! the circle.
 //!
 //! The first listener is what we ship, so the demo shows what users get. The second has neither the
 //! filter that removes reserved headers nor the option that drops names with `_`: what holds there, claimgate
@@ -46,23 +47,42 @@ const HCM: &str = "/filter_chains/0/filters/0/typed_config";
 const ENDPOINT: &str =
     "/load_assignment/endpoints/0/lb_endpoints/0/endpoint/address/socket_address";
 
-/// The shipped configuration, patched.
+/// The shipped configuration with the demo's addresses, and the bare listener.
 pub(super) fn patched(addresses: Addresses) -> Result<Value, ShippedError> {
+    let mut config = shipped(addresses)?;
+    let bare = bare(at(&mut config, LISTENER)?.clone())?;
+    list(&mut config, LISTENERS)?.push(bare);
+    Ok(config)
+}
+
+/// The shipped configuration with the demo's addresses, and a second service, `stock`, for the paths below `/stock`.
+pub(super) fn for_two_services(
+    addresses: Addresses,
+    stock: SocketAddr,
+) -> Result<Value, ShippedError> {
+    const ROUTES: &str = "/route_config/virtual_hosts/0/routes";
+    const TIMEOUT: &str = "/http_filters/1/typed_config/grpc_service/timeout";
+    let mut config = shipped(addresses)?;
+    let mut cluster = cluster(&mut config, "upstream")?.clone();
+    cluster["name"] = json!("stock");
+    cluster["load_assignment"]["cluster_name"] = json!("stock");
+    *at(&mut cluster, ENDPOINT)? = socket(stock);
+    list(&mut config, CLUSTERS)?.push(cluster);
+    let manager = at(at(&mut config, LISTENER)?, HCM)?;
+    let route =
+        json!({"match": {"path_separated_prefix": "/stock"}, "route": {"cluster": "stock"}});
+    list(manager, ROUTES)?.insert(0, route);
+    // Every answer counts here, and on a busy machine a quarter of a second passes without anybody's fault.
+    *at(manager, TIMEOUT)? = json!("10s");
+    Ok(config)
+}
+
+fn shipped(addresses: Addresses) -> Result<Value, ShippedError> {
     let mut config: Value =
         serde_saphyr::from_str(SHIPPED).map_err(|error| ShippedError::Yaml(error.to_string()))?;
-    let shipped = at(&mut config, LISTENER)?;
-    *at(shipped, ADDRESS)? = socket(addresses.ingress);
-    let bare = bare(shipped.clone())?;
-    let listeners = at(&mut config, LISTENERS)?;
-    listeners.as_array_mut().ok_or(ShippedError::Missing(LISTENERS))?.push(bare);
-    for (cluster, address) in [("claimgate", addresses.claimgate), ("upstream", addresses.upstream)]
-    {
-        let clusters = at(&mut config, CLUSTERS)?.as_array_mut();
-        let mut clusters = clusters.into_iter().flatten();
-        let cluster = clusters
-            .find(|candidate| candidate["name"] == cluster)
-            .ok_or(ShippedError::Missing(CLUSTERS))?;
-        *at(cluster, ENDPOINT)? = socket(address);
+    *at(at(&mut config, LISTENER)?, ADDRESS)? = socket(addresses.ingress);
+    for (name, address) in [("claimgate", addresses.claimgate), ("upstream", addresses.upstream)] {
+        *at(cluster(&mut config, name)?, ENDPOINT)? = socket(address);
     }
     // The demo asks it which ports were chosen, and whether the listeners are up.
     config["admin"] = json!({"address": {"socket_address": socket(loopback())}});
@@ -78,7 +98,7 @@ fn bare(mut listener: Value) -> Result<Value, ShippedError> {
     let manager = at(&mut listener, HCM)?;
     manager["stat_prefix"] = json!(BARE);
     *at(manager, UNDERSCORES)? = json!("ALLOW");
-    let filters = at(manager, FILTERS)?.as_array_mut().ok_or(ShippedError::Missing(FILTERS))?;
+    let filters = list(manager, FILTERS)?;
     let before = filters.len();
     filters.retain(|filter| {
         let kind = filter.pointer("/typed_config/@type").and_then(Value::as_str);
@@ -92,6 +112,18 @@ fn bare(mut listener: Value) -> Result<Value, ShippedError> {
 
 fn at<'a>(value: &'a mut Value, pointer: &'static str) -> Result<&'a mut Value, ShippedError> {
     value.pointer_mut(pointer).ok_or(ShippedError::Missing(pointer))
+}
+
+fn list<'a>(
+    value: &'a mut Value,
+    pointer: &'static str,
+) -> Result<&'a mut Vec<Value>, ShippedError> {
+    at(value, pointer)?.as_array_mut().ok_or(ShippedError::Missing(pointer))
+}
+
+fn cluster<'a>(config: &'a mut Value, name: &str) -> Result<&'a mut Value, ShippedError> {
+    let mut clusters = list(config, CLUSTERS)?.iter_mut();
+    clusters.find(|cluster| cluster["name"] == name).ok_or(ShippedError::Missing(CLUSTERS))
 }
 
 fn socket(address: SocketAddr) -> Value {
@@ -122,6 +154,22 @@ mod tests {
         for port in 1..=3 {
             assert!(text.contains(&format!("\"port_value\":{port}")), "{port}");
         }
+    }
+
+    #[test]
+    fn a_second_service_is_a_cluster_and_the_first_route_and_nothing_else() {
+        let address = |port| SocketAddr::from(([127, 0, 0, 1], port));
+        let addresses =
+            Addresses { ingress: address(1), claimgate: address(2), upstream: address(3) };
+        let (one, mut two) =
+            (shipped(addresses).unwrap(), for_two_services(addresses, address(4)).unwrap());
+        let stock = list(&mut two, CLUSTERS).unwrap().pop().unwrap();
+        assert_eq!(stock.pointer(ENDPOINT).unwrap()["port_value"], 4);
+        let manager = two.pointer_mut(&format!("{LISTENER}{HCM}")).unwrap();
+        let route = list(manager, "/route_config/virtual_hosts/0/routes").unwrap().remove(0);
+        assert_eq!(route["route"]["cluster"], "stock");
+        manager["http_filters"][1]["typed_config"]["grpc_service"]["timeout"] = json!("0.25s");
+        assert_eq!(one, two);
     }
 
     #[test]

@@ -1,13 +1,17 @@
 //! `claimgate demo`: a real Envoy in front of an upstream, claimgate beside it, an identity provider to get
 //! tokens from, all on loopback, all gone at the end.
 //!
-//! With `--check` it tells the story of what claimgate promises, step by step, and the exit code says
-//! whether it came true. It is not a way to run anything in production.
+//! With `--check` it tells the story of what claimgate promises, step by step, then that of the [`circle`] that a Redis and
+//! the reference issuer make whole, and the exit code says whether they came true. It is not a way to run anything in
+//! production.
 
+mod circle;
 mod client;
 mod echo;
 mod envoy;
 mod envoy_config;
+mod program;
+mod seen;
 mod story;
 mod table;
 mod wait;
@@ -23,6 +27,7 @@ use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
+use self::circle::{Circle, Redis};
 use self::world::{DemoError, Options, Places, World};
 
 /// Where people expect Envoy: the port of the shipped configuration.
@@ -34,7 +39,13 @@ pub struct Args {
     /// The Envoy to run (1.40); without it, the `envoy` on the PATH.
     #[arg(long, value_name = "PATH", default_value = "envoy")]
     envoy: PathBuf,
-    /// Try everything that claimgate promises, print a table, and exit with 0 if all of it held, else 1.
+    /// The Redis to run (6 or newer); without it, the `redis-server` on the PATH.
+    #[arg(long, value_name = "PATH", default_value = "redis-server")]
+    redis: PathBuf,
+    /// Leave out what needs Redis: the reference issuer, and taking tokens back.
+    #[arg(long, conflicts_with = "redis")]
+    without_circle: bool,
+    /// Try everything that claimgate promises, print tables, and exit with 0 if all of it held, else 1.
     #[arg(long)]
     check: bool,
     /// Envoy's port; without it 10000, or any port if that is taken or with --check.
@@ -62,24 +73,69 @@ pub fn run(args: Args) -> ExitCode {
 }
 
 async fn demo(args: Args) -> Result<bool, DemoError> {
-    let options = Options { ingress: ingress(&args)?, envoy: args.envoy };
-    let check = args.check;
     let interrupted = CancellationToken::new();
-    let story = async |world: &mut World| {
-        if check {
-            let table = story::tell(world).await?;
-            say(&format!("{table}\n"))?;
-            return Ok(table.passed());
+    let showing = async {
+        let options = Options { ingress: ingress(&args)?, envoy: args.envoy.clone() };
+        // First of all: whoever has none is told at once.
+        let redis = if args.without_circle { None } else { Some(Redis::start(&args.redis).await?) };
+        if args.check {
+            return tell(options, redis, &interrupted).await;
         }
-        say(&welcome(world)?)?;
-        interrupted.cancelled().await;
+        show(options, redis, &interrupted).await?;
         Ok(true)
     };
-    let ended = World::run(options, &interrupted, story);
     tokio::select! {
-        ended = ended => ended.map(|told| told.unwrap_or(!check)),
+        ended = showing => ended,
         Err(error) = watch_signals(&interrupted) => Err(error),
     }
+}
+
+/// One story after the other: whether all of it came true, and was told to its end.
+async fn tell(
+    options: Options,
+    redis: Option<Redis>,
+    interrupted: &CancellationToken,
+) -> Result<bool, DemoError> {
+    let envoy = options.envoy.clone();
+    let story = async |world: &mut World| story::tell(world).await;
+    let Some(table) = World::run(options, interrupted, story).await? else { return Ok(false) };
+    say(&format!("{table}\n\n"))?;
+    let Some(redis) = redis else {
+        say("left out, as asked for: the whole circle, in which tokens are taken back\n")?;
+        return Ok(table.passed());
+    };
+    say(
+        "The whole circle: issuer, Redis, claimgate, Envoy and two services, while others ask all the time\n\n",
+    )?;
+    let story = async |circle: &mut Circle| circle::story::tell(circle).await;
+    let told = Circle::run(&envoy, redis, interrupted, story).await?;
+    let Some((circle, figures)) = told else { return Ok(false) };
+    say(&format!("{circle}\n\n{figures}\n"))?;
+    Ok(table.passed() && circle.passed())
+}
+
+/// Everything at once, until it is interrupted.
+async fn show(
+    options: Options,
+    redis: Option<Redis>,
+    interrupted: &CancellationToken,
+) -> Result<(), DemoError> {
+    let envoy = options.envoy.clone();
+    let story = async |world: &mut World| {
+        say(&welcome(world)?)?;
+        let Some(redis) = redis else {
+            say(LAST)?;
+            interrupted.cancelled().await;
+            return Ok(());
+        };
+        let story = async |circle: &mut Circle| {
+            say(&format!("{}\n{LAST}", circle.welcome()))?;
+            interrupted.cancelled().await;
+            Ok(())
+        };
+        Circle::run(&envoy, redis, interrupted, story).await.map(|_interrupted| ())
+    };
+    World::run(options, interrupted, story).await.map(|_interrupted| ())
 }
 
 /// Never ends, unless the signals cannot be watched: what was interrupted ends by itself, in order.
@@ -130,10 +186,11 @@ curl -i http://{ingress}/orders -H \"Authorization: Bearer $TOKEN\"
 curl -i http://{bare}/orders -H \"Authorization: Bearer $TOKEN\" -H 'X-JWT-Sub: mallory' -H 'x_jwt_sub: mallory'
 
 Another token: curl -s -X POST http://{issuer}/token -d '{{\"sub\": \"bob\"}}'
-Ctrl-C ends all of it.
 "
     ))
 }
+
+const LAST: &str = "Ctrl-C ends all of it.\n";
 
 fn say(text: &str) -> Result<(), DemoError> {
     let mut out = io::stdout().lock();

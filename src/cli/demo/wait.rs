@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::time::{sleep, timeout};
 
 /// Between two looks. Short against what is waited for, long against what a look costs.
-const PAUSE: Duration = Duration::from_millis(50);
+const PAUSE: Duration = Duration::from_millis(10);
 
 /// The condition did not come true in time.
 #[derive(Debug, thiserror::Error)]
@@ -21,10 +21,27 @@ pub(super) async fn wait_until(
     bound: Duration,
     mut condition: impl AsyncFnMut() -> bool,
 ) -> Result<(), TimedOut> {
+    wait_for(what, bound, async || condition().await.then_some(())).await
+}
+
+/// Looks again and again until there is something.
+pub(super) async fn wait_for<T>(
+    what: &str,
+    bound: Duration,
+    mut look: impl AsyncFnMut() -> Option<T>,
+) -> Result<T, TimedOut> {
     let looking = async {
-        while !condition().await {
-            sleep(PAUSE).await;
+        loop {
+            if let Some(found) = look().await {
+                return found;
+            }
+            pause(PAUSE).await;
         }
     };
     timeout(bound, looking).await.map_err(|_| TimedOut { what: what.to_owned(), bound })
+}
+
+/// Does nothing for that long, for the sake of who else wants to run here.
+pub(super) async fn pause(for_that_long: Duration) {
+    sleep(for_that_long).await;
 }

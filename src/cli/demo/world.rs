@@ -17,8 +17,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::client;
 use super::echo::Echo;
-use super::envoy::{Envoy, EnvoyError};
+use super::envoy::Envoy;
 use super::envoy_config::{self, Addresses, BARE, INGRESS, ShippedError};
+use super::program::ProgramError;
 use super::wait::{TimedOut, wait_until};
 use crate::app::{App, AppError, Bound};
 use crate::config::{Config, ConfigErrors};
@@ -46,7 +47,9 @@ pub(crate) enum DemoError {
     #[error(transparent)]
     Shipped(#[from] ShippedError),
     #[error(transparent)]
-    Envoy(#[from] EnvoyError),
+    Program(#[from] ProgramError),
+    #[error("`claimgate {command}` failed: {said}")]
+    Own { command: String, said: String },
     #[error("{error}; /readyz said: {pending}")]
     NotReady { error: TimedOut, pending: String },
     #[error(transparent)]
@@ -129,7 +132,7 @@ impl World {
         interrupted: &CancellationToken,
         story: impl AsyncFnOnce(&mut Self) -> Result<T, DemoError>,
     ) -> Result<Option<T>, DemoError> {
-        let (services, parts) = Services::bind().await?;
+        let (services, parts) = Box::pin(Services::bind()).await?;
         let stop_all = CancellationToken::new();
         let telling = async {
             let told = Self::begin_and_tell(&options, parts, interrupted, story).await?;
@@ -137,7 +140,8 @@ impl World {
             Ok(told)
         };
         // An error on either side ends both at once; what was told to stop ends in order.
-        let ((), told) = tokio::try_join!(services.run(stop_all.clone()), telling)?;
+        let services = Box::pin(services.run(stop_all.clone()));
+        let ((), told) = tokio::try_join!(services, Box::pin(telling))?;
         Ok(told)
     }
 
@@ -153,8 +157,7 @@ impl World {
         let mut world = world?;
         let told = interrupted.run_until_cancelled(story(&mut world)).await.transpose();
         // Envoy first: it holds connections to everything else.
-        let stopped = world.envoy.stop().await;
-        stopped.map_err(|error| DemoError::Service { what: "Envoy", error })?;
+        world.envoy.stop().await?;
         told
     }
 
@@ -281,7 +284,7 @@ impl Services {
 }
 
 /// Waits for claimgate; if that is in vain, the error says what it was waiting for itself.
-async fn ready(admin: SocketAddr) -> Result<(), DemoError> {
+pub(super) async fn ready(admin: SocketAddr) -> Result<(), DemoError> {
     let mut pending = String::from("nothing, it did not answer");
     let look = async || match client::get(admin, "/readyz").await {
         Ok(answer) if answer.status == 200 => true,
@@ -296,7 +299,7 @@ async fn ready(admin: SocketAddr) -> Result<(), DemoError> {
         .map_err(|error| DemoError::NotReady { error, pending })
 }
 
-async fn listen() -> Result<(TcpListener, SocketAddr), DemoError> {
+pub(super) async fn listen() -> Result<(TcpListener, SocketAddr), DemoError> {
     let address = SocketAddr::from(([127, 0, 0, 1], 0));
     let failed = |error| DemoError::Listen { address, error };
     let listener = TcpListener::bind(address).await.map_err(failed)?;

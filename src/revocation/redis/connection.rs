@@ -29,11 +29,14 @@ pub(super) const ANSWER_TIMEOUT: Duration = Duration::from_secs(3);
 /// The longest answer, unless the command says otherwise.
 const ANSWER_BYTES: usize = 64 * 1024;
 
+/// What brings the answers; it ends with the connection.
+type Driver = Pin<Box<dyn Future<Output = ()> + Send>>;
+
 /// A connection that stands.
 pub(super) struct Connection {
     address: Address,
     commands: MultiplexedConnection,
-    driver: Pin<Box<dyn Future<Output = ()> + Send>>,
+    driver: Driver,
     budget: Budget,
 }
 
@@ -127,7 +130,8 @@ impl Connection {
         let Self { commands, driver, budget, address } = self;
         budget.allow(bytes);
         let answer = commands.send_packed_command(command);
-        driven(address, name, answer, driver, ANSWER_TIMEOUT.saturating_add(blocking)).await
+        let deadline = ANSWER_TIMEOUT.saturating_add(blocking);
+        driven(address, name, answer, (driver, budget), deadline).await
     }
 
     /// The answers to several commands, sent at once, each of which may be a refusal.
@@ -147,7 +151,7 @@ impl Connection {
         let Self { commands: connection, driver, budget, address } = self;
         budget.allow(bytes);
         let answers = connection.send_packed_commands(commands, 0, count);
-        let answers = driven(address, name, answers, driver, ANSWER_TIMEOUT).await?;
+        let answers = driven(address, name, answers, (driver, budget), ANSWER_TIMEOUT).await?;
         if answers.len() == count { Ok(answers) } else { Err(self.odd(name, Odd::Form)) }
     }
 
@@ -177,7 +181,7 @@ async fn driven<T>(
     address: &Address,
     name: &'static str,
     answer: impl Future<Output = redis::RedisResult<T>>,
-    driver: &mut Pin<Box<dyn Future<Output = ()> + Send>>,
+    (driver, budget): (&mut Driver, &Budget),
     deadline: Duration,
 ) -> Result<T, RedisError> {
     let either = async {
@@ -189,6 +193,11 @@ async fn driven<T>(
     };
     match timeout(deadline, either).await {
         Ok(Some(Ok(answer))) => Ok(answer),
+        // The library has its own words for that, as if the server had hung up.
+        Ok(Some(Err(_)) | None) if budget.is_exceeded() => {
+            let what = format!("{name}: its answer is longer than any may be");
+            Err(RedisError::Unreachable(address.clone(), what))
+        }
         Ok(Some(Err(error))) => {
             let words = reply::shown(&error.to_string());
             Err(RedisError::Unreachable(address.clone(), format!("{name}: {words}")))

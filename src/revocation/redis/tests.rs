@@ -251,6 +251,24 @@ async fn what_cannot_be_read_is_counted_and_takes_nothing_else_with_it() {
 }
 
 #[tokio::test]
+async fn a_change_that_is_too_long_to_be_read_is_called_that_and_can_be_taken_away() {
+    let (server, mut writer) = begun().await;
+    let mut sync = sync_of(Some(source(&server)));
+    write(&mut writer, "one").await;
+    until_revoked(&mut sync, "one").await;
+    let id = server.ask(&["XADD", &key("changes"), "*", "entry", &"x".repeat(1 << 20)]);
+    let board = Arc::clone(sync.board());
+    let told = || board.read().last_error.is_some_and(|(_, text)| text.contains("is longer than"));
+    until(&mut sync, told).await;
+    assert_eq!(looked_up(&sync, "one"), revoked());
+    let id: String = redis::from_redis_value(id).unwrap();
+    server.ask(&["XDEL", &key("changes"), &id]);
+    write(&mut writer, "two").await;
+    until_revoked(&mut sync, "two").await;
+    assert!(board.read().last_error.is_none());
+}
+
+#[tokio::test]
 async fn a_password_file_that_changes_is_read_again() {
     let server = RedisServer::start();
     server.ask(&["ACL", "SETUSER", "reader", "on", ">first", "~*", "+@all"]);

@@ -92,17 +92,28 @@ impl Revocations {
         Self { writer: RevocationWriter::new(settings), thefts: Mutex::default(), metrics }
     }
 
-    /// Looks whether anything can be written, before anybody asks for it.
+    /// Looks whether anything can be written, before anybody asks for it. A file that is not there may have been lost with
+    /// what was revoked in it: it begins with everything that was issued before, none of which is good for longer than
+    /// `longest`.
     ///
     /// # Errors
     /// It cannot.
-    pub async fn prepare(&self, now: UnixTime) -> Result<(), WriteError> {
+    pub async fn prepare(
+        &self,
+        issuer: &IssuerSettings,
+        longest: Duration,
+        now: UnixTime,
+    ) -> Result<(), WriteError> {
         match &self.writer {
             // A Redis may be gone for a while, at the start as well; nothing is revoked meanwhile, and that is said.
             RevocationWriter::Memory(_) | RevocationWriter::Redis(_) => Ok(()),
             RevocationWriter::File(file) => {
                 let file = Arc::clone(file);
-                let prepared = task::spawn_blocking(move || file.prepare(now)).await;
+                // What is issued from this second on is good.
+                let begun = UnixTime::from_millis(now.as_millis().div_euclid(1000) * 1000);
+                let last = now.saturating_add(longest);
+                let before = entry(issuer, Revoked::Issuer { not_before: begun }, last)?;
+                let prepared = task::spawn_blocking(move || file.prepare(vec![before], now)).await;
                 prepared.unwrap_or(Err(WriteError::Panicked))
             }
         }
@@ -328,17 +339,21 @@ impl FileWriter {
         Self { path: path.to_owned(), turn: Arc::default(), known: Mutex::default() }
     }
 
-    /// Reads what is there, and makes the file if there is none, so that services have something to read: an empty list
-    /// says so, a missing one says nothing.
+    /// Reads what is there, and makes the file with `first` in it if there is none, so that services have something to read:
+    /// a list says that it is all, a missing one says nothing.
     ///
     /// # Errors
     /// It cannot be read or written.
-    fn prepare(&self, now: UnixTime) -> Result<(), WriteError> {
-        if !self.path.exists() {
-            let file = self.path.display().to_string();
-            tracing::warn!(file, "there is no file of revocations yet: an empty one is made");
+    fn prepare(&self, first: Vec<RevocationEntry>, now: UnixTime) -> Result<(), WriteError> {
+        if self.path.exists() {
+            return self.add(Vec::new(), now);
         }
-        self.add(Vec::new(), now)
+        let file = self.path.display().to_string();
+        tracing::warn!(
+            file,
+            "there is no file of revocations: one is made, and what was issued before is revoked"
+        );
+        self.add(first, now)
     }
 
     fn add(&self, new: Vec<RevocationEntry>, now: UnixTime) -> Result<(), WriteError> {
@@ -406,7 +421,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("revocations");
         let file = FileWriter::new(&path);
-        file.prepare(NOW).unwrap();
+        file.prepare(Vec::new(), NOW).unwrap();
         assert_eq!(ids(&path), Vec::<String>::new());
         let writer = RevocationWriter::new(&RevocationSettings::File(path.clone()));
         writer.write(vec![session("a", 1)], NOW).await.unwrap();
@@ -426,6 +441,27 @@ mod tests {
         fs::remove_file(&path).unwrap();
         writer.write(vec![session("b", 60), session("b", 60)], NOW).await.unwrap();
         assert_eq!(ids(&path), ["a", "b"]);
+    }
+
+    #[tokio::test]
+    async fn a_file_that_was_lost_before_the_start_is_no_empty_list() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("revocations");
+        let settings = RevocationSettings::File(path.clone());
+        let issuer = crate::issuer::reference::testing::settings(&path);
+        let start = async |now: UnixTime| {
+            let metrics = Arc::new(IssuerMetrics::new("production"));
+            let revocations = Revocations::new(&settings, metrics);
+            revocations.prepare(&issuer, Duration::from_secs(3600), now).await.unwrap();
+            read_entries(&path).unwrap()
+        };
+        let now = NOW.saturating_add(Duration::from_millis(700));
+        let entries = start(now).await;
+        let everything = Revoked::Issuer { not_before: NOW };
+        assert_eq!((entries.len(), entries[0].revoked()), (1, &everything));
+        assert!(entries[0].expires_at() >= NOW.saturating_add(Duration::from_secs(3600)));
+        let later = now.saturating_add(Duration::from_secs(5));
+        assert_eq!(start(later).await, entries, "one that is there says what there is");
     }
 
     #[tokio::test(flavor = "multi_thread")]

@@ -105,7 +105,9 @@ impl ReferenceIssuer {
     /// # Errors
     /// It cannot.
     pub async fn prepare(&self) -> Result<(), WriteError> {
-        self.0.revocations.prepare(self.0.clock.now()).await
+        let Parts { settings, ring, revocations, clock, .. } = &*self.0;
+        let longest = ring.load().longest_lifetime().max(settings.lifetime);
+        revocations.prepare(settings, longest, clock.now()).await
     }
 
     /// What answers requests.

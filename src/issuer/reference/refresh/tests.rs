@@ -192,6 +192,25 @@ async fn what_does_not_fit_is_not_begun_and_nothing_is_forgotten_for_it() {
     assert_eq!(store.rotate(current, token(), at(60)).await.unwrap(), Rotation::Done, "room again");
 }
 
+#[tokio::test]
+async fn a_client_that_refreshes_as_fast_as_it_can_leaves_room_for_the_others() {
+    let store = memory().store;
+    let mut current = token();
+    store.begin(family("a"), current, at(0)).await.unwrap();
+    let (mut uses, mut next) = (0, token());
+    while store.rotate(current, next, at(1)).await.unwrap() == Rotation::Done {
+        (current, next, uses) = (next, token(), uses + 1);
+    }
+    assert_eq!(uses, SETTINGS.most - 2);
+    assert!(!store.begin(family("b"), token(), at(1)).await.unwrap());
+    let other = Family { client: "other".to_owned(), ..family("o") };
+    assert!(store.begin(other, token(), at(1)).await.unwrap());
+    // All that it used expire, whatever became of them.
+    assert_eq!(store.rotate(current, token(), at(60)).await.unwrap(), Rotation::Done);
+    store.end("a").await.unwrap();
+    assert!(store.begin(family("b"), token(), at(61)).await.unwrap());
+}
+
 async fn all_families_of_a_client_end_and_no_other(tested: Tested) {
     let store = &tested.store;
     let (a, b, other) = (token(), token(), token());

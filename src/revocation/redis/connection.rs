@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use redis::aio::MultiplexedConnection;
 use redis::{AsyncConnectionConfig, Cmd, Pipeline, RedisConnectionInfo, Value, cmd};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use super::RedisError;
 use super::reply::{self, Odd};
@@ -38,6 +38,8 @@ pub(super) struct Connection {
     commands: MultiplexedConnection,
     driver: Driver,
     budget: Budget,
+    /// Since when it stands.
+    since: Instant,
 }
 
 impl fmt::Debug for Connection {
@@ -96,7 +98,23 @@ impl Connection {
         let config = AsyncConnectionConfig::new().set_response_timeout(None);
         let made = MultiplexedConnection::new_with_config(&info, stream, config).await;
         let (commands, driver) = made.map_err(|error| unreachable(&error))?;
-        Ok(Self { address: address.clone(), commands, driver: Box::pin(driver), budget })
+        Ok(Self {
+            address: address.clone(),
+            commands,
+            driver: Box::pin(driver),
+            budget,
+            since: Instant::now(),
+        })
+    }
+
+    /// How long it has stood.
+    pub(super) fn age(&self) -> Duration {
+        self.since.elapsed()
+    }
+
+    #[cfg(test)]
+    pub(super) fn grow_older(&mut self, by: Duration) {
+        self.since = self.since.checked_sub(by).expect("not so long ago");
     }
 
     /// Whom it leads to.
@@ -127,7 +145,7 @@ impl Connection {
         bytes: usize,
         blocking: Duration,
     ) -> Result<Value, RedisError> {
-        let Self { commands, driver, budget, address } = self;
+        let Self { commands, driver, budget, address, .. } = self;
         budget.allow(bytes);
         let answer = commands.send_packed_command(command);
         let deadline = ANSWER_TIMEOUT.saturating_add(blocking);
@@ -148,7 +166,7 @@ impl Connection {
         if count == 0 {
             return Ok(Vec::new());
         }
-        let Self { commands: connection, driver, budget, address } = self;
+        let Self { commands: connection, driver, budget, address, .. } = self;
         budget.allow(bytes);
         let answers = connection.send_packed_commands(commands, 0, count);
         let answers = driven(address, name, answers, (driver, budget), ANSWER_TIMEOUT).await?;

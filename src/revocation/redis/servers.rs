@@ -12,7 +12,7 @@ use crate::keys::source::file::Turn;
 
 /// How often Sentinels are asked whether the master is still the same. A master that is cut off from them answers as
 /// ever, and hears of nothing new.
-const WATCH: Duration = Duration::from_secs(5);
+pub(super) const WATCH: Duration = Duration::from_secs(5);
 
 /// A Cluster that sends us from node to node any longer does not know itself.
 const MOST_REDIRECTS: usize = 5;
@@ -54,6 +54,27 @@ pub(super) async fn until_moved(settings: RedisSettings, turn: Turn, now: Addres
             return;
         }
     }
+}
+
+/// `kept` from the last use, if it still answers and leads to the right server; else another one.
+///
+/// # Errors
+/// There is none; the reason of the last that was tried.
+pub(super) async fn reopen(
+    kept: Option<Connection>,
+    settings: &RedisSettings,
+    turn: &Turn,
+) -> Result<Connection, RedisError> {
+    // A master that is cut off from its Sentinels takes what is written to it, and all of that is lost.
+    let may_have_moved = matches!(settings.servers, Servers::Sentinel { .. });
+    if let Some(mut connection) = kept
+        && !(may_have_moved && connection.age() >= WATCH)
+        // A refusal is an answer: whoever may only read need not have the right to ask.
+        && connection.ask("PING", &cmd("PING")).await.is_ok()
+    {
+        return Ok(connection);
+    }
+    open(settings, turn).await
 }
 
 async fn at(

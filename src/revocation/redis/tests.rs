@@ -358,6 +358,25 @@ async fn everything_is_read_again_while_the_stream_is_followed() {
     assert!(board.epoch_changed.is_none() && board.skipped.count == 0, "{board:?}");
 }
 
+#[tokio::test]
+async fn a_writer_leaves_a_master_that_its_sentinels_call_so_no_more_although_it_answers() {
+    let (old, new) = (RedisServer::start_on_a_port(&[]), RedisServer::start_on_a_port(&[]));
+    let sentinel = RedisServer::sentinel("revocations", &old);
+    let tcp = |server: &RedisServer| Address::Tcp("127.0.0.1".to_owned(), server.port);
+    let (master, sentinels) = ("revocations".to_owned(), vec![tcp(&sentinel)]);
+    let servers = Servers::Sentinel { master, sentinels, account: None };
+    let mut writer = Writer::new(RedisSettings { servers, ..settings(&old) });
+    let now = SystemClock.now();
+    let written = writer.write(&token("one"), now).await.unwrap();
+    assert_eq!(written.server, tcp(&old).to_string());
+    sentinel.ask(&["SENTINEL", "REMOVE", "revocations"]);
+    let port = new.port.to_string();
+    sentinel.ask(&["SENTINEL", "MONITOR", "revocations", "127.0.0.1", &port, "1"]);
+    writer.grow_older(super::servers::WATCH);
+    let written = writer.write(&token("two"), now).await.unwrap();
+    assert_eq!(written.server, tcp(&new).to_string());
+}
+
 /// Their keys alone.
 fn put_keys(server: &RedisServer, entries: &[RevocationEntry]) {
     let mut pipeline = redis::Pipeline::new();

@@ -64,6 +64,16 @@ impl Source {
             Self::Scripted(scripted) => scripted.next(intake).await,
         }
     }
+
+    /// Has it begin with everything again. What it remembers of the store stays: it tells a store that has lost something.
+    pub(super) fn begin_again(&mut self, settings: &SourceSettings) {
+        match self {
+            Self::Redis(redis) => redis.begin_again(),
+            Self::File(_) => *self = Self::new(settings),
+            #[cfg(test)]
+            Self::Scripted(_) => *self = Self::new(settings),
+        }
+    }
 }
 
 impl SourceSettings {

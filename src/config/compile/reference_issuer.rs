@@ -35,7 +35,8 @@ pub(in crate::config) fn compile_issuer(
     let (issuer, path) = compiler.own_url(&root.key("issuer"), raw.issuer);
     let key_dir = compiler.key_dir(&root.key("key_dir"), raw.key_dir.as_deref());
     let lifetime = compiler.lifetime(&root.key("lifetime"), raw.lifetime);
-    let refresh = compiler.refresh_tokens(&root.key("refresh_tokens"), raw.refresh_tokens);
+    let refresh =
+        compiler.refresh_tokens(&root.key("refresh_tokens"), raw.refresh_tokens, lifetime);
     let clients = compiler.clients(&root.key("clients"), raw.clients, lifetime);
     let revocation = compiler.written_revocations(&root.key("revocation"), raw.revocation);
     let limits = compiler.rate_limits(&root.key("limits"), raw.limits);
@@ -150,13 +151,16 @@ impl Compiler<'_> {
         &mut self,
         path: &Path,
         raw: Option<Mapping<RawRefreshTokens>>,
+        of_access: Duration,
     ) -> RefreshSettings {
         let raw = raw.map(|Mapping(raw)| raw).unwrap_or_default();
         let default = RefreshSettings::default();
         let lifetime = raw.max_lifetime.map_or(default.lifetime, |Text(lifetime)| lifetime);
         let usual = default.idle.min(lifetime);
         let idle = raw.max_idle.map_or(usual, |Text(idle)| idle);
-        let (least, most) = (self.least_lifetime(), Duration::from_secs(366 * 24 * 60 * 60));
+        // A refresh token that is not known any more ends no session at /logout: it outlives the access tokens of its own.
+        let least = self.least_lifetime().max(of_access.min(MAX_LIFETIME));
+        let most = Duration::from_secs(366 * 24 * 60 * 60);
         self.within(&path.key("max_lifetime"), lifetime, least, most);
         self.within(&path.key("max_idle"), idle, least, lifetime.max(least));
         let per_client =

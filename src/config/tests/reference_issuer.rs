@@ -183,6 +183,12 @@ fn values_that_are_refused() {
             "key_dir: keys\nrefresh_tokens: {max_lifetime: 1h, max_idle: 2h}",
             "refresh_tokens.max_idle",
         ),
+        // Less than access tokens are good for.
+        (
+            "key_dir: keys",
+            "key_dir: keys\nlifetime: 1h\nrefresh_tokens: {max_idle: 30m}",
+            "refresh_tokens.max_idle",
+        ),
         ("key_dir: keys", "key_dir: keys\nlimits: {attempts: 0}", "limits.attempts"),
     ] {
         let told = mistakes(&with(part, replacement));

@@ -13,6 +13,7 @@ use super::key_ring::{KeyRing, own_source};
 use crate::issuer::mint::mint_with_header;
 use crate::keys::key::AlgorithmSet;
 use crate::keys::signing::SigningError;
+use crate::revocation::snapshot::LEEWAY;
 use crate::token::{Audiences, Issuer, IssuerName, RawToken, RequiredClaims, Verifier};
 use crate::util::clock::UnixTime;
 
@@ -111,7 +112,7 @@ pub fn issue(
     Ok(AccessToken { text, id, kid: key.kid().to_owned(), expires_at, lifetime })
 }
 
-/// A token of ours, verified, that has not expired.
+/// A token of ours, verified, that has not expired for every verifier.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OwnToken {
     /// `client_id`.
@@ -151,13 +152,14 @@ impl OwnTokens {
             audiences: Audiences::DangerNotChecked,
             algorithms: AlgorithmSet::ALL,
             danger_accept_hs256: false,
-            clock_skew: Duration::ZERO,
+            // A verifier may accept them for so much longer, and what anybody accepts can be taken back.
+            clock_skew: LEEWAY,
             require: RequiredClaims::default(),
         };
         Self(Verifier::new(vec![own], MAX_BYTES))
     }
 
-    /// What was issued; `None` for anything that is not a token of ours that is good now.
+    /// What was issued; `None` for anything that is not a token of ours that somebody may accept now.
     #[must_use]
     pub fn read(&self, text: &str, ring: &KeyRing, now: UnixTime) -> Option<OwnToken> {
         let verified = self.0.verify(RawToken::new(text), &ring.own().load(), now).ok()?;

@@ -4,13 +4,14 @@
 use std::collections::{BTreeSet, VecDeque};
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::Mutex as AsyncMutex;
 use tokio::task;
 use tokio::time::timeout;
 
+use super::refresh::{RefreshStore, StoreError};
 use super::settings::{IssuerSettings, RevocationSettings};
 use crate::revocation::file::read_entries;
 use crate::revocation::redis::settings::RedisSettings;
@@ -19,20 +20,21 @@ use crate::revocation::snapshot::LEEWAY;
 use crate::revocation::source::SourceError;
 use crate::revocation::{EntryError, EntryKind, RevocationEntry, Revoked};
 use crate::telemetry::metrics::IssuerMetrics;
-use crate::util::clock::UnixTime;
+use crate::util::clock::{Clock, UnixTime};
 use crate::util::fs::write_atomically;
 
-/// Writes entries, and keeps those that could not be written and that nobody will ask for again.
+/// Writes entries, and keeps in mind what could not be written and nobody will ask for again.
 #[derive(Debug)]
 pub struct Revocations {
     writer: RevocationWriter,
+    /// Sessions that have to end, and have not in every store.
     // Held for a few instructions, and never across an await.
-    pending: Mutex<VecDeque<RevocationEntry>>,
+    thefts: Mutex<VecDeque<Arc<str>>>,
     metrics: Arc<IssuerMetrics>,
 }
 
-/// So many thefts while the store is gone; the oldest expire first anyway.
-const MAX_PENDING: usize = 10_000;
+/// So many thefts while the store is gone; what came of the oldest expires first anyway.
+const MAX_THEFTS: usize = 10_000;
 
 /// Where revocations go. An entry that is written is one that every service will read.
 #[derive(Debug)]
@@ -87,20 +89,31 @@ impl Revocations {
     /// Writes where `settings` say. Does no I/O.
     #[must_use]
     pub fn new(settings: &RevocationSettings, metrics: Arc<IssuerMetrics>) -> Self {
-        Self { writer: RevocationWriter::new(settings), pending: Mutex::default(), metrics }
+        Self { writer: RevocationWriter::new(settings), thefts: Mutex::default(), metrics }
     }
 
-    /// Looks whether anything can be written, before anybody asks for it.
+    /// Looks whether anything can be written, before anybody asks for it. A file that is not there may have been lost with
+    /// what was revoked in it: it begins with everything that was issued before, none of which is good for longer than
+    /// `longest`.
     ///
     /// # Errors
     /// It cannot.
-    pub async fn prepare(&self, now: UnixTime) -> Result<(), WriteError> {
+    pub async fn prepare(
+        &self,
+        issuer: &IssuerSettings,
+        longest: Duration,
+        now: UnixTime,
+    ) -> Result<(), WriteError> {
         match &self.writer {
             // A Redis may be gone for a while, at the start as well; nothing is revoked meanwhile, and that is said.
             RevocationWriter::Memory(_) | RevocationWriter::Redis(_) => Ok(()),
             RevocationWriter::File(file) => {
                 let file = Arc::clone(file);
-                let prepared = task::spawn_blocking(move || file.prepare(now)).await;
+                // What is issued from this second on is good.
+                let begun = UnixTime::from_millis(now.as_millis().div_euclid(1000) * 1000);
+                let last = now.saturating_add(longest);
+                let before = entry(issuer, Revoked::Issuer { not_before: begun }, last)?;
+                let prepared = task::spawn_blocking(move || file.prepare(vec![before], now)).await;
                 prepared.unwrap_or(Err(WriteError::Panicked))
             }
         }
@@ -117,30 +130,38 @@ impl Revocations {
         self.write(issuer, Revoked::Token { jti: id.into() }, expires_at, now).await
     }
 
-    /// Takes a session back: every access token with this `sid`.
+    /// Takes a session back: every access token with this `sid`, of which none is good after `last`.
     pub(super) async fn session(
         &self,
         issuer: &IssuerSettings,
         id: &str,
+        last: UnixTime,
         now: UnixTime,
     ) -> Result<(), WriteError> {
-        let last = last_token(issuer, now);
         self.write(issuer, Revoked::Session { sid: id.into() }, last, now).await
     }
 
-    /// The same, now or later: for when nobody waits for it who would ask again.
-    pub(super) async fn session_later(&self, issuer: &IssuerSettings, id: &str, now: UnixTime) {
-        if self.session(issuer, id, now).await.is_ok() {
-            return;
+    /// Ends a session whose refresh token was stolen, and takes it back: now, or as soon as that is possible. Nobody asks
+    /// for it again, and who caused it may hang up; so it is noted before anything is waited for.
+    ///
+    /// # Errors
+    /// Its refresh tokens are not known to have ended yet.
+    pub(super) async fn theft(
+        &self,
+        issuer: &IssuerSettings,
+        refresh: &RefreshStore,
+        id: &str,
+        clock: &dyn Clock,
+    ) -> Result<(), StoreError> {
+        self.note(id);
+        let ended = refresh.end(id).await;
+        // Whatever came of that: what was issued up to now need not wait for it.
+        let now = clock.now();
+        let written = self.session(issuer, id, last_token(issuer, now), now).await;
+        if ended.is_ok() && written.is_ok() {
+            self.forget(id);
         }
-        let revoked = Revoked::Session { sid: id.into() };
-        if let Ok(entry) = entry(issuer, revoked, last_token(issuer, now)) {
-            let mut pending = self.pending.lock().unwrap_or_else(PoisonError::into_inner);
-            if pending.len() >= MAX_PENDING {
-                pending.pop_front();
-            }
-            pending.push_back(entry);
-        }
+        ended
     }
 
     /// Takes back everything of a subject that was issued before a time.
@@ -155,29 +176,58 @@ impl Revocations {
         self.write(issuer, Revoked::Subject { sub: subject.into(), not_before }, last, now).await
     }
 
-    /// How many entries are written nowhere yet.
+    /// How many thefts are not dealt with yet.
     #[must_use]
     pub fn unwritten(&self) -> usize {
-        self.pending.lock().unwrap_or_else(PoisonError::into_inner).len()
+        self.thefts().len()
     }
 
-    /// Tries to write what could not be written before.
-    pub async fn try_again(&self, now: UnixTime) {
-        let pending: Vec<RevocationEntry> = {
-            let pending = self.pending.lock().unwrap_or_else(PoisonError::into_inner);
-            pending.iter().cloned().collect()
-        };
-        if pending.is_empty() {
+    /// Tries once more what could not be done before.
+    pub async fn try_again(
+        &self,
+        issuer: &IssuerSettings,
+        refresh: &RefreshStore,
+        clock: &dyn Clock,
+    ) {
+        let thefts: Vec<Arc<str>> = self.thefts().iter().cloned().collect();
+        for id in thefts {
+            // In this order: with a token that is still good somebody gets access tokens until it has ended, and the entry
+            // has to outlive the last of them.
+            if refresh.end(&id).await.is_err() {
+                return;
+            }
+            let (now, revoked) = (clock.now(), Revoked::Session { sid: (&*id).into() });
+            // What is no entry never becomes one.
+            let Ok(entry) = entry(issuer, revoked, last_token(issuer, now)) else {
+                self.forget(&id);
+                continue;
+            };
+            if self.writer.write(vec![entry], now).await.is_err() {
+                return;
+            }
+            self.forget(&id);
+            tracing::info!(sid = &*id, "a session that could not be revoked is revoked");
+        }
+    }
+
+    fn note(&self, id: &str) {
+        let mut thefts = self.thefts();
+        if thefts.iter().any(|known| **known == *id) {
             return;
         }
-        let count = pending.len();
-        if self.writer.write(pending, now).await.is_ok() {
-            // Others are only ever added at the end.
-            let mut left = self.pending.lock().unwrap_or_else(PoisonError::into_inner);
-            let gone = count.min(left.len());
-            left.drain(..gone);
-            tracing::info!(count, "revocations that could not be written are written");
+        if thefts.len() >= MAX_THEFTS {
+            thefts.pop_front();
         }
+        thefts.push_back(id.into());
+    }
+
+    fn forget(&self, id: &str) {
+        self.thefts().retain(|known| **known != *id);
+    }
+
+    fn thefts(&self) -> MutexGuard<'_, VecDeque<Arc<str>>> {
+        // No code panics while it holds the lock.
+        self.thefts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     async fn write(
@@ -199,7 +249,7 @@ impl Revocations {
 }
 
 /// The `exp` of the last token that an entry of now can be about.
-fn last_token(issuer: &IssuerSettings, now: UnixTime) -> UnixTime {
+pub(super) fn last_token(issuer: &IssuerSettings, now: UnixTime) -> UnixTime {
     now.saturating_add(issuer.lifetime)
 }
 
@@ -241,9 +291,17 @@ impl RevocationWriter {
                 Ok(())
             }
             Self::File(file) => {
+                // Waited for here, and not on the threads that also sign and hash: as many writers as there are of these
+                // would leave none.
+                let turn = timeout(PATIENCE, Arc::clone(&file.turn).lock_owned()).await;
+                let turn = turn.map_err(|_| WriteError::TooSlow)?;
                 let file = Arc::clone(file);
-                let written = task::spawn_blocking(move || file.add(entries, now)).await;
-                written.unwrap_or(Err(WriteError::Panicked))
+                let written = task::spawn_blocking(move || {
+                    // Also when nobody waits for it any more.
+                    let _held = turn;
+                    file.add(entries, now)
+                });
+                written.await.unwrap_or(Err(WriteError::Panicked))
             }
             Self::Redis(writer) => {
                 let writer = timeout(PATIENCE, writer.lock()).await;
@@ -267,6 +325,7 @@ const PATIENCE: Duration = Duration::from_secs(3);
 #[derive(Debug)]
 pub struct FileWriter {
     path: PathBuf,
+    turn: Arc<AsyncMutex<()>>,
     /// What was written or found before. A file that somebody takes away does not take the revocations with it: services
     /// would believe the next one that it is all there is.
     known: Mutex<Vec<RevocationEntry>>,
@@ -277,20 +336,24 @@ const MODE: u32 = 0o644;
 
 impl FileWriter {
     fn new(path: &Path) -> Self {
-        Self { path: path.to_owned(), known: Mutex::default() }
+        Self { path: path.to_owned(), turn: Arc::default(), known: Mutex::default() }
     }
 
-    /// Reads what is there, and makes the file if there is none, so that services have something to read: an empty list
-    /// says so, a missing one says nothing.
+    /// Reads what is there, and makes the file with `first` in it if there is none, so that services have something to read:
+    /// a list says that it is all, a missing one says nothing.
     ///
     /// # Errors
     /// It cannot be read or written.
-    fn prepare(&self, now: UnixTime) -> Result<(), WriteError> {
-        if !self.path.exists() {
-            let file = self.path.display().to_string();
-            tracing::warn!(file, "there is no file of revocations yet: an empty one is made");
+    fn prepare(&self, first: Vec<RevocationEntry>, now: UnixTime) -> Result<(), WriteError> {
+        if self.path.exists() {
+            return self.add(Vec::new(), now);
         }
-        self.add(Vec::new(), now)
+        let file = self.path.display().to_string();
+        tracing::warn!(
+            file,
+            "there is no file of revocations: one is made, and what was issued before is revoked"
+        );
+        self.add(first, now)
     }
 
     fn add(&self, new: Vec<RevocationEntry>, now: UnixTime) -> Result<(), WriteError> {
@@ -334,6 +397,11 @@ mod tests {
     use std::fs;
 
     use super::*;
+    use crate::issuer::reference::refresh::{Family, Found, generate};
+    use crate::revocation::redis::Prefix;
+    use crate::revocation::redis::settings::{Address, Servers};
+    use crate::revocation::redis::tests::server::RedisServer;
+    use crate::util::clock::ManualClock;
 
     const NOW: UnixTime = UnixTime::from_millis(1_700_000_000_000);
 
@@ -353,7 +421,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("revocations");
         let file = FileWriter::new(&path);
-        file.prepare(NOW).unwrap();
+        file.prepare(Vec::new(), NOW).unwrap();
         assert_eq!(ids(&path), Vec::<String>::new());
         let writer = RevocationWriter::new(&RevocationSettings::File(path.clone()));
         writer.write(vec![session("a", 1)], NOW).await.unwrap();
@@ -373,6 +441,27 @@ mod tests {
         fs::remove_file(&path).unwrap();
         writer.write(vec![session("b", 60), session("b", 60)], NOW).await.unwrap();
         assert_eq!(ids(&path), ["a", "b"]);
+    }
+
+    #[tokio::test]
+    async fn a_file_that_was_lost_before_the_start_is_no_empty_list() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("revocations");
+        let settings = RevocationSettings::File(path.clone());
+        let issuer = crate::issuer::reference::testing::settings(&path);
+        let start = async |now: UnixTime| {
+            let metrics = Arc::new(IssuerMetrics::new("production"));
+            let revocations = Revocations::new(&settings, metrics);
+            revocations.prepare(&issuer, Duration::from_secs(3600), now).await.unwrap();
+            read_entries(&path).unwrap()
+        };
+        let now = NOW.saturating_add(Duration::from_millis(700));
+        let entries = start(now).await;
+        let everything = Revoked::Issuer { not_before: NOW };
+        assert_eq!((entries.len(), entries[0].revoked()), (1, &everything));
+        assert!(entries[0].expires_at() >= NOW.saturating_add(Duration::from_secs(3600)));
+        let later = now.saturating_add(Duration::from_secs(5));
+        assert_eq!(start(later).await, entries, "one that is there says what there is");
     }
 
     #[tokio::test(flavor = "multi_thread")]
@@ -396,13 +485,103 @@ mod tests {
         let settings = RevocationSettings::File(path.clone());
         let revocations = Revocations::new(&settings, Arc::new(IssuerMetrics::new("production")));
         let issuer = crate::issuer::reference::testing::settings(&path);
-        assert!(revocations.session(&issuer, "a", NOW).await.is_err());
+        let refresh = RefreshStore::new(issuer.refresh, &settings);
+        let clock = ManualClock::new(NOW);
+        assert!(revocations.session(&issuer, "a", NOW, NOW).await.is_err());
         assert_eq!(revocations.unwritten(), 0, "whoever asked for it asks again");
-        revocations.session_later(&issuer, "b", NOW).await;
-        revocations.try_again(NOW).await;
+        revocations.theft(&issuer, &refresh, "b", &clock).await.unwrap();
+        revocations.try_again(&issuer, &refresh, &clock).await;
         assert_eq!((revocations.unwritten(), fs::read(&path).unwrap()), (1, b"half a li".to_vec()));
         fs::remove_file(&path).unwrap();
-        revocations.try_again(NOW).await;
+        revocations.try_again(&issuer, &refresh, &clock).await;
         assert_eq!((revocations.unwritten(), ids(&path)), (0, vec!["b".to_owned()]));
+    }
+
+    #[tokio::test]
+    async fn a_theft_is_dealt_with_although_who_caused_it_hangs_up() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("revocations");
+        let settings = RevocationSettings::File(path.clone());
+        let revocations = Revocations::new(&settings, Arc::new(IssuerMetrics::new("production")));
+        let issuer = crate::issuer::reference::testing::settings(&path);
+        let (refresh, clock) =
+            (RefreshStore::new(issuer.refresh, &settings), ManualClock::new(NOW));
+        let RevocationWriter::File(file) = &revocations.writer else { panic!("a file") };
+        let busy = Arc::clone(&file.turn).lock_owned().await;
+        let mut noticing = Box::pin(revocations.theft(&issuer, &refresh, "stolen", &clock));
+        tokio::select! {
+            biased;
+            _ = &mut noticing => panic!("it waits for its turn"),
+            () = task::yield_now() => {}
+        }
+        drop(noticing);
+        drop(busy);
+        assert_eq!(revocations.unwritten(), 1);
+        revocations.try_again(&issuer, &refresh, &clock).await;
+        assert_eq!((revocations.unwritten(), ids(&path)), (0, vec!["stolen".to_owned()]));
+    }
+
+    #[tokio::test]
+    async fn a_family_that_could_not_be_ended_ends_with_its_entry_and_the_entry_outlives_its_tokens()
+     {
+        let server = RedisServer::start();
+        let settings = RevocationSettings::Redis(Box::new(RedisSettings {
+            servers: Servers::One(Address::Unix(server.socket())),
+            tls: None,
+            account: None,
+            database: 0,
+            prefix: Prefix::default(),
+            accepts_readable_secrets: false,
+        }));
+        let RevocationSettings::Redis(redis) = &settings else { panic!("a Redis") };
+        Writer::new(RedisSettings::clone(redis)).init("one").await.unwrap();
+        let revocations = Revocations::new(&settings, Arc::new(IssuerMetrics::new("production")));
+        let issuer = crate::issuer::reference::testing::settings(Path::new("/nowhere"));
+        let (refresh, clock) =
+            (RefreshStore::new(issuer.refresh, &settings), ManualClock::new(NOW));
+        let (_, current) = generate().unwrap();
+        let family = Family {
+            id: "stolen".to_owned(),
+            client: "agent".to_owned(),
+            scopes: Vec::new(),
+            audiences: Vec::new(),
+        };
+        refresh.begin(family.clone(), current, NOW).await.unwrap();
+        // It answers, and takes nothing: the master has moved.
+        server.ask(&["REPLICAOF", "127.0.0.1", "1"]);
+        assert!(revocations.theft(&issuer, &refresh, "stolen", &clock).await.is_err());
+        revocations.try_again(&issuer, &refresh, &clock).await;
+        assert_eq!(refresh.find(current, clock.now()).await.unwrap(), Found::Current(family));
+        server.ask(&["REPLICAOF", "NO", "ONE"]);
+        clock.advance(Duration::from_secs(3600));
+        revocations.try_again(&issuer, &refresh, &clock).await;
+        assert_eq!(refresh.find(current, clock.now()).await.unwrap(), Found::Unknown);
+        let (entries, _) = Writer::new(RedisSettings::clone(redis)).list().await.unwrap();
+        assert_eq!((entries.len(), revocations.unwritten()), (1, 0));
+        assert!(entries[0].expires_at() >= clock.now().saturating_add(issuer.lifetime));
+    }
+
+    #[test]
+    fn writers_of_a_slow_file_leave_the_threads_that_sign_and_hash_to_others() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("revocations");
+        let writer = RevocationWriter::new(&RevocationSettings::File(path));
+        let RevocationWriter::File(file) = &writer else { panic!("a file") };
+        let mut runtime = tokio::runtime::Builder::new_current_thread();
+        let runtime = runtime.enable_all().max_blocking_threads(2).build().unwrap();
+        let slow = file.known.lock().unwrap();
+        let others_work = runtime.block_on(async {
+            let mut writes = futures_util::future::join_all(
+                ["a", "b", "c"].map(|id| Box::pin(writer.write(vec![session(id, 60)], NOW))),
+            );
+            let working = async {
+                task::yield_now().await;
+                timeout(Duration::from_secs(2), task::spawn_blocking(|| ())).await.is_ok()
+            };
+            tokio::select! { _ = &mut writes => false, works = working => works }
+        });
+        drop(slow);
+        runtime.shutdown_timeout(Duration::from_secs(5));
+        assert!(others_work);
     }
 }

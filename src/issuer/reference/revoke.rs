@@ -9,7 +9,7 @@ use axum::response::Response;
 use super::answer::{Refused, done};
 use super::form::Form;
 use super::refresh::{Found, TokenHash};
-use super::revocations::WriteError;
+use super::revocations::{WriteError, last_token};
 use super::service::Parts;
 use super::settings::Client;
 use crate::util::clock::UnixTime;
@@ -33,7 +33,9 @@ pub(super) async fn revoke(
 ) -> Result<Response, Refused> {
     let token = form.get("token").ok_or(Refused::InvalidRequest("token is missing"))?;
     match presented(parts, client, token).await? {
-        Presented::Session(session) => end_session(parts, client, &session).await?,
+        Presented::Session(session) => {
+            end_session(parts, client, &session, None).await?;
+        }
         Presented::Token { id, expires_at, .. } => {
             parts.revocations.token(&parts.settings, &id, expires_at, parts.now()).await?;
             tracing::info!(client = client.id(), jti = id, "token revoked");
@@ -55,8 +57,11 @@ pub(super) async fn log_out(
         None => None,
     };
     match presented {
-        Some(Presented::Session(session) | Presented::Token { session: Some(session), .. }) => {
-            end_session(parts, client, &session).await?;
+        Some(Presented::Session(session)) => {
+            end_session(parts, client, &session, None).await?;
+        }
+        Some(Presented::Token { session: Some(session), expires_at, .. }) => {
+            end_session(parts, client, &session, Some(expires_at)).await?;
         }
         Some(Presented::Unknown) => {}
         None | Some(Presented::Token { session: None, .. }) => {
@@ -87,8 +92,16 @@ async fn presented(parts: &Parts, client: &Client, token: &str) -> Result<Presen
     if owner == client.id() { Ok(presented) } else { Err(Refused::InvalidGrant) }
 }
 
-async fn end_session(parts: &Parts, client: &Client, session: &str) -> Result<(), Refused> {
-    parts.revocations.session(&parts.settings, session, parts.now()).await?;
+/// `good_until`: of a token of it that is known; it may be of a time in which tokens were good for longer.
+async fn end_session(
+    parts: &Parts,
+    client: &Client,
+    session: &str,
+    good_until: Option<UnixTime>,
+) -> Result<(), Refused> {
+    let last = last_token(&parts.settings, parts.now());
+    let last = last.max(good_until.unwrap_or(last));
+    parts.revocations.session(&parts.settings, session, last, parts.now()).await?;
     parts.refresh.end(session).await?;
     tracing::info!(client = client.id(), sid = session, "session ended");
     Ok(())

@@ -105,7 +105,9 @@ impl ReferenceIssuer {
     /// # Errors
     /// It cannot.
     pub async fn prepare(&self) -> Result<(), WriteError> {
-        self.0.revocations.prepare(self.0.clock.now()).await
+        let Parts { settings, ring, revocations, clock, .. } = &*self.0;
+        let longest = ring.load().longest_lifetime().max(settings.lifetime);
+        revocations.prepare(settings, longest, clock.now()).await
     }
 
     /// What answers requests.
@@ -131,11 +133,11 @@ impl ReferenceIssuer {
     pub async fn run(self, stop: CancellationToken) -> Result<(), Infallible> {
         let parts = &self.0;
         while stop.run_until_cancelled(parts.clock.sleep(UPKEEP)).await.is_some() {
-            parts.revocations.try_again(parts.clock.now()).await;
+            parts.try_again().await;
             parts.upkeep();
         }
         // What is still to be written is worth one more attempt.
-        parts.revocations.try_again(parts.clock.now()).await;
+        parts.try_again().await;
         Ok(())
     }
 
@@ -211,6 +213,10 @@ impl Parts {
             Endpoint::Revoke => revoke::revoke(self, client, &form).await,
             Endpoint::Logout => revoke::log_out(self, client, &form).await,
         }
+    }
+
+    async fn try_again(&self) {
+        self.revocations.try_again(&self.settings, &self.refresh, &*self.clock).await;
     }
 
     pub(super) fn now(&self) -> UnixTime {

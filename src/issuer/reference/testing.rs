@@ -107,8 +107,17 @@ impl Rig {
     /// With other settings.
     pub(crate) fn with(change: impl FnOnce(&mut IssuerSettings)) -> Self {
         let folder = tempfile::tempdir().unwrap();
+        generate(&folder.path().join("keys"), KeyType::Ed25519, "k1");
+        Self::begin(folder, change)
+    }
+
+    /// Another process with the same files, as configured in the beginning.
+    pub(crate) fn started_again(self) -> Self {
+        Self::begin(self.folder, |_| {})
+    }
+
+    fn begin(folder: TempDir, change: impl FnOnce(&mut IssuerSettings)) -> Self {
         let mut settings = settings(&folder.path().join("revocations"));
-        generate(&settings.key_dir, KeyType::Ed25519, "k1");
         change(&mut settings);
         let ring = KeyRing::load(&settings.key_dir, settings.lifetime).unwrap();
         let ring = Arc::new(ArcSwap::from_pointee(ring));

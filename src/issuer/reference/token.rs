@@ -101,7 +101,7 @@ async fn refresh(parts: &Parts, client: &Client, form: &Form) -> Result<Response
     Ok(answer(parts, client, REFRESH_TOKEN, &grant, &token, Some(&text)))
 }
 
-/// Ends the family at once, and every access token that came from it.
+/// Ends the family, and every access token that came from it.
 async fn reused(parts: &Parts, client: &Client, family: &Family) -> Refused {
     parts.metrics.reused(&client.label);
     tracing::warn!(
@@ -109,10 +109,8 @@ async fn reused(parts: &Parts, client: &Client, family: &Family) -> Refused {
         sid = family.id,
         "a refresh token was used twice: its family ends"
     );
-    let ended = parts.refresh.end(&family.id).await;
-    // Nobody comes back for it: what cannot be written now is written later.
-    parts.revocations.session_later(&parts.settings, &family.id, parts.now()).await;
-    match ended {
+    let Parts { settings, refresh, clock, .. } = parts;
+    match parts.revocations.theft(settings, refresh, &family.id, &**clock).await {
         Ok(()) => Refused::InvalidGrant,
         Err(error) => error.into(),
     }

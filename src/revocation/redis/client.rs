@@ -51,12 +51,6 @@ impl Client {
 
     /// One that answers. One that fails is not put back.
     async fn connection(&mut self) -> Result<Connection, RedisError> {
-        if let Some(mut connection) = self.connection.take() {
-            let answer = connection.ask("PING", &cmd("PING")).await;
-            if answer.is_ok_and(|answer| reply::accepted(&answer).is_ok()) {
-                return Ok(connection);
-            }
-        }
-        servers::open(&self.settings, &self.turn).await
+        servers::reopen(self.connection.take(), &self.settings, &self.turn).await
     }
 }

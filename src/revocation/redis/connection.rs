@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use redis::aio::MultiplexedConnection;
 use redis::{AsyncConnectionConfig, Cmd, Pipeline, RedisConnectionInfo, Value, cmd};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use super::RedisError;
 use super::reply::{self, Odd};
@@ -29,12 +29,17 @@ pub(super) const ANSWER_TIMEOUT: Duration = Duration::from_secs(3);
 /// The longest answer, unless the command says otherwise.
 const ANSWER_BYTES: usize = 64 * 1024;
 
+/// What brings the answers; it ends with the connection.
+type Driver = Pin<Box<dyn Future<Output = ()> + Send>>;
+
 /// A connection that stands.
 pub(super) struct Connection {
     address: Address,
     commands: MultiplexedConnection,
-    driver: Pin<Box<dyn Future<Output = ()> + Send>>,
+    driver: Driver,
     budget: Budget,
+    /// Since when it stands.
+    since: Instant,
 }
 
 impl fmt::Debug for Connection {
@@ -93,7 +98,23 @@ impl Connection {
         let config = AsyncConnectionConfig::new().set_response_timeout(None);
         let made = MultiplexedConnection::new_with_config(&info, stream, config).await;
         let (commands, driver) = made.map_err(|error| unreachable(&error))?;
-        Ok(Self { address: address.clone(), commands, driver: Box::pin(driver), budget })
+        Ok(Self {
+            address: address.clone(),
+            commands,
+            driver: Box::pin(driver),
+            budget,
+            since: Instant::now(),
+        })
+    }
+
+    /// How long it has stood.
+    pub(super) fn age(&self) -> Duration {
+        self.since.elapsed()
+    }
+
+    #[cfg(test)]
+    pub(super) fn grow_older(&mut self, by: Duration) {
+        self.since = self.since.checked_sub(by).expect("not so long ago");
     }
 
     /// Whom it leads to.
@@ -124,10 +145,11 @@ impl Connection {
         bytes: usize,
         blocking: Duration,
     ) -> Result<Value, RedisError> {
-        let Self { commands, driver, budget, address } = self;
+        let Self { commands, driver, budget, address, .. } = self;
         budget.allow(bytes);
         let answer = commands.send_packed_command(command);
-        driven(address, name, answer, driver, ANSWER_TIMEOUT.saturating_add(blocking)).await
+        let deadline = ANSWER_TIMEOUT.saturating_add(blocking);
+        driven(address, name, answer, (driver, budget), deadline).await
     }
 
     /// The answers to several commands, sent at once, each of which may be a refusal.
@@ -144,10 +166,10 @@ impl Connection {
         if count == 0 {
             return Ok(Vec::new());
         }
-        let Self { commands: connection, driver, budget, address } = self;
+        let Self { commands: connection, driver, budget, address, .. } = self;
         budget.allow(bytes);
         let answers = connection.send_packed_commands(commands, 0, count);
-        let answers = driven(address, name, answers, driver, ANSWER_TIMEOUT).await?;
+        let answers = driven(address, name, answers, (driver, budget), ANSWER_TIMEOUT).await?;
         if answers.len() == count { Ok(answers) } else { Err(self.odd(name, Odd::Form)) }
     }
 
@@ -177,7 +199,7 @@ async fn driven<T>(
     address: &Address,
     name: &'static str,
     answer: impl Future<Output = redis::RedisResult<T>>,
-    driver: &mut Pin<Box<dyn Future<Output = ()> + Send>>,
+    (driver, budget): (&mut Driver, &Budget),
     deadline: Duration,
 ) -> Result<T, RedisError> {
     let either = async {
@@ -189,6 +211,11 @@ async fn driven<T>(
     };
     match timeout(deadline, either).await {
         Ok(Some(Ok(answer))) => Ok(answer),
+        // The library has its own words for that, as if the server had hung up.
+        Ok(Some(Err(_)) | None) if budget.is_exceeded() => {
+            let what = format!("{name}: its answer is longer than any may be");
+            Err(RedisError::Unreachable(address.clone(), what))
+        }
         Ok(Some(Err(error))) => {
             let words = reply::shown(&error.to_string());
             Err(RedisError::Unreachable(address.clone(), format!("{name}: {words}")))

@@ -12,7 +12,7 @@ use crate::keys::source::file::Turn;
 
 /// How often Sentinels are asked whether the master is still the same. A master that is cut off from them answers as
 /// ever, and hears of nothing new.
-const WATCH: Duration = Duration::from_secs(5);
+pub(super) const WATCH: Duration = Duration::from_secs(5);
 
 /// A Cluster that sends us from node to node any longer does not know itself.
 const MOST_REDIRECTS: usize = 5;
@@ -54,6 +54,27 @@ pub(super) async fn until_moved(settings: RedisSettings, turn: Turn, now: Addres
             return;
         }
     }
+}
+
+/// `kept` from the last use, if it still answers and leads to the right server; else another one.
+///
+/// # Errors
+/// There is none; the reason of the last that was tried.
+pub(super) async fn reopen(
+    kept: Option<Connection>,
+    settings: &RedisSettings,
+    turn: &Turn,
+) -> Result<Connection, RedisError> {
+    // A master that is cut off from its Sentinels takes what is written to it, and all of that is lost.
+    let may_have_moved = matches!(settings.servers, Servers::Sentinel { .. });
+    if let Some(mut connection) = kept
+        && !(may_have_moved && connection.age() >= WATCH)
+        // A refusal is an answer: whoever may only read need not have the right to ask.
+        && connection.ask("PING", &cmd("PING")).await.is_ok()
+    {
+        return Ok(connection);
+    }
+    open(settings, turn).await
 }
 
 async fn at(
@@ -104,9 +125,10 @@ async fn asked(
     let parts = connection.taken(COMMAND, reply::texts(answer))?;
     let parts: Result<Vec<_>, _> = parts.into_iter().map(String::from_utf8).collect();
     let address = match parts.as_deref() {
-        Ok([host, port]) => port.parse().ok().map(|port| Address::Tcp(host.clone(), port)),
+        Ok([host, port]) => port.parse().ok().zip(told(host)),
         Ok(_) | Err(_) => None,
     };
+    let address = address.map(|(port, host)| Address::Tcp(host, port));
     connection.taken(COMMAND, address.ok_or(Odd::Form))
 }
 
@@ -154,11 +176,17 @@ fn moved(answer: &redis::Value, here: &Address) -> Option<Address> {
         // A node that does not know what it is called: as before.
         ("" | "?", Address::Tcp(host, _)) => Some(Address::Tcp(host.clone(), port)),
         ("" | "?", Address::Unix(_)) => None,
-        (host, _) => {
-            let host = host.trim_start_matches('[').trim_end_matches(']');
-            Some(Address::Tcp(host.to_owned(), port))
-        }
+        (host, _) => Some(Address::Tcp(told(host)?, port)),
     }
+}
+
+/// A host that a server told us: it is resolved, and shown to people.
+fn told(host: &str) -> Option<String> {
+    let host = host.trim_start_matches('[').trim_end_matches(']');
+    // The longest name that there is (RFC 1035 §2.3.4); `%` begins the zone of an IPv6 address.
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b".:-_%".contains(&byte);
+    let is_host = (1..=253).contains(&host.len()) && host.bytes().all(is_plain);
+    is_host.then(|| host.to_owned())
 }
 
 #[cfg(test)]
@@ -177,6 +205,16 @@ mod tests {
             ["-MOVED\r\n", "-MOVED 3999\r\n", "-MOVED 3999 b\r\n", "-ASK 1 b:1\r\n", "$-1\r\n"]
         {
             assert_eq!(to(odd), None, "{odd}");
+        }
+    }
+
+    #[test]
+    fn what_a_server_calls_another_one_is_a_host_and_nothing_that_a_terminal_obeys() {
+        for host in ["redis-1.example", "10.0.0.1", "::1", "[fe80::1%eth0]", "redis_1"] {
+            assert!(told(host).is_some(), "{host}");
+        }
+        for odd in ["", "a\u{1b}[2Jb", "a b", "a/b", "a\n", "ä", &"a".repeat(254)] {
+            assert_eq!(told(odd), None, "{odd:?}");
         }
     }
 }

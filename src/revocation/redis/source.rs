@@ -72,6 +72,11 @@ impl RedisSource {
         outcome.map_err(SourceError::from)
     }
 
+    /// On a new connection; what the store was like stays known.
+    pub(in crate::revocation) fn begin_again(&mut self) {
+        self.link = None;
+    }
+
     async fn step(&mut self, intake: &Intake) -> Result<Update, RedisError> {
         if let Some(link) = &mut self.link {
             let (step, state) = tokio::select! {

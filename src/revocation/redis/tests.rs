@@ -251,6 +251,24 @@ async fn what_cannot_be_read_is_counted_and_takes_nothing_else_with_it() {
 }
 
 #[tokio::test]
+async fn a_change_that_is_too_long_to_be_read_is_called_that_and_can_be_taken_away() {
+    let (server, mut writer) = begun().await;
+    let mut sync = sync_of(Some(source(&server)));
+    write(&mut writer, "one").await;
+    until_revoked(&mut sync, "one").await;
+    let id = server.ask(&["XADD", &key("changes"), "*", "entry", &"x".repeat(1 << 20)]);
+    let board = Arc::clone(sync.board());
+    let told = || board.read().last_error.is_some_and(|(_, text)| text.contains("is longer than"));
+    until(&mut sync, told).await;
+    assert_eq!(looked_up(&sync, "one"), revoked());
+    let id: String = redis::from_redis_value(id).unwrap();
+    server.ask(&["XDEL", &key("changes"), &id]);
+    write(&mut writer, "two").await;
+    until_revoked(&mut sync, "two").await;
+    assert!(board.read().last_error.is_none());
+}
+
+#[tokio::test]
 async fn a_password_file_that_changes_is_read_again() {
     let server = RedisServer::start();
     server.ask(&["ACL", "SETUSER", "reader", "on", ">first", "~*", "+@all"]);
@@ -338,6 +356,25 @@ async fn everything_is_read_again_while_the_stream_is_followed() {
     until(&mut sync, passes).await;
     let board = sync.board().read();
     assert!(board.epoch_changed.is_none() && board.skipped.count == 0, "{board:?}");
+}
+
+#[tokio::test]
+async fn a_writer_leaves_a_master_that_its_sentinels_call_so_no_more_although_it_answers() {
+    let (old, new) = (RedisServer::start_on_a_port(&[]), RedisServer::start_on_a_port(&[]));
+    let sentinel = RedisServer::sentinel("revocations", &old);
+    let tcp = |server: &RedisServer| Address::Tcp("127.0.0.1".to_owned(), server.port);
+    let (master, sentinels) = ("revocations".to_owned(), vec![tcp(&sentinel)]);
+    let servers = Servers::Sentinel { master, sentinels, account: None };
+    let mut writer = Writer::new(RedisSettings { servers, ..settings(&old) });
+    let now = SystemClock.now();
+    let written = writer.write(&token("one"), now).await.unwrap();
+    assert_eq!(written.server, tcp(&old).to_string());
+    sentinel.ask(&["SENTINEL", "REMOVE", "revocations"]);
+    let port = new.port.to_string();
+    sentinel.ask(&["SENTINEL", "MONITOR", "revocations", "127.0.0.1", &port, "1"]);
+    writer.grow_older(super::servers::WATCH);
+    let written = writer.write(&token("two"), now).await.unwrap();
+    assert_eq!(written.server, tcp(&new).to_string());
 }
 
 /// Their keys alone.

@@ -38,14 +38,22 @@ pub(super) async fn connect(address: &Address, tls: Option<&Tls>) -> io::Result<
     Ok((Bounded { stream, left: budget.clone() }, budget))
 }
 
-/// How many bytes the next answer may have.
+/// How many bytes the next answer may have; more than can be once there were more.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Budget(Arc<AtomicUsize>);
+
+/// In place of what is left.
+const EXCEEDED: usize = usize::MAX;
 
 impl Budget {
     /// What is read from now on may be this long.
     pub(super) fn allow(&self, bytes: usize) {
         self.0.store(bytes, Ordering::Relaxed);
+    }
+
+    /// Whether the answer was longer.
+    pub(super) fn is_exceeded(&self) -> bool {
+        self.0.load(Ordering::Relaxed) == EXCEEDED
     }
 }
 
@@ -67,12 +75,15 @@ impl<S: AsyncRead + Unpin> AsyncRead for Bounded<S> {
         let polled = Pin::new(&mut this.stream).poll_read(context, buffer);
         let read = buffer.filled().len().saturating_sub(before);
         let left = this.left.0.load(Ordering::Relaxed);
-        match left.checked_sub(read) {
+        match left.checked_sub(read).filter(|_| left != EXCEEDED) {
             Some(left) => {
                 this.left.0.store(left, Ordering::Relaxed);
                 polled
             }
-            None => Poll::Ready(Err(io::Error::other("the answer is longer than any may be"))),
+            None => {
+                this.left.0.store(EXCEEDED, Ordering::Relaxed);
+                Poll::Ready(Err(io::Error::other("the answer is longer than any may be")))
+            }
         }
     }
 }
@@ -108,7 +119,9 @@ mod tests {
         let mut stream = Bounded { stream: &b"12345678"[..], left: budget.clone() };
         let mut buffer = [0; 3];
         stream.read_exact(&mut buffer).await.unwrap();
+        assert!(!budget.is_exceeded());
         assert!(stream.read_exact(&mut buffer).await.is_err(), "six are more than four");
+        assert!(budget.is_exceeded());
         budget.allow(2);
         assert_eq!(stream.read(&mut buffer[..2]).await.unwrap(), 2, "the next answer has its own");
     }

@@ -170,16 +170,12 @@ impl Writer {
 
     /// A connection that leads to whoever has the list now. One that fails is not put back.
     async fn connection(&mut self) -> Result<Connection, RedisError> {
-        match self.connection.take() {
-            Some(mut connection) => {
-                // A refusal is an answer: whoever may only read need not have the right to ask.
-                match connection.ask("PING", &cmd("PING")).await {
-                    Ok(_) => Ok(connection),
-                    Err(_) => servers::open(&self.settings, &self.turn).await,
-                }
-            }
-            None => servers::open(&self.settings, &self.turn).await,
-        }
+        servers::reopen(self.connection.take(), &self.settings, &self.turn).await
+    }
+
+    #[cfg(test)]
+    pub(super) fn grow_older(&mut self, by: Duration) {
+        self.connection.as_mut().expect("a connection").grow_older(by);
     }
 }
 

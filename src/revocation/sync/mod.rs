@@ -27,6 +27,9 @@ const BACKOFF: (Duration, Duration) = (Duration::from_millis(500), Duration::fro
 /// A part of the table is looked through for what has expired this often: all of it in about four minutes.
 const PRUNE_INTERVAL: Duration = Duration::from_secs(1);
 
+/// A clock that goes back by less is being adjusted, all the time perhaps.
+const SET_BACK: Duration = Duration::from_secs(1);
+
 /// Keeps one store like its source.
 #[derive(Debug)]
 pub struct RevocationSync {
@@ -43,9 +46,13 @@ pub struct RevocationSync {
     draw: fn() -> f64,
     /// The store that the last load came from.
     epoch: Option<Epoch>,
+    /// How many entries that load kept from another one.
+    kept: usize,
     backoff: Backoff,
     /// When to ask again, after a failure.
     retry_at: Option<UnixTime>,
+    /// The latest time that anything was forgotten by.
+    latest: UnixTime,
     /// Which part of the table is to be looked through next, and since when it waits.
     prune: (usize, UnixTime),
 }
@@ -115,6 +122,8 @@ impl RevocationSync {
             clock: Arc::clone(clock),
             draw: fastrand::f64,
             epoch: None,
+            kept: 0,
+            latest: clock.now(),
             backoff: Backoff::new(BACKOFF.0, BACKOFF.1),
             retry_at: None,
             prune: (0, clock.now()),
@@ -185,7 +194,7 @@ impl RevocationSync {
             Ok(update) => self
                 .apply(update, now)
                 .await
-                .inspect_err(|_| self.source = Source::new(&self.settings)),
+                .inspect_err(|_| self.source.begin_again(&self.settings)),
             Err(error) => Err(error),
         };
         match applied {
@@ -193,6 +202,7 @@ impl RevocationSync {
             Err(error) => self.failed(&error, now),
         }
         self.prune(now);
+        self.remember(now);
         self.tell();
     }
 
@@ -222,8 +232,12 @@ impl RevocationSync {
         let Load { table, skipped, .. } = load;
         // Going through a million entries takes longer than a thread that serves requests has.
         let merged = task::spawn_blocking(move || merged(&before, table, is_another, now)).await;
-        let (snapshot, kept) = merged.map_err(|error| SourceError::Malformed(error.to_string()))?;
-        self.store.publish(snapshot);
+        let (table, kept) = merged.map_err(|error| SourceError::Malformed(error.to_string()))?;
+        // A store that is another one each time would make it grow for ever.
+        if kept > self.max_entries {
+            return Err(SourceError::TooMany(self.max_entries));
+        }
+        self.store.publish(self.store.load().with_synced(table));
         if is_another {
             tracing::error!(
                 source = %self.settings.location(), kept,
@@ -234,7 +248,7 @@ impl RevocationSync {
             let first = skipped.first.as_deref().unwrap_or_default();
             tracing::warn!(skipped = skipped.count, first, "revocations that cannot be read");
         }
-        self.epoch = Some(epoch);
+        (self.epoch, self.kept) = (Some(epoch), kept);
         self.board.update(|status| {
             status.skipped = skipped;
             status.kept = kept;
@@ -259,7 +273,7 @@ impl RevocationSync {
             table
         };
         // In force, too many or not: they are revoked, and what is refused is to be told of more.
-        let too_many = table.len() > self.max_entries;
+        let too_many = table.len() > self.max_entries.saturating_add(self.kept);
         self.store.publish(snapshot.with_synced(table));
         self.board.update(|status| status.skipped.join(skipped));
         if too_many { Err(SourceError::TooMany(self.max_entries)) } else { Ok(()) }
@@ -317,6 +331,15 @@ impl RevocationSync {
         if rest.len() < before {
             self.store.publish(snapshot.with_synced(rest));
         }
+    }
+
+    /// What was forgotten by a clock that was fast may be needed by the one that was set right.
+    fn remember(&mut self, now: UnixTime) {
+        if now.saturating_add(SET_BACK) < self.latest {
+            self.source.begin_again(&self.settings);
+            self.latest = now;
+        }
+        self.latest = self.latest.max(now);
     }
 
     fn tell(&self) {

@@ -6,21 +6,21 @@ use crate::revocation::source::Change;
 use crate::revocation::table::Table;
 use crate::util::clock::UnixTime;
 
-/// The snapshot with what was loaded, and how many of its entries are kept from another store. They are until they
+/// What was loaded with what is to be kept, and how many of its entries are kept from another store. They are until they
 /// expire: that store can say no more that it did not mean to have them.
 pub(super) fn merged(
     before: &RevocationSnapshot,
     mut table: Table,
     is_another: bool,
     now: UnixTime,
-) -> (RevocationSnapshot, usize) {
+) -> (Table, usize) {
     let known = before.synced().into_iter().flat_map(Table::iter);
     for slot in known.filter(|slot| is_another || slot.is_kept()) {
         table.insert(slot.kept());
     }
     table.prune_all(forgotten_before(now));
     let kept = table.iter().filter(|slot| slot.is_kept()).count();
-    (before.with_synced(table), kept)
+    (table, kept)
 }
 
 pub(super) fn change(table: &mut Table, changes: &[Change]) {

@@ -121,6 +121,45 @@ async fn a_store_that_is_another_one_is_taken_and_the_one_before_is_kept() {
 }
 
 #[tokio::test]
+async fn a_store_that_is_another_one_again_and_again_fills_no_more_than_twice_what_it_may() {
+    let (mut sync, script, _) = begin();
+    let of = |store: &str| -> Vec<RevocationEntry> {
+        (0..800).map(|n| token(&format!("{store}-{n}"))).collect()
+    };
+    said(&mut sync, &script, Line::Load("one", of("one"))).await;
+    said(&mut sync, &script, Line::Load("two", of("two"))).await;
+    assert_eq!((sync.board.read().kept, sync.board.read().failures), (800, 0));
+    said(&mut sync, &script, Line::Add(vec![token("new")])).await;
+    assert_eq!(
+        (look_up(&sync, "new"), sync.board.read().failures),
+        (revoked(), 0),
+        "there is room"
+    );
+    sync.replace_source(Source::Scripted(script.clone()));
+    said(&mut sync, &script, Line::Load("three", of("three"))).await;
+    let (status, held) = (sync.board.read(), sync.store.load().len());
+    assert_eq!((status.failures, held), (1, 1601), "refused as a whole");
+    assert_eq!(["one-0", "two-799", "new"].map(|jti| look_up(&sync, jti)), [revoked(); 3]);
+    sync.replace_source(Source::Scripted(script.clone()));
+    said(&mut sync, &script, Line::Load("two", of("two"))).await;
+    assert_eq!((sync.board.read().failures, look_up(&sync, "one-0")), (0, revoked()));
+}
+
+#[tokio::test]
+async fn what_a_clock_that_was_fast_forgot_is_loaded_again_when_it_is_set_right() {
+    let (mut sync, script, clock) = begin();
+    let right = Arc::clone(&sync.clock).now();
+    said(&mut sync, &script, Line::Load("e", vec![token("a")])).await;
+    clock.advance(Duration::from_secs(86_400));
+    said(&mut sync, &script, Line::Load("e", vec![token("a")])).await;
+    assert_eq!(sync.store.load().len(), 0);
+    assert!(matches!(sync.source, Source::Scripted(_)));
+    sync.clock = Arc::new(ManualClock::new(right));
+    said(&mut sync, &script, Line::Unchanged).await;
+    assert!(matches!(sync.source, Source::File(_)), "asked for everything, from its settings");
+}
+
+#[tokio::test]
 async fn an_emptied_store_is_no_empty_list() {
     let (mut sync, script, _) = begin();
     said(&mut sync, &script, Line::Load("e", vec![token("a")])).await;

@@ -22,8 +22,15 @@ struct Content {
     tokens: HashMap<TokenHash, Token>,
     /// When which token expires.
     expiries: BTreeSet<(UnixTime, TokenHash)>,
-    /// Families by client.
-    counts: HashMap<String, usize>,
+    /// By client.
+    counts: HashMap<String, Count>,
+}
+
+/// What a client has.
+#[derive(Clone, Copy, Debug, Default)]
+struct Count {
+    families: usize,
+    tokens: usize,
 }
 
 #[derive(Debug)]
@@ -48,14 +55,14 @@ impl MemoryStore {
 
     pub(super) fn begin(&self, family: Family, token: TokenHash, now: UnixTime) -> bool {
         let mut content = self.content(now);
-        let of_client = content.counts.get(&family.client).copied().unwrap_or_default();
-        if content.tokens.len() >= self.settings.most || of_client >= self.settings.per_client {
+        let of_client = content.count(&family.client);
+        if !self.has_room(&content, of_client) || of_client.families >= self.settings.per_client {
             return false;
         }
         let ends_at = now.saturating_add(self.settings.lifetime);
         let expires_at = now.saturating_add(self.settings.idle).min(ends_at);
         let id = family.id.clone();
-        *content.counts.entry(family.client.clone()).or_default() += 1;
+        content.counts.entry(family.client.clone()).or_default().families += 1;
         let kept = Kept { family, ends_at, current: token, tokens: Vec::new() };
         content.families.insert(id.clone(), kept);
         content.add(id, token, expires_at);
@@ -77,7 +84,7 @@ impl MemoryStore {
         if kept.current != token {
             return Rotation::Reused;
         }
-        if content.tokens.len() >= self.settings.most {
+        if !self.has_room(&content, content.count(&kept.family.client)) {
             return Rotation::Full;
         }
         let (id, ends_at) = (kept.family.id.clone(), kept.ends_at);
@@ -87,6 +94,12 @@ impl MemoryStore {
         }
         content.add(id, next, expires_at);
         Rotation::Done
+    }
+
+    /// One client alone, that refreshes as fast as it may, leaves an eighth to the others.
+    fn has_room(&self, content: &Content, of_client: Count) -> bool {
+        let most = self.settings.most;
+        content.tokens.len() < most && of_client.tokens < most - most / 8
     }
 
     pub(super) fn end(&self, family: &str) {
@@ -125,9 +138,14 @@ impl Content {
         self.families.get(&self.tokens.get(&token)?.family)
     }
 
+    fn count(&self, client: &str) -> Count {
+        self.counts.get(client).copied().unwrap_or_default()
+    }
+
     fn add(&mut self, family: String, token: TokenHash, expires_at: UnixTime) {
         if let Some(kept) = self.families.get_mut(&family) {
             kept.tokens.push(token);
+            self.counts.entry(kept.family.client.clone()).or_default().tokens += 1;
         }
         self.expiries.insert((expires_at, token));
         self.tokens.insert(token, Token { family, expires_at });
@@ -135,14 +153,16 @@ impl Content {
 
     fn end(&mut self, id: &str) {
         let Some(kept) = self.families.remove(id) else { return };
+        let tokens = kept.tokens.len();
         for token in kept.tokens {
             if let Some(known) = self.tokens.remove(&token) {
                 self.expiries.remove(&(known.expires_at, token));
             }
         }
         if let Some(count) = self.counts.get_mut(&kept.family.client) {
-            *count = count.saturating_sub(1);
-            if *count == 0 {
+            count.families = count.families.saturating_sub(1);
+            count.tokens = count.tokens.saturating_sub(tokens);
+            if count.families == 0 {
                 self.counts.remove(&kept.family.client);
             }
         }
@@ -157,6 +177,9 @@ impl Content {
             let Some(Token { family, .. }) = self.tokens.remove(&token) else { continue };
             let Some(kept) = self.families.get_mut(&family) else { continue };
             kept.tokens.retain(|known| *known != token);
+            if let Some(count) = self.counts.get_mut(&kept.family.client) {
+                count.tokens = count.tokens.saturating_sub(1);
+            }
             // With its last token nothing can follow.
             if kept.current == token {
                 self.end(&family);

@@ -41,7 +41,8 @@ redis.call('SET', KEYS[1], ARGV[2] .. ' ' .. ARGV[5], 'PX', ttl)
 redis.call('HSET', KEYS[2], 'client', ARGV[6], 'scopes', ARGV[7], 'audiences', ARGV[8], 'current', ARGV[9], 'ends', ARGV[3])
 redis.call('PEXPIRE', KEYS[2], ttl)
 redis.call('ZADD', KEYS[3], ARGV[2], ARGV[5])
-redis.call('PEXPIRE', KEYS[3], tonumber(ARGV[3]) - tonumber(ARGV[1]))
+local whole = tonumber(ARGV[3]) - tonumber(ARGV[1])
+if redis.call('PTTL', KEYS[3]) < whole then redis.call('PEXPIRE', KEYS[3], whole) end
 return {'done'}
 ";
 
@@ -70,6 +71,7 @@ redis.call('HSET', KEYS[3], 'current', ARGV[5])
 redis.call('PEXPIRE', KEYS[3], ttl)
 redis.call('SET', KEYS[2], string.format('%.0f', expires) .. ' ' .. ARGV[3], 'PX', ttl)
 redis.call('ZADD', KEYS[4], string.format('%.0f', expires), ARGV[3])
+if redis.call('PTTL', KEYS[4]) < ttl then redis.call('PEXPIRE', KEYS[4], ttl) end
 return {'done'}
 ";
 

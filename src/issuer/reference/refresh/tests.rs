@@ -24,9 +24,8 @@ fn memory() -> Tested {
     Tested { store: Arc::new(store), redis: None }
 }
 
-fn redis() -> Tested {
-    let server = RedisServer::start();
-    let settings = RedisSettings {
+fn in_redis(server: &RedisServer, settings: RefreshSettings) -> RefreshStore {
+    let redis = RedisSettings {
         servers: Servers::One(Address::Unix(server.socket())),
         tls: None,
         account: None,
@@ -34,8 +33,12 @@ fn redis() -> Tested {
         prefix: Prefix::default(),
         accepts_readable_secrets: false,
     };
-    let store = RefreshStore::new(SETTINGS, &RevocationSettings::Redis(Box::new(settings)));
-    Tested { store: Arc::new(store), redis: Some(server) }
+    RefreshStore::new(settings, &RevocationSettings::Redis(Box::new(redis)))
+}
+
+fn redis() -> Tested {
+    let server = RedisServer::start();
+    Tested { store: Arc::new(in_redis(&server, SETTINGS)), redis: Some(server) }
 }
 
 macro_rules! of_every_store {
@@ -189,6 +192,25 @@ async fn what_does_not_fit_is_not_begun_and_nothing_is_forgotten_for_it() {
     assert_eq!(store.rotate(current, token(), at(60)).await.unwrap(), Rotation::Done, "room again");
 }
 
+#[tokio::test]
+async fn a_client_that_refreshes_as_fast_as_it_can_leaves_room_for_the_others() {
+    let store = memory().store;
+    let mut current = token();
+    store.begin(family("a"), current, at(0)).await.unwrap();
+    let (mut uses, mut next) = (0, token());
+    while store.rotate(current, next, at(1)).await.unwrap() == Rotation::Done {
+        (current, next, uses) = (next, token(), uses + 1);
+    }
+    assert_eq!(uses, SETTINGS.most - 2);
+    assert!(!store.begin(family("b"), token(), at(1)).await.unwrap());
+    let other = Family { client: "other".to_owned(), ..family("o") };
+    assert!(store.begin(other, token(), at(1)).await.unwrap());
+    // All that it used expire, whatever became of them.
+    assert_eq!(store.rotate(current, token(), at(60)).await.unwrap(), Rotation::Done);
+    store.end("a").await.unwrap();
+    assert!(store.begin(family("b"), token(), at(61)).await.unwrap());
+}
+
 async fn all_families_of_a_client_end_and_no_other(tested: Tested) {
     let store = &tested.store;
     let (a, b, other) = (token(), token(), token());
@@ -216,6 +238,16 @@ async fn a_redis_that_is_killed_is_told_of_and_has_what_it_had_when_it_is_back()
     server.start_again();
     assert_eq!(store.find(first, at(3)).await.unwrap(), Found::Used(family("f")));
     assert_eq!(store.rotate(second, token(), at(3)).await.unwrap(), Rotation::Done);
+}
+
+#[tokio::test]
+async fn a_client_that_began_under_a_longer_lifetime_loses_none_of_its_families_to_a_shorter_one() {
+    let Tested { store, redis: Some(server) } = redis() else { panic!("a Redis") };
+    store.begin(family("long"), token(), at(0)).await.unwrap();
+    let shorter = RefreshSettings { lifetime: MINUTE, ..SETTINGS };
+    assert!(in_redis(&server, shorter).begin(family("short"), token(), at(0)).await.unwrap());
+    let ttl = server.ask(&["PTTL", "{claimgate:revocation}:v1:issuer:client:worker"]);
+    assert!(matches!(ttl, ::redis::Value::Int(60_001..)), "{ttl:?}");
 }
 
 #[tokio::test]

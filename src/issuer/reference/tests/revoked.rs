@@ -85,9 +85,40 @@ async fn what_is_not_ours_or_not_good_any_more_is_as_good_as_revoked_and_nothing
             assert_eq!(answer.status, 200, "{path} {token}");
         }
     }
-    rig.clock.advance(Duration::from_secs(301));
+    // Expired, by every clock that may be late.
+    rig.clock.advance(Duration::from_secs(300 + 600));
     assert_eq!(rig.post("/revoke", "worker", &format!("token={token}")).await.status, 200);
     assert!(rig.revoked().is_empty(), "{:?}", rig.revoked());
+}
+
+#[tokio::test]
+async fn a_token_that_has_expired_here_and_not_for_a_service_whose_clock_is_late_is_revoked() {
+    let rig = Rig::new();
+    let (token, of_session) = (rig.token("worker").await, rig.token("agent").await);
+    rig.clock.advance(Duration::from_secs(300 + 599));
+    for (path, client, token) in [("/revoke", "worker", &token), ("/logout", "agent", &of_session)]
+    {
+        let body = format!("token={}", token.text("access_token"));
+        assert_eq!(rig.post(path, client, &body).await.status, 200, "{path}");
+    }
+    let kinds: Vec<EntryKind> = rig.revoked().iter().map(|entry| entry.kind()).collect();
+    assert_eq!(kinds, [EntryKind::Token, EntryKind::Session]);
+}
+
+#[tokio::test]
+async fn a_session_stays_revoked_for_as_long_as_the_token_that_ended_it_is_good() {
+    // Tokens were for an hour until the issuer was started again, for five minutes.
+    let hour = Duration::from_secs(3600);
+    let rig = Rig::with(|settings| {
+        settings.lifetime = hour;
+        settings.clients.iter_mut().for_each(|client| client.lifetime = hour);
+    });
+    let token = rig.token("agent").await.text("access_token");
+    let rig = rig.started_again();
+    assert_eq!(rig.post("/logout", "agent", &format!("token={token}")).await.status, 200);
+    let revoked = rig.revoked();
+    assert_eq!(revoked[0].kind(), EntryKind::Session);
+    assert!(revoked[0].expires_at() >= NOW.saturating_add(hour), "{:?}", revoked[0]);
 }
 
 #[tokio::test]

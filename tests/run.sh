@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The one command: everything that is held true of claimgate, on this machine, now. Needs Rust, Python 3.10 or newer,
 # Node.js 20 or newer with npm, and compilers for C and C++; puts cargo-deny, Envoy, nginx, Caddy, Redis, Helm, the schemas of
-# Kubernetes and an OpenID provider into .tools/ when they are not there yet. Honours CARGO_TARGET_DIR.
+# Kubernetes and an OpenID provider into .tools/ when they are not there yet, and Prometheus and podman by apt. Honours CARGO_TARGET_DIR.
 #
 # Every step runs, also after one that failed; the last line counts what passed and what failed: each test of the
 # steps that run tests, and each other step as one.
@@ -30,6 +30,7 @@ main() {
   step "the benchmarks, too short to measure anything" benches/run.sh --quick
   counted step "fuzzing, 20 s for each target" tests/fuzz/run.sh 20
   counted step "the chart and the manifests" tests/manifests/run.sh
+  counted step "the alerts and the dashboard" tests/observability/run.sh
   counted step "the image, and the compose file" tests/image/run.sh
   counted step "the demo, as a stranger runs it" deploy/demo.sh --check
   printf '\n%s passed, %s failed\n' "$passed" "$failed"

@@ -179,7 +179,8 @@ impl Metrics {
         gauge(&self.recorder, "claimgate_build_info", pairs).set(value);
     }
 
-    /// Counts an attempt to read the configuration again: `config_reload_total{result}`.
+    /// Counts an attempt to read the configuration again: `config_reload_total{result}`, and
+    /// `config_last_reload_successful` for as long as it is the last one.
     pub fn reloaded(&self, result: ReloadResult) {
         self.count_reload(Some(result));
     }
@@ -191,6 +192,8 @@ impl Metrics {
             let counter = self.recorder.register_counter(&key, &METADATA);
             counter.increment(u64::from(Some(known) == result));
         }
+        let is_in_force = result != Some(ReloadResult::Invalid);
+        gauge(&self.recorder, LAST_RELOAD, vec![]).set(if is_in_force { 1.0 } else { 0.0 });
     }
 
     fn counted_by(
@@ -442,6 +445,7 @@ const CACHE_BYTES: &str = "claimgate_token_cache_bytes";
 const CHECK_DURATION: &str = "claimgate_check_duration_seconds";
 const UNKNOWN_KIDS: &str = "claimgate_jwks_unknown_kid_total";
 const RELOADS: &str = "claimgate_config_reload_total";
+const LAST_RELOAD: &str = "claimgate_config_last_reload_successful";
 const REFRESHES: &str = "claimgate_jwks_refresh_total";
 const FETCH_DURATION: &str = "claimgate_jwks_fetch_duration_seconds";
 const LAST_SUCCESS: &str = "claimgate_jwks_last_success_timestamp_seconds";
@@ -513,6 +517,7 @@ fn describe(recorder: &PrometheusRecorder) {
         (TLS_EXPIRY, "When the certificate of a listener ends."),
         ("claimgate_build_info", "1, with version and profile."),
         ("claimgate_config_generation", "Counts the configurations in force since the start."),
+        (LAST_RELOAD, "0 while a changed configuration is refused and the one before is in force."),
         (CACHE_BYTES, "Memory that verified tokens hold, about."),
         (CONNECTIONS, "Connections that are open on a listener."),
         ("claimgate_inflight_checks", "Checks that have begun and not ended."),

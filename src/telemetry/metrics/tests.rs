@@ -44,6 +44,22 @@ fn a_check_is_counted_by_rule_issuer_decision_and_reason() {
 }
 
 #[test]
+fn a_refused_configuration_shows_until_one_is_taken_over() {
+    let metrics = metrics();
+    let shown = |value| {
+        let line = format!("claimgate_config_last_reload_successful {value}\n");
+        metrics.render().contains(&line)
+    };
+    assert!(shown(1), "the one that it began with");
+    metrics.reloaded(ReloadResult::Invalid);
+    assert!(shown(0));
+    let next = metrics.renamed(metrics.settings.clone(), 2);
+    assert!(shown(0), "a new generation is built before it is in force");
+    next.reloaded(ReloadResult::Ok);
+    assert!(shown(1));
+}
+
+#[test]
 fn a_verified_token_is_counted_by_issuer_and_algorithm_out_of_closed_lists() {
     let metrics = metrics();
     let accounts = Label::new(0, "accounts");

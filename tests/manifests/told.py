@@ -13,7 +13,6 @@ import world
 import yaml
 from world import each, one, render, test
 
-
 OBSERVED = world.ROOT / "deploy/observability"
 
 

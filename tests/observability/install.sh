@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# Puts what the tests of the alerts and the dashboard need on this machine: Prometheus with promtool, and openssl, by apt where
-# this is Debian and we are root. Starts nothing, and leaves no server running that was not before. Called by run.sh.
+# Puts what the tests of the alerts, the dashboard and the status page need on this machine: Prometheus with promtool, openssl, and
+# Chromium with a font, by apt where this is Debian and we are root. Starts nothing, and leaves no server running that was not before. Called by run.sh.
 set -euo pipefail
 
-readonly PROGRAMS=(prometheus promtool openssl)
-readonly PACKAGES=(prometheus openssl)
+readonly PROGRAMS=(prometheus promtool openssl chromium)
+readonly PACKAGES=(prometheus openssl chromium fonts-dejavu-core)
 
 say() { printf '%s\n' "$*" >&2; }
 
@@ -34,6 +34,7 @@ fi
 if [ -n "$(lacking)" ]; then
   say "observability: missing: $(lacking)"
   say "       Debian 12, Ubuntu 24.04 or newer: apt-get install --no-install-recommends ${PACKAGES[*]}"
-  say "       others: https://prometheus.io/download (2.42 or newer), so that prometheus and promtool are in PATH"
+  say "       Ubuntu has Chromium as a snap: snap install chromium. Others: https://prometheus.io/download (2.42 or newer)"
+  say "       and https://www.chromium.org, so that all of them are in PATH"
   exit 1
 fi

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Holds deploy/observability to what is claimed of it: every alert fires when it should and not else, and every question of
-# alerts and dashboard is answered by a real Prometheus that scrapes a running claimgate. Called by tests/run.sh; runs
-# alone as well. An argument runs only the tests whose name contains it.
+# alerts and dashboard is answered by a real Prometheus that scrapes a running claimgate; and looks at claimgate's status page with
+# a real browser. Called by tests/run.sh; runs alone as well. An argument runs only the tests whose name contains it.
 set -euo pipefail
 
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."

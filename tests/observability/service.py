@@ -26,26 +26,38 @@ SCRAPES = 3
 LOOPBACK = "127.0.0.1"
 
 
-@contextlib.contextmanager
-def running():
-    """Everything, after it has been through it all; what is yielded is the Prometheus."""
-    with contextlib.ExitStack() as stack:
+class Running:
+    """Everything, after it has been through it all. Started for the first test that asks, and ended by `main` after the last."""
+
+    _stack = contextlib.ExitStack()
+    _now = None
+
+    @classmethod
+    def now(cls):
+        if cls._now is None:
+            cls._now = cls(cls._stack)
+        return cls._now
+
+    @classmethod
+    def end(cls):
+        cls._stack.close()
+
+    def __init__(self, stack):
         folder = pathlib.Path(stack.enter_context(tempfile.TemporaryDirectory()))
         keys = Keys(folder)
         provider = stack.enter_context(Provider(keys.document()))
-        well = Claimgate(stack, folder / "well", lambda ports: well_configured(folder, provider, ports))
-        poor = Claimgate(stack, folder / "poor", lambda ports: poorly_configured(provider, ports))
-        prometheus = Prometheus(stack, folder, [well.admin, poor.admin])
-        for service in (well, poor):
+        self.well = Claimgate(stack, folder / "well", lambda ports: well_configured(folder, provider, ports))
+        self.poor = Claimgate(stack, folder / "poor", lambda ports: poorly_configured(provider, ports))
+        self.prometheus = Prometheus(stack, folder, [self.well.admin, self.poor.admin])
+        for service in (self.well, self.poor):
             service.answers("/livez")
-        prometheus.has_scraped(SCRAPES)
-        go_through(well, keys)
-        suffer(poor, keys)
+        self.prometheus.has_scraped(SCRAPES)
+        go_through(self.well, keys)
+        suffer(self.poor, keys)
         # A series begins with its first check, and its rate with the second.
-        prometheus.has_scraped(SCRAPES)
-        decide(well, keys)
-        prometheus.has_scraped(SCRAPES)
-        yield prometheus
+        self.prometheus.has_scraped(SCRAPES)
+        decide(self.well, keys)
+        self.prometheus.has_scraped(SCRAPES)
 
 
 def go_through(well, keys):

@@ -6,6 +6,7 @@
 //! so several services can live in one process, as they do in tests.
 
 mod connections;
+mod decisions;
 mod histogram;
 mod issuer;
 mod revocation;
@@ -25,6 +26,8 @@ use metrics_exporter_prometheus::{
 };
 
 pub use self::connections::{ConnectionMetrics, TurnedAway};
+pub use self::decisions::DecisionCount;
+use self::decisions::Decisions;
 use self::histogram::DurationHistogram;
 pub use self::issuer::{Document, Endpoint, IssuerMetrics, KeyReload};
 pub use self::revocation::{RevocationMetrics, SyncResult};
@@ -33,6 +36,7 @@ pub use self::source::{ORIGINS, RefreshResult, SourceMetrics};
 pub use self::tls::{HandshakeResult, TlsMetrics};
 pub use self::token_cache::TokenCacheCounts;
 use self::token_cache::TokenCacheMetrics;
+use crate::util::clock::UnixTime;
 use crate::util::label::Label;
 
 /// What the label values may be, apart from words fixed in the code.
@@ -59,6 +63,7 @@ pub struct Metrics {
     handle: PrometheusHandle,
     retired: Arc<Retired>,
     durations: Arc<CheckDurations>,
+    decisions: Arc<Decisions>,
     settings: MetricsSettings,
     /// By rule, then by issuer, both with one more at the end for "none"; then by verdict. Filled as needed: most
     /// combinations never happen.
@@ -91,6 +96,15 @@ impl UnderWay {
     pub fn count(&self) -> usize {
         self.0.load(Ordering::Relaxed)
     }
+}
+
+/// What goes on from one configuration to the next beside the recorder.
+#[derive(Default)]
+struct Shared {
+    retired: Arc<Retired>,
+    under_way: Arc<UnderWay>,
+    durations: Arc<CheckDurations>,
+    decisions: Arc<Decisions>,
 }
 
 /// How long checks took, by what was decided.
@@ -148,8 +162,7 @@ impl Metrics {
     pub fn new(settings: MetricsSettings) -> Self {
         let recorder = Arc::new(recorder());
         describe(&recorder);
-        let (retired, under_way, durations) = (Arc::default(), Arc::default(), Arc::default());
-        let metrics = Self::counted_by(recorder, retired, under_way, durations, settings);
+        let metrics = Self::counted_by(recorder, Shared::default(), settings);
         metrics.configured(1);
         metrics.count_reload(None);
         metrics
@@ -158,9 +171,13 @@ impl Metrics {
     /// The same metrics under the names of another configuration, the `generation`-th. All counts go on.
     pub fn renamed(&self, settings: MetricsSettings, generation: u64) -> Self {
         self.build_info(0.0);
-        let (recorder, retired) = (Arc::clone(&self.recorder), Arc::clone(&self.retired));
-        let (under_way, durations) = (self.under_way(), Arc::clone(&self.durations));
-        let metrics = Self::counted_by(recorder, retired, under_way, durations, settings);
+        let shared = Shared {
+            retired: Arc::clone(&self.retired),
+            under_way: self.under_way(),
+            durations: Arc::clone(&self.durations),
+            decisions: Arc::clone(&self.decisions),
+        };
+        let metrics = Self::counted_by(Arc::clone(&self.recorder), shared, settings);
         metrics.configured(generation);
         metrics
     }
@@ -198,11 +215,10 @@ impl Metrics {
 
     fn counted_by(
         recorder: Arc<PrometheusRecorder>,
-        retired: Arc<Retired>,
-        under_way: Arc<UnderWay>,
-        durations: Arc<CheckDurations>,
+        shared: Shared,
         settings: MetricsSettings,
     ) -> Self {
+        let Shared { retired, under_way, durations, decisions } = shared;
         let rules = settings.rules.len() + 1;
         let verified = settings.issuers.len() * settings.algorithms.len();
         Self {
@@ -220,6 +236,7 @@ impl Metrics {
             settings,
             retired,
             durations,
+            decisions,
             recorder,
         }
     }
@@ -314,6 +331,21 @@ impl Metrics {
         self.handle.run_upkeep();
     }
 
+    /// Remembers how checks have ended until `now`; to be called every five seconds.
+    pub fn sample(&self, now: UnixTime) {
+        self.decisions.sample(now);
+    }
+
+    /// How checks have ended lately, and since the start: what has happened only, in the order of the reasons.
+    pub fn decisions(&self, now: UnixTime) -> Vec<DecisionCount> {
+        let reasons = || self.settings.reasons.iter().map(|reason| Some(*reason));
+        // In the order in which `count` numbers them.
+        let denied = reasons().map(|reason| (CheckVerdict::Deny(0).as_str(), reason));
+        let shadowed = reasons().map(|reason| (CheckVerdict::WouldDeny(0).as_str(), reason));
+        let allowed = [(CheckVerdict::Allow.as_str(), None)];
+        self.decisions.read(allowed.into_iter().chain(denied).chain(shadowed), now)
+    }
+
     /// Has whoever renders wait until this is dropped.
     #[cfg(test)]
     pub(crate) fn stall(&self) -> impl Drop + use<'_> {
@@ -331,6 +363,7 @@ impl Metrics {
             CheckVerdict::Deny(reason) => 1 + reason,
             CheckVerdict::WouldDeny(reason) => 1 + reasons + reason,
         };
+        self.decisions.record(cell);
         // A rule takes memory from its first check on, so that thousands of rules and issuers cost what is used.
         let of_rule = self.checks.get(rule).map(|of_rule| {
             of_rule.get_or_init(|| (0..=issuers).map(|_| OnceLock::new()).collect())

@@ -1,7 +1,7 @@
 //! The status page for people, at `/`: the same as `/status`, as HTML that needs no script and no other file, so that it
 //! can be read on a phone through a port-forward. `server::admin` answers it.
 //!
-//! Whatever is not written in this file is text to a browser: [`Html::raw`] takes what was compiled in, and [`Html::text`]
+//! Whatever is not written in this file is text to a browser: `Html::raw` takes what was compiled in, and `Html::text`
 //! escapes. The policy lets a browser apply the one style sheet and do nothing else, if that ever failed.
 
 use std::fmt::Write as _;

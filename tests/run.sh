@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
 # The one command: everything that is held true of claimgate, on this machine, now. Needs Rust, Python 3.10 or newer,
 # Node.js 20 or newer with npm, and compilers for C and C++; puts cargo-deny, Envoy, nginx, Caddy, Redis, Helm, the schemas of
-# Kubernetes and an OpenID provider into .tools/ when they are not there yet, and Prometheus and podman by apt. Honours CARGO_TARGET_DIR.
+# Kubernetes and an OpenID provider into .tools/ when they are not there yet. Honours CARGO_TARGET_DIR.
 #
 # Every step runs, also after one that failed; the last line counts what passed and what failed: each test of the
-# steps that run tests, and each other step as one.
+# steps that run tests, and each other step as one. Podman, Prometheus and Chromium are installed by apt, which takes root and
+# Debian, or else a message says how to get them.
 set -euo pipefail
 
 cd "$(dirname "${BASH_SOURCE[0]}")/.."

@@ -55,7 +55,17 @@ const KNOWN_BY: [(&str, &[&str]); 12] = [
     ("crate::proto", &["server/ext_authz", "check/forward/encoded"]),
     ("reqwest", &["keys/source/remote", "cli/demo"]),
     ("jsonwebtoken", &["token", "keys", "issuer"]),
-    ("aws_lc_rs", &["token", "keys", "issuer", "server/tls", "revocation/redis/schema"]),
+    (
+        "aws_lc_rs",
+        &[
+            "token",
+            "keys",
+            "issuer",
+            "server/tls",
+            "server/status_page/html",
+            "revocation/redis/schema",
+        ],
+    ),
     ("redis", &["revocation/redis"]),
     ("rustls_platform_verifier", &["revocation/redis/tls"]),
     ("notify", &["util/watch"]),

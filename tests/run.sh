@@ -4,7 +4,8 @@
 # Kubernetes and an OpenID provider into .tools/ when they are not there yet. Honours CARGO_TARGET_DIR.
 #
 # Every step runs, also after one that failed; the last line counts what passed and what failed: each test of the
-# steps that run tests, and each other step as one.
+# steps that run tests, and each other step as one. Podman, Prometheus and Chromium are installed by apt, which takes root and
+# Debian, or else a message says how to get them.
 set -euo pipefail
 
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -30,6 +31,7 @@ main() {
   step "the benchmarks, too short to measure anything" benches/run.sh --quick
   counted step "fuzzing, 20 s for each target" tests/fuzz/run.sh 20
   counted step "the chart and the manifests" tests/manifests/run.sh
+  counted step "the alerts and the dashboard" tests/observability/run.sh
   counted step "the image, and the compose file" tests/image/run.sh
   counted step "the demo, as a stranger runs it" deploy/demo.sh --check
   printf '\n%s passed, %s failed\n' "$passed" "$failed"

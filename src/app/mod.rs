@@ -235,7 +235,9 @@ impl Bound {
             admin::serve(admin, pages, most.admin, admin_connections, until).await;
         });
         let until = || parts.background.until();
-        let (upkeep, configured) = (upkeep(current, until()), service.configured.run(until()));
+        let clock = Arc::clone(&options.clock);
+        let (upkeep, configured) =
+            (upkeep(current, clock, until()), service.configured.run(until()));
         let (until, watched) = (until(), parts.draining.clone());
         parts.background.spawn("metrics upkeep", upkeep);
         parts.background.tasks.spawn("configuration", configured);
@@ -272,9 +274,11 @@ impl Bound {
 
 const UPKEEP_INTERVAL: Duration = Duration::from_secs(5);
 
-async fn upkeep(current: Current, stop: CancellationToken) {
+async fn upkeep(current: Current, clock: Arc<dyn Clock>, stop: CancellationToken) {
     while stop.run_until_cancelled(time::sleep(UPKEEP_INTERVAL)).await.is_some() {
-        current.load().upkeep();
+        let generation = current.load();
+        generation.upkeep();
+        generation.metrics.sample(clock.now());
     }
 }
 

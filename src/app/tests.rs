@@ -121,7 +121,7 @@ async fn a_certificate_that_expires_in_use_is_named_and_the_instance_stays_ready
 #[tokio::test]
 async fn a_check_is_answered_while_metrics_and_status_are_being_written() {
     let directory = tempfile::tempdir().unwrap();
-    for page in ["/metrics", "/status"] {
+    for page in ["/metrics", "/status", "/"] {
         let mut config = with_tls(&directory);
         config["listen"] = json!({"grpc": "127.0.0.1:0", "admin": "127.0.0.1:0"});
         let config = Config::from_yaml(&config.to_string(), directory.path()).unwrap();

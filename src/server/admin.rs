@@ -3,6 +3,7 @@
 //!
 //! | path | answers |
 //! | --- | --- |
+//! | `/` | the same as `/status`, for people: HTML |
 //! | `POST /keys/refresh` | 202 when a key source is being read now, 429 when the limiter lets none; which, as JSON |
 
 use std::sync::Arc;
@@ -20,11 +21,11 @@ use super::admin_pages::{self, Page};
 use super::generation::{Current, ReloadState};
 use super::health::ReadyState;
 use super::listener::Acceptor;
-use super::status_page;
+use super::status_page::{self, StatusPage, html};
 use super::tls::Tls;
 use crate::keys::demand::Asked;
 use crate::telemetry::metrics::ConnectionMetrics;
-use crate::util::clock::Clock;
+use crate::util::clock::{Clock, UnixTime};
 
 /// What the pages are made from.
 #[derive(Clone, Debug)]
@@ -43,7 +44,7 @@ pub struct Admin {
 
 /// Told to who asks for anything else.
 const PAGES: &str =
-    "not found; there are /livez, /readyz, /metrics, /status and POST /keys/refresh\n";
+    "not found; there are /, /livez, /readyz, /metrics, /status and POST /keys/refresh\n";
 
 /// Serves until `shutdown`, and finishes what it began. At most `max_connections` are open.
 pub async fn serve(
@@ -61,9 +62,10 @@ pub(crate) fn router(admin: Admin) -> Router {
         let admin = admin.clone();
         Arc::new(move || write(&admin))
     };
-    let (metrics, status, ready) = (page(metrics), page(status), admin.ready.clone());
+    let ready = admin.ready.clone();
+    let pages = [("/metrics", page(metrics)), ("/status", page(status)), ("/", page(for_people))];
     let others = Router::new().route("/keys/refresh", post(refresh_keys)).with_state(admin);
-    admin_pages::router(ready, metrics, status, others, PAGES)
+    admin_pages::router(ready, pages, others, PAGES)
 }
 
 fn metrics(admin: &Admin) -> Response {
@@ -73,11 +75,27 @@ fn metrics(admin: &Admin) -> Response {
 }
 
 fn status(admin: &Admin) -> Response {
+    Json(page_of(admin, admin.clock.now())).into_response()
+}
+
+fn for_people(admin: &Admin) -> Response {
+    let now = admin.clock.now();
+    let headers = [
+        (header::CONTENT_TYPE, "text/html; charset=utf-8"),
+        (header::CONTENT_SECURITY_POLICY, html::POLICY.as_str()),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (header::REFERRER_POLICY, "no-referrer"),
+        (header::CACHE_CONTROL, "no-store"),
+    ];
+    (headers, html::of(&page_of(admin, now), now)).into_response()
+}
+
+fn page_of(admin: &Admin, now: UnixTime) -> StatusPage {
     let ready = admin.ready.borrow().clone();
     let reload = admin.reload.borrow().clone();
-    let (generation, now) = (admin.current.load_full(), admin.clock.now());
+    let generation = admin.current.load_full();
     let tls: Vec<_> = admin.tls.iter().map(|tls| tls.state()).collect();
-    Json(status_page::page(&generation, &ready, &reload, &tls, now)).into_response()
+    status_page::page(&generation, &ready, &reload, &tls, now)
 }
 
 async fn refresh_keys(State(admin): State<Admin>) -> Response {

@@ -37,11 +37,11 @@ const MAX_HEADERS: usize = 64;
 /// Writes a page.
 pub(super) type Page = Arc<dyn Fn() -> Response + Send + Sync>;
 
-/// The pages, with `others` that only this port has; `not_found` is told to who asks for anything else.
+/// The probes, and `pages` that are written one at a time, each with its path, with `others` that only this port has;
+/// `not_found` is told to who asks for anything else.
 pub(super) fn router(
     ready: watch::Receiver<ReadyState>,
-    metrics: Page,
-    status: Page,
+    pages: impl IntoIterator<Item = (&'static str, Page)>,
     others: Router,
     not_found: &'static str,
 ) -> Router {
@@ -50,11 +50,12 @@ pub(super) fn router(
         let turn = Arc::clone(&turn);
         get(move || written(Arc::clone(&page), turn))
     };
-    Router::new()
+    let probes = Router::new()
         .route("/livez", get(|| async { "live\n" }))
-        .route("/readyz", get(move || async move { readyz(&ready.borrow()) }))
-        .route("/metrics", written(metrics))
-        .route("/status", written(status))
+        .route("/readyz", get(move || async move { readyz(&ready.borrow()) }));
+    pages
+        .into_iter()
+        .fold(probes, |router, (path, page)| router.route(path, written(page)))
         .merge(others)
         .fallback(move || async move { (StatusCode::NOT_FOUND, not_found) })
         .layer(GlobalConcurrencyLimitLayer::new(CONCURRENT_REQUESTS))

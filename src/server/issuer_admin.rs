@@ -10,7 +10,7 @@ use serde_json::Value;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use super::admin_pages;
+use super::admin_pages::{self, Page};
 use super::health::ReadyState;
 use super::listener::Acceptor;
 use crate::telemetry::metrics::{ConnectionMetrics, IssuerMetrics};
@@ -49,7 +49,7 @@ pub async fn serve(
         admin_pages::scraped(counted.render())
     };
     let status = move || Json(status()).into_response();
-    let pages =
-        admin_pages::router(ready, Arc::new(scraped), Arc::new(status), Router::new(), PAGES);
+    let pages: [(_, Page); 2] = [("/metrics", Arc::new(scraped)), ("/status", Arc::new(status))];
+    let pages = admin_pages::router(ready, pages, Router::new(), PAGES);
     admin_pages::serve(acceptor, pages, max_connections, metrics, shutdown).await;
 }

@@ -44,7 +44,7 @@ ALERT = mapping(
     "alert expr for labels annotations",
     **{"for": PROMETHEUS_DURATION}, alert=STRING, expr=STRING,
     labels=mapping("severity", severity=enum("critical", "warning", "info")),
-    annotations=mapping("summary description", summary=STRING, description=STRING),
+    annotations=mapping("summary description runbook_url", summary=STRING, description=STRING, runbook_url=STRING),
 )
 RECORD = mapping("record expr", record=STRING, expr=STRING, labels=LABELS)
 

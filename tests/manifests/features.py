@@ -18,6 +18,7 @@ FEATURES = (
     ("a service monitor", {"metrics": {"serviceMonitor": {"enabled": True}}}, ["Service", "ServiceMonitor"]),
     ("a pod monitor", {"metrics": {"podMonitor": {"enabled": True}}}, ["PodMonitor"]),
     ("alerts", {"prometheusRule": {"enabled": True}}, ["PrometheusRule"]),
+    ("a dashboard", {"dashboards": {"enabled": True}}, ["ConfigMap"]),
     ("no test", {"test": {"enabled": False}}, ["-Pod"]),
     ("no service account", {"serviceAccount": {"create": False}}, ["-ServiceAccount"]),
     ("no budget", {"podDisruptionBudget": {"enabled": False}}, ["-PodDisruptionBudget"]),

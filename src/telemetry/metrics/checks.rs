@@ -38,7 +38,7 @@ pub enum CheckVerdict {
 
 impl CheckVerdict {
     /// The word in the label `decision`.
-    const fn as_str(self) -> &'static str {
+    pub(super) const fn as_str(self) -> &'static str {
         match self {
             Self::Allow => "allow",
             Self::Deny(_) => "deny",
@@ -52,12 +52,21 @@ impl CheckVerdict {
             Self::Deny(reason) | Self::WouldDeny(reason) => Some(reason),
         }
     }
+
+    /// Its place among all: first "allow", then a denial for each of so many reasons, then what a shadow rule would have
+    /// denied for each.
+    pub(super) const fn place(self, reasons: usize) -> usize {
+        match self {
+            Self::Allow => 0,
+            Self::Deny(reason) => 1 + reason,
+            Self::WouldDeny(reason) => 1 + reasons + reason,
+        }
+    }
 }
 
 /// Checks of one configuration.
 pub(super) struct CheckCounters {
-    /// By rule, then by issuer, both with one more at the end for "none". Then by verdict: first "allow", then a denial
-    /// for each reason, then what a shadow rule would have denied for each.
+    /// By rule, then by issuer, both with one more at the end for "none"; then by verdict.
     by_rule: Cells<Cells<Cells<Counter>>>,
 }
 
@@ -80,11 +89,7 @@ impl CheckCounters {
             |label: Option<&Label>, none: usize| label.map_or(none, |l| l.index().min(none));
         let (rule, issuer) = (place(outcome.rule, rules), place(outcome.issuer, issuers));
         let reasons = settings.reasons.len();
-        let cell = match outcome.verdict {
-            CheckVerdict::Allow => 0,
-            CheckVerdict::Deny(reason) => 1 + reason,
-            CheckVerdict::WouldDeny(reason) => 1 + reasons + reason,
-        };
+        let cell = outcome.verdict.place(reasons);
         // A rule takes memory from its first check on, so that thousands of rules and issuers cost what is used.
         let of_rule =
             self.by_rule.get(rule).map(|of_rule| of_rule.get_or_init(|| empty(issuers + 1)));

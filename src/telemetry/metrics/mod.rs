@@ -7,6 +7,7 @@
 
 mod checks;
 mod connections;
+mod decisions;
 mod histogram;
 mod issuer;
 mod names;
@@ -29,8 +30,12 @@ use metrics_exporter_prometheus::{
 use self::checks::{CheckCounters, CheckDurations, VerifiedCounters};
 pub use self::checks::{CheckOutcome, CheckVerdict, UnderWay};
 pub use self::connections::{ConnectionMetrics, TurnedAway};
+pub use self::decisions::DecisionCount;
+use self::decisions::Decisions;
 pub use self::issuer::{Document, Endpoint, IssuerMetrics, KeyReload};
-use self::names::{BUILD_INFO, FETCH_DURATION, GENERATION, INFLIGHT, RELOADS, describe};
+use self::names::{
+    BUILD_INFO, FETCH_DURATION, GENERATION, INFLIGHT, LAST_RELOAD, RELOADS, describe,
+};
 pub use self::revocation::{RevocationMetrics, SyncResult};
 use self::source::Retired;
 pub use self::source::{ORIGINS, RefreshResult, SourceMetrics};
@@ -39,6 +44,7 @@ pub use self::token_cache::TokenCacheCounts;
 use self::token_cache::TokenCacheMetrics;
 pub use self::unknown_kid::UnknownKidOutcome;
 use self::unknown_kid::UnknownKids;
+use crate::util::clock::UnixTime;
 use crate::util::label::Label;
 
 /// What the label values may be, apart from words fixed in the code.
@@ -62,6 +68,7 @@ pub struct Metrics {
     handle: PrometheusHandle,
     retired: Arc<Retired>,
     durations: Arc<CheckDurations>,
+    decisions: Arc<Decisions>,
     settings: MetricsSettings,
     checks: CheckCounters,
     verified: VerifiedCounters,
@@ -71,13 +78,21 @@ pub struct Metrics {
     unknown_kids: UnknownKids,
 }
 
+/// What goes on from one configuration to the next beside the recorder.
+#[derive(Default)]
+struct Shared {
+    retired: Arc<Retired>,
+    under_way: Arc<UnderWay>,
+    durations: Arc<CheckDurations>,
+    decisions: Arc<Decisions>,
+}
+
 impl Metrics {
     /// Metrics with every count at zero.
     pub fn new(settings: MetricsSettings) -> Self {
         let recorder = Arc::new(recorder());
         describe(&recorder);
-        let (retired, under_way, durations) = (Arc::default(), Arc::default(), Arc::default());
-        let metrics = Self::counted_by(recorder, retired, under_way, durations, settings);
+        let metrics = Self::counted_by(recorder, Shared::default(), settings);
         metrics.configured(1);
         metrics.count_reload(None);
         metrics
@@ -86,9 +101,13 @@ impl Metrics {
     /// The same metrics under the names of another configuration, the `generation`-th. All counts go on.
     pub fn renamed(&self, settings: MetricsSettings, generation: u64) -> Self {
         self.build_info(0.0);
-        let (recorder, retired) = (Arc::clone(&self.recorder), Arc::clone(&self.retired));
-        let (under_way, durations) = (self.under_way(), Arc::clone(&self.durations));
-        let metrics = Self::counted_by(recorder, retired, under_way, durations, settings);
+        let shared = Shared {
+            retired: Arc::clone(&self.retired),
+            under_way: self.under_way(),
+            durations: Arc::clone(&self.durations),
+            decisions: Arc::clone(&self.decisions),
+        };
+        let metrics = Self::counted_by(Arc::clone(&self.recorder), shared, settings);
         metrics.configured(generation);
         metrics
     }
@@ -107,7 +126,8 @@ impl Metrics {
         gauge(&self.recorder, BUILD_INFO, pairs).set(value);
     }
 
-    /// Counts an attempt to read the configuration again: `config_reload_total{result}`.
+    /// Counts an attempt to read the configuration again: `config_reload_total{result}`, and
+    /// `config_last_reload_successful` for as long as it is the last one.
     pub fn reloaded(&self, result: ReloadResult) {
         self.count_reload(Some(result));
     }
@@ -119,15 +139,16 @@ impl Metrics {
             let counter = self.recorder.register_counter(&key, &METADATA);
             counter.increment(u64::from(Some(known) == result));
         }
+        let is_in_force = result != Some(ReloadResult::Invalid);
+        gauge(&self.recorder, LAST_RELOAD, vec![]).set(if is_in_force { 1.0 } else { 0.0 });
     }
 
     fn counted_by(
         recorder: Arc<PrometheusRecorder>,
-        retired: Arc<Retired>,
-        under_way: Arc<UnderWay>,
-        durations: Arc<CheckDurations>,
+        shared: Shared,
         settings: MetricsSettings,
     ) -> Self {
+        let Shared { retired, under_way, durations, decisions } = shared;
         Self {
             handle: recorder.handle(),
             checks: CheckCounters::new(&settings),
@@ -139,6 +160,7 @@ impl Metrics {
             settings,
             retired,
             durations,
+            decisions,
             recorder,
         }
     }
@@ -146,6 +168,7 @@ impl Metrics {
     /// Counts a check that is over, and how long it took.
     pub fn checked(&self, outcome: CheckOutcome<'_>, took: Duration) {
         self.durations.record(outcome.verdict, took);
+        self.decisions.record(outcome.verdict.place(self.settings.reasons.len()));
         self.checks.count(&self.recorder, &self.settings, outcome);
     }
 
@@ -213,6 +236,21 @@ impl Metrics {
     /// Histograms of the exporter collect what was recorded until this is called; to be called every few seconds.
     pub fn upkeep(&self) {
         self.handle.run_upkeep();
+    }
+
+    /// Remembers how checks have ended until `now`; to be called every five seconds.
+    pub fn sample(&self, now: UnixTime) {
+        self.decisions.sample(now);
+    }
+
+    /// How checks have ended lately, and since the start: what has happened only, in the order of the reasons.
+    pub fn decisions(&self, now: UnixTime) -> Vec<DecisionCount> {
+        let reasons = || self.settings.reasons.iter().map(|reason| Some(*reason));
+        // In the order of their places.
+        let denied = reasons().map(|reason| (CheckVerdict::Deny(0).as_str(), reason));
+        let shadowed = reasons().map(|reason| (CheckVerdict::WouldDeny(0).as_str(), reason));
+        let allowed = [(CheckVerdict::Allow.as_str(), None)];
+        self.decisions.read(allowed.into_iter().chain(denied).chain(shadowed), now)
     }
 
     /// Has whoever renders wait until this is dropped.

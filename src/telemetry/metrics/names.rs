@@ -13,6 +13,7 @@ pub(super) const CACHE_BYTES: &str = "claimgate_token_cache_bytes";
 pub(super) const CHECK_DURATION: &str = "claimgate_check_duration_seconds";
 pub(super) const UNKNOWN_KIDS: &str = "claimgate_jwks_unknown_kid_total";
 pub(super) const RELOADS: &str = "claimgate_config_reload_total";
+pub(super) const LAST_RELOAD: &str = "claimgate_config_last_reload_successful";
 pub(super) const REFRESHES: &str = "claimgate_jwks_refresh_total";
 pub(super) const FETCH_DURATION: &str = "claimgate_jwks_fetch_duration_seconds";
 pub(super) const LAST_SUCCESS: &str = "claimgate_jwks_last_success_timestamp_seconds";
@@ -81,6 +82,7 @@ pub(super) fn describe(recorder: &PrometheusRecorder) {
         (TLS_EXPIRY, "When the certificate of a listener ends."),
         (BUILD_INFO, "1, with version and profile."),
         (GENERATION, "Counts the configurations in force since the start."),
+        (LAST_RELOAD, "0 while a changed configuration is refused and the one before is in force."),
         (CACHE_BYTES, "Memory that verified tokens hold, about."),
         (CONNECTIONS, "Connections that are open on a listener."),
         (INFLIGHT, "Checks that have begun and not ended."),

@@ -45,6 +45,46 @@ fn a_check_is_counted_by_rule_issuer_decision_and_reason() {
 }
 
 #[test]
+fn a_refused_configuration_shows_until_one_is_taken_over() {
+    let metrics = metrics();
+    let shown = |value| {
+        let line = format!("claimgate_config_last_reload_successful {value}\n");
+        metrics.render().contains(&line)
+    };
+    assert!(shown(1), "the one that it began with");
+    metrics.reloaded(ReloadResult::Invalid);
+    assert!(shown(0));
+    let next = metrics.renamed(metrics.settings.clone(), 2);
+    assert!(shown(0), "a new generation is built before it is in force");
+    next.reloaded(ReloadResult::Ok);
+    assert!(shown(1));
+}
+
+#[test]
+fn decisions_are_told_by_reason_and_go_on_under_other_names() {
+    let metrics = metrics();
+    let checked = |metrics: &Metrics, verdict| {
+        metrics.checked(CheckOutcome { rule: None, issuer: None, verdict }, Duration::ZERO);
+    };
+    let told = |metrics: &Metrics| -> Vec<_> {
+        let counts = metrics.decisions(UnixTime::from_millis(0)).into_iter();
+        counts.map(|count| (count.decision, count.reason, count.since_start)).collect()
+    };
+    assert_eq!(told(&metrics), []);
+    checked(&metrics, CheckVerdict::Deny(1));
+    checked(&metrics, CheckVerdict::WouldDeny(0));
+    let renamed = metrics.renamed(metrics.settings.clone(), 2);
+    checked(&renamed, CheckVerdict::Deny(1));
+    checked(&renamed, CheckVerdict::Allow);
+    let all = [
+        ("allow", None, 1),
+        ("deny", Some("expired"), 2),
+        ("would_deny", Some("missing_token"), 1),
+    ];
+    assert_eq!((told(&metrics), told(&renamed)), (all.to_vec(), all.to_vec()));
+}
+
+#[test]
 fn a_verified_token_is_counted_by_issuer_and_algorithm_out_of_closed_lists() {
     let metrics = metrics();
     let accounts = Label::new(0, "accounts");

@@ -1,6 +1,8 @@
-//! What `/status` shows: for each issuer and each of its sources, each listener's certificate and the configuration,
+//! What `/status` shows, and [`html`] to people at `/`: for each issuer and each of its sources, each listener's certificate and the configuration,
 //! what is in force and how it is doing.
 //! Times are RFC 3339 in UTC. Nothing here decides anything, and nothing here is secret.
+
+pub mod html;
 
 use std::sync::Arc;
 
@@ -11,6 +13,7 @@ use super::health::ReadyState;
 use super::tls::TlsState;
 use crate::keys::status::{Persistence, SourceStatus, by_issuer};
 use crate::revocation::EntryKind;
+use crate::telemetry::metrics::DecisionCount;
 use crate::token::Issuer;
 use crate::util::clock::UnixTime;
 use crate::util::rfc3339::rfc3339;
@@ -26,6 +29,16 @@ pub struct StatusPage {
     tls: Vec<TlsPart>,
     revocation: Option<RevocationPart>,
     issuers: Vec<IssuerPart>,
+    decisions: Vec<DecisionPart>,
+}
+
+#[derive(Clone, Debug, Serialize)]
+struct DecisionPart {
+    decision: &'static str,
+    reason: Option<&'static str>,
+    last_minute: u64,
+    last_five_minutes: u64,
+    since_start: u64,
 }
 
 #[derive(Clone, Debug, Serialize)]
@@ -143,7 +156,13 @@ pub fn page(
         tls: tls.iter().map(|state| of_listener(state, now)).collect(),
         revocation: generation.revocation.as_ref().map(|revocation| of_revocation(revocation, now)),
         issuers: generation.issuers.iter().map(of_issuer).collect(),
+        decisions: generation.metrics.decisions(now).into_iter().map(decided).collect(),
     }
+}
+
+fn decided(count: DecisionCount) -> DecisionPart {
+    let DecisionCount { decision, reason, last_minute, last_five_minutes, since_start } = count;
+    DecisionPart { decision, reason, last_minute, last_five_minutes, since_start }
 }
 
 fn of_listener(state: &TlsState, now: UnixTime) -> TlsPart {

@@ -17,7 +17,7 @@ root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 fuzz=$root/tests/fuzz
 target_dir=${CARGO_TARGET_DIR:-$root/target}/fuzz
 host=$(rustc -vV | sed -n 's/^host: //p')
-readonly TARGETS="token jwks check_request forward_auth configuration path locations revocation"
+readonly TARGETS="token jwks check_request forward_auth configuration path locations revocation redis"
 
 # As cargo-fuzz has them: a counter for each edge, and what is compared with what.
 readonly COVERAGE="-Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \

@@ -24,7 +24,8 @@ fn main() -> io::Result<()> {
     write("configuration", configurations())?;
     write("path", paths())?;
     write("locations", locations())?;
-    write("revocation", entries())
+    write("revocation", entries())?;
+    write("redis", answers())
 }
 
 type Seed = (&'static str, Vec<u8>);
@@ -49,6 +50,47 @@ fn entries() -> Vec<Seed> {
         ("end", r#"{"v":1,"kind":"end"}"#),
     ]
     .map(|(name, line)| (name, line.into()))
+    .into()
+}
+
+/// As a Redis writes them.
+fn answers() -> Vec<Seed> {
+    fn bulk(text: &str) -> String {
+        format!("${}\r\n{text}\r\n", text.len())
+    }
+    fn list(items: &[String]) -> String {
+        format!("*{}\r\n{}", items.len(), items.concat())
+    }
+    let entry =
+        r#"{"v":1,"kind":"token","iss":"https://id.example","jti":"9f1c","expires_at":1764000030}"#;
+    let change =
+        |id: &str, name: &str, value: &str| list(&[bulk(id), list(&[bulk(name), bulk(value)])]);
+    let changes =
+        [change("7-1", "entry", entry), change("7-2", "epoch", "e"), change("8-0", "removed", "k")];
+    let info = [
+        bulk("length"),
+        ":3\r\n".to_owned(),
+        bulk("last-generated-id"),
+        bulk("8-0"),
+        bulk("first-entry"),
+        change("7-1", "entry", entry),
+        bulk("last-entry"),
+        change("8-0", "removed", "k"),
+    ];
+    [
+        ("xread", list(&[list(&[bulk("changes"), list(&changes)])])),
+        ("xread-nothing", "*-1\r\n".to_owned()),
+        ("xrange", list(&changes)),
+        ("deleted", list(&[list(&[bulk("7-1"), "*-1\r\n".to_owned()])])),
+        ("scan", list(&[bulk("17"), list(&[bulk("a"), bulk("b")])])),
+        ("mget", list(&[bulk(entry), "$-1\r\n".to_owned()])),
+        ("get", bulk(entry)),
+        ("xinfo", list(&info)),
+        ("no-stream", "-ERR no such key\r\n".to_owned()),
+        ("refused", "-NOPERM \u{1b}[31m this user has no permissions\r\n".to_owned()),
+        ("resp3", format!("%1\r\n{}{}", bulk("changes"), list(&changes))),
+    ]
+    .map(|(name, text)| (name, text.into_bytes()))
     .into()
 }
 

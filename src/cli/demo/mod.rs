@@ -1,9 +1,9 @@
-//! `claimgate demo`: a real Envoy in front of an upstream, claimgate beside it, an identity provider to get
-//! tokens from, all on loopback, all gone at the end.
+//! `claimgate demo`: a real Envoy in front of an upstream, claimgate beside it, an identity provider to get tokens from;
+//! and the whole circle, in which tokens are taken back: the reference issuer, a Redis, and an Envoy in front of two
+//! services. All on loopback, all gone at the end.
 //!
-//! With `--check` it tells the story of what claimgate promises, step by step, then that of the [`circle`] that a Redis and
-//! the reference issuer make whole, and the exit code says whether they came true. It is not a way to run anything in
-//! production.
+//! With `--check` it tells the story of each, step by step, and the exit code says whether they came true. It is not a way
+//! to run anything in production.
 
 mod circle;
 mod client;
@@ -33,7 +33,7 @@ use self::world::{DemoError, Options, Places, World};
 /// Where people expect Envoy: the port of the shipped configuration.
 const USUAL_PORT: u16 = 10000;
 
-/// Run Envoy, claimgate, an identity provider and an upstream on this machine, to see them work.
+/// Run claimgate on this machine with all that it works with, to see it: Envoy, identity providers, Redis and upstreams.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// The Envoy to run (1.40); without it, the `envoy` on the PATH.

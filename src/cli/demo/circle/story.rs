@@ -27,6 +27,8 @@ const AGENT: &str = "200, saw x-jwt-roles=reader,writer x-jwt-sub=agent";
 const FIRST_KEY: &str = "200, RS256 at+jwt, kid first";
 const SECOND_KEY: &str = "200, RS256 at+jwt, kid second";
 const REVOKED: &str = "401 revoked";
+/// A logout that is not in force is none.
+const NOT_WRITTEN: &str = "503 temporarily_unavailable";
 const TOO_EARLY: &str = "refused: too early";
 /// What takes a moment gets longer on a loaded machine.
 const MOMENT: Duration = Duration::from_secs(30);
@@ -199,6 +201,8 @@ impl<'c> Story<'c> {
         self.load.goes_on(CHAPTER).await?;
         self.both("Redis killed: logged out, at both services", ended, REVOKED).await;
         self.both("Redis killed: the thief, at both services", stolen, REVOKED).await;
+        let said = self.circle.issuer.log_out("agent", &good.access).await;
+        self.table.push("Redis killed: logout of the other session", NOT_WRITTEN, said);
         self.both("Redis killed: the other session, at both services", good, AGENT).await;
         Ok(())
     }
@@ -227,6 +231,10 @@ impl<'c> Story<'c> {
         // Sessions have outlived the issuer.
         let next = self.circle.issuer.refresh("agent", &good.refresh).await;
         self.both("everything back: the other session, refreshed", &next, AGENT).await;
+        let said = self.circle.issuer.log_out("agent", &next.access).await;
+        self.table.push("everything back: logout of the other session", "200", said);
+        self.until_refused(&next).await;
+        self.both("logged out: the next request, at both services", &next, REVOKED).await;
         Ok(self.load.goes_on(CHAPTER).await?)
     }
 

@@ -1,5 +1,6 @@
 //! The gRPC server on its listeners: which services there are, and what its clients may cost.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
@@ -54,7 +55,10 @@ pub async fn serve(
         http1_headers: 0,
         protocol: Protocol::Http2,
     };
+    // Cloned for each request.
+    let services = Arc::new((ext_authz, others));
     let services = service_fn(move |request: Request<Arriving>| {
+        let (ext_authz, others) = &*services;
         // Nearly every request is this one, and is spared the way through the others.
         if request.uri().path() == CHECK_PATH {
             let answer = ext_authz.call(request);

@@ -398,9 +398,8 @@ mod tests {
 
     use super::*;
     use crate::issuer::reference::refresh::{Family, Found, generate};
-    use crate::revocation::redis::Prefix;
-    use crate::revocation::redis::settings::{Address, Servers};
     use crate::revocation::redis::tests::server::RedisServer;
+    use crate::revocation::redis::tests::settings as in_redis;
     use crate::util::clock::ManualClock;
 
     const NOW: UnixTime = UnixTime::from_millis(1_700_000_000_000);
@@ -525,16 +524,9 @@ mod tests {
     async fn a_family_that_could_not_be_ended_ends_with_its_entry_and_the_entry_outlives_its_tokens()
      {
         let server = RedisServer::start();
-        let settings = RevocationSettings::Redis(Box::new(RedisSettings {
-            servers: Servers::One(Address::Unix(server.socket())),
-            tls: None,
-            account: None,
-            database: 0,
-            prefix: Prefix::default(),
-            accepts_readable_secrets: false,
-        }));
-        let RevocationSettings::Redis(redis) = &settings else { panic!("a Redis") };
-        Writer::new(RedisSettings::clone(redis)).init("one").await.unwrap();
+        let redis = &in_redis(&server);
+        let settings = RevocationSettings::Redis(Box::new(redis.clone()));
+        Writer::new(redis.clone()).init("one").await.unwrap();
         let revocations = Revocations::new(&settings, Arc::new(IssuerMetrics::new("production")));
         let issuer = crate::issuer::reference::testing::settings(Path::new("/nowhere"));
         let (refresh, clock) =
@@ -556,7 +548,7 @@ mod tests {
         clock.advance(Duration::from_secs(3600));
         revocations.try_again(&issuer, &refresh, &clock).await;
         assert_eq!(refresh.find(current, clock.now()).await.unwrap(), Found::Unknown);
-        let (entries, _) = Writer::new(RedisSettings::clone(redis)).list().await.unwrap();
+        let (entries, _) = Writer::new(redis.clone()).list().await.unwrap();
         assert_eq!((entries.len(), revocations.unwritten()), (1, 0));
         assert!(entries[0].expires_at() >= clock.now().saturating_add(issuer.lifetime));
     }

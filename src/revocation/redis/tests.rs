@@ -20,7 +20,7 @@ pub(crate) mod server;
 
 const PREFIX: &str = "{claimgate:revocation}:v1:";
 
-fn settings(server: &RedisServer) -> RedisSettings {
+pub(crate) fn settings(server: &RedisServer) -> RedisSettings {
     RedisSettings {
         servers: Servers::One(Address::Unix(server.socket())),
         tls: None,

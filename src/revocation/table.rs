@@ -42,7 +42,7 @@ impl Slot {
         Self { high, low, expires_at: seconds(entry.expires_at()), not_before }
     }
 
-    fn digest(self) -> Digest {
+    pub(super) fn digest(self) -> Digest {
         Digest { high: self.high, low: self.low & !KEPT }
     }
 

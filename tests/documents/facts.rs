@@ -1,5 +1,5 @@
 //! What the task pages say that the code says as well: every reason of a denial, the defaults that decide how long an
-//! outage is not noticed, the tests that show what becomes of an attack.
+//! outage is not noticed, the figures that sizing goes by, the tests that show what becomes of an attack.
 
 use std::time::Duration;
 
@@ -61,6 +61,19 @@ fn the_outage_goes_by_the_defaults_of_the_code() {
     let documented: Vec<(&str, Duration)> =
         rows.iter().map(|(name, cells)| (name.as_str(), duration(&cells[0]).unwrap())).collect();
     assert_eq!(documented, defaults);
+}
+
+#[test]
+fn sizing_names_rows_of_the_results_that_there_are() {
+    let (page, results) = (read("deploy/docs/sizing.md"), read("benches/RESULTS.md"));
+    // Blocks, where quotes mean something else, are in lines of their own.
+    let prose = page.lines().filter(|line| !line.starts_with("```") && !line.starts_with("  "));
+    let names = prose.flat_map(|line| line.split('"').skip(1).step_by(2));
+    let names: Vec<&str> = names.collect();
+    assert!(names.len() > 5, "{names:?}");
+    for name in names {
+        assert!(results.contains(name), "benches/RESULTS.md has no {name}");
+    }
 }
 
 #[test]

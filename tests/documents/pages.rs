@@ -29,6 +29,7 @@ pub(crate) fn pages() -> Vec<String> {
 fn every_command_of_the_task_pages_does_what_stands_there() {
     let pages = pages();
     let commands: usize = thread::scope(|scope| {
+        #[expect(clippy::needless_collect, reason = "all begin before the first is waited for")]
         let running: Vec<_> = (1_u8..)
             .zip(&pages)
             .map(|(nth, page)| scope.spawn(move || World::new(nth).follow(page)))

@@ -51,8 +51,9 @@ fn every_command_of_the_task_pages_does_what_stands_there() {
 
 /// A reader's directory and shell. The ports that pages name are free ones here, at an address of this page alone.
 struct World {
-    folder: TempDir,
+    // Ended before the directory goes.
     shell: Shell,
+    folder: TempDir,
     ports: Vec<(String, String)>,
 }
 

@@ -2,11 +2,15 @@
 //! are there for the next command. What it started ends with it.
 
 use std::io::{BufRead as _, BufReader, Write as _};
+use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 use std::time::Duration;
+
+use claimgate::util::clock::Stopwatch;
+use rustix::process::{Pid, Signal, kill_process_group};
 
 /// For one command.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -16,7 +20,7 @@ const END: &str = "--- the command has ended";
 
 pub(crate) struct Shell {
     bash: Child,
-    input: Option<ChildStdin>,
+    input: ChildStdin,
     lines: Receiver<String>,
 }
 
@@ -27,6 +31,8 @@ impl Shell {
         let mut bash = Command::new("bash")
             .args(["--noprofile", "--norc"])
             .current_dir(folder)
+            // So that all of it can be ended together.
+            .process_group(0)
             .env("BINARIES", binaries)
             .env("LC_ALL", "C")
             .env_remove("CLAIMGATE_CONFIG")
@@ -44,21 +50,19 @@ impl Shell {
                 }
             }
         });
-        let mut shell = Self { input: bash.stdin.take(), bash, lines };
+        let mut shell = Self { input: bash.stdin.take().unwrap(), bash, lines };
         shell.types("exec 2>&1; PATH=\"$BINARIES:$PATH\"");
         shell
     }
 
     /// What `command` prints on both streams.
     pub(crate) fn types(&mut self, command: &str) -> Vec<String> {
-        let input = self.input.as_mut().unwrap();
         // From a file of its own: what reads standard input must not read the next command. The line break is for output
         // that has none at its end.
-        writeln!(input, "{{ {command}\n}} </dev/null\nprintf '\\n%s\\n' '{END}'").unwrap();
-        input.flush().unwrap();
-        let mut printed = Vec::new();
+        writeln!(self.input, "{{ {command}\n}} </dev/null\nprintf '\\n%s\\n' '{END}'").unwrap();
+        let (mut printed, since) = (Vec::new(), Stopwatch::start());
         loop {
-            match self.lines.recv_timeout(PATIENCE) {
+            match self.lines.recv_timeout(PATIENCE.saturating_sub(since.elapsed())) {
                 Ok(line) if line == END => break,
                 Ok(line) => printed.push(line),
                 Err(error) => panic!("{command}: {error}, after\n{}", printed.join("\n")),
@@ -73,9 +77,8 @@ impl Shell {
 
 impl Drop for Shell {
     fn drop(&mut self) {
-        if let Some(mut input) = self.input.take() {
-            let _gone = writeln!(input, "kill -9 $(jobs -p); exit").is_err();
-        }
+        let group = i32::try_from(self.bash.id()).ok().and_then(Pid::from_raw);
+        let _gone = group.is_some_and(|group| kill_process_group(group, Signal::KILL).is_err());
         let _gone = self.bash.wait().is_err();
     }
 }

@@ -66,12 +66,12 @@ impl ExtAuthz {
     where
         B: Body<Data = Bytes> + Send + 'static,
     {
-        let arrival = self.0.checks.arrived();
+        let arrival = self.0.checks.arrived().with_deadline(deadline(request.headers()));
         let service = self.clone();
+        // The rest of the head is done with: what is returned is moved a few times.
+        let body = request.into_body();
         async move {
-            let (head, body) = request.into_parts();
             let message = call::message(body).await.unwrap_or_default();
-            let arrival = arrival.with_deadline(deadline(&head.headers));
             Ok(call::response(service.answer(&message, arrival).await))
         }
     }

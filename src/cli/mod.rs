@@ -1,5 +1,5 @@
-//! Layer 6: the command line, one file a subcommand: its `Args` and its `run`. The exit code is 0 for yes, 1 for no,
-//! and 2 for a command line or a configuration that is wrong.
+//! Layer 6: the command line, one module a subcommand: its `Args` and its `run`; what they share is beside them. The
+//! exit code is 0 for yes, 1 for no, and 2 for a command line or a configuration that is wrong.
 
 mod at;
 pub mod check;

@@ -1,4 +1,4 @@
-//! The YAML of `revocation.redis`, one to one.
+//! The YAML of `revocation.redis`, of the service and of the reference issuer, one to one.
 
 use schemars::JsonSchema;
 use serde::Deserialize;

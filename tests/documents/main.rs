@@ -90,7 +90,7 @@ fn every_request_in_a_table_beneath_a_configuration_is_answered_as_it_says() {
 #[test]
 fn every_row_of_the_comparison_names_a_test_that_shows_it() {
     let tests = comparison::test_functions();
-    let rows = comparison::rows(&read("README.md"));
+    let rows = comparison::rows(&read("deploy/docs/jwt-authn.md"));
     let mut mistakes = Vec::new();
     for row in &rows {
         if !["yes", "no", "better"].contains(&row.word()) {
@@ -114,6 +114,25 @@ fn every_row_of_the_comparison_names_a_test_that_shows_it() {
         with("no"),
         named.len()
     ));
+}
+
+#[test]
+fn what_the_comparison_with_all_says_of_claimgate_is_shown_by_a_test_where_it_says() {
+    let tests = comparison::test_functions();
+    let rows = comparison::rows_of_all(&read("README.md"));
+    assert!(rows.len() > 15, "{} rows", rows.len());
+    for (feature, programs, links) in &rows {
+        let is_whole = programs.len() == 7 && programs.iter().all(|cell| !cell.is_empty());
+        assert!(is_whole, "{feature}: {programs:?}");
+        let has_nothing_to_show = programs.first().is_some_and(|ours| ours == "no");
+        assert!(has_nothing_to_show || !links.is_empty(), "{feature}: no test shows it");
+        for (name, file) in links {
+            assert!(tests.contains(name), "{feature}: there is no test {name}");
+            let is_there = read(file).contains(&format!("fn {name}("));
+            assert!(is_there, "{feature}: {name} is not in {file}");
+        }
+    }
+    report(&format!("comparison with six others: {} rows", rows.len()));
 }
 
 #[test]

@@ -11,6 +11,9 @@ use crate::config::{Config, IssuerConfig};
 /// Compiles a document to what it means, or to its mistakes.
 type Compile = fn(&Value) -> Result<String, String>;
 
+/// What has to be there for a key at this path.
+type Base = fn(&str) -> Value;
+
 fn service(document: &Value) -> Result<String, String> {
     let config = Config::from_yaml(&document.to_string(), Path::new("/etc/claimgate"));
     config.map(|config| format!("{config:?}")).map_err(|errors| errors.to_string())
@@ -56,7 +59,7 @@ fn base_of_issuer(_path: &str) -> Value {
 
 /// Every key of both configurations, with how to compile one that has it.
 fn for_every_key(mut look: impl FnMut(&Mapping, &Field, &Value, Compile)) {
-    let parts: [(Value, fn(&str) -> Value, Compile); 2] =
+    let parts: [(Value, Base, Compile); 2] =
         [(json_schema(), base_of_service, service), (issuer_json_schema(), base_of_issuer, issuer)];
     // What the issuer has in common with the service is looked at there.
     let mut known = Vec::new();

@@ -18,6 +18,8 @@ pub(crate) enum Kind {
     Part,
     /// Not for claimgate: its first line says so.
     Envoys,
+    /// The reference issuer's: its first line says so.
+    Issuers,
 }
 
 pub(crate) struct Block {
@@ -32,6 +34,8 @@ impl Block {
     pub(crate) fn kind(&self) -> Kind {
         if self.text.starts_with("# Envoy") || self.text.starts_with("- name: envoy.") {
             Kind::Envoys
+        } else if self.text.starts_with("# claimgate issuer") {
+            Kind::Issuers
         } else if has_key(&self.text, "issuers") && has_key(&self.text, "rules") {
             Kind::Whole
         } else {

@@ -1,7 +1,7 @@
 //! Holds what is written for people against the code: every YAML block is a configuration that is accepted, every request
-//! in a table beneath one gets the answer that stands there, and what the comparison with `jwt_authn` claims names a test
-//! that shows it. Reads the documents as they are. The runbooks are run by tests/runbook, the list of metrics is held by
-//! the unit tests.
+//! in a table beneath one gets the answer that stands there, every command of the task pages prints what stands beneath it,
+//! and what the comparison with `jwt_authn` and the security model claim names a test that shows it. Reads the documents as
+//! they are. The runbooks are run by tests/runbook, the list of metrics is held by the unit tests.
 //!
 //! Prints how much it read (`cargo test --test documents -- --nocapture`).
 
@@ -9,32 +9,43 @@
     clippy::expect_used,
     clippy::unwrap_used,
     clippy::panic,
+    clippy::indexing_slicing,
     reason = "a test's helpers may fail the test, as its functions may"
 )]
 
 mod blocks;
 mod comparison;
 mod examples;
+mod facts;
 mod links;
+#[path = "../runbook/output.rs"]
+mod output;
+mod pages;
+mod shell;
+mod steps;
 
 use std::collections::BTreeSet;
 use std::fs;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
-use claimgate::config::Config;
+use claimgate::config::{Config, IssuerConfig};
 
 use crate::blocks::{Kind, blocks};
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 
-/// What stands in each of these is tried.
+/// What stands in each of these is tried, and in the task pages.
 const DOCUMENTS: [&str; 4] =
     ["README.md", "deploy/rules.md", "deploy/forward-auth.md", "deploy/revocation.md"];
 
+fn tried() -> Vec<String> {
+    DOCUMENTS.into_iter().map(str::to_owned).chain(pages::pages()).collect()
+}
+
 #[test]
 fn every_yaml_block_is_a_configuration_or_a_part_of_one() {
-    for document in DOCUMENTS {
+    for document in &tried() {
         let text = read(document);
         let blocks = blocks(&text);
         for block in &blocks {
@@ -42,6 +53,10 @@ fn every_yaml_block_is_a_configuration_or_a_part_of_one() {
             match block.kind() {
                 Kind::Envoys => {
                     let parsed: Result<serde_json::Value, _> = serde_saphyr::from_str(&block.text);
+                    assert!(parsed.is_ok(), "{place}: {parsed:?}");
+                }
+                Kind::Issuers => {
+                    let parsed = IssuerConfig::from_yaml(&block.text, Path::new("/etc/claimgate"));
                     assert!(parsed.is_ok(), "{place}: {parsed:?}");
                 }
                 Kind::Whole | Kind::Part => {
@@ -52,6 +67,10 @@ fn every_yaml_block_is_a_configuration_or_a_part_of_one() {
         let count = |kind| blocks.iter().filter(|block| block.kind() == kind).count();
         let (whole, parts) = (count(Kind::Whole), count(Kind::Part));
         let envoys = count(Kind::Envoys);
+        if document.starts_with(pages::FOLDER) {
+            // They are counted with their commands.
+            continue;
+        }
         assert!(whole + parts > 0, "{document} shows no configuration");
         report(&format!(
             "{document}: {whole} configurations and {parts} parts of one compile; {envoys} blocks for Envoy"
@@ -62,7 +81,7 @@ fn every_yaml_block_is_a_configuration_or_a_part_of_one() {
 #[test]
 fn every_request_in_a_table_beneath_a_configuration_is_answered_as_it_says() {
     let (mut configurations, mut rows) = (0, 0);
-    for document in DOCUMENTS {
+    for document in &tried() {
         let text = read(document);
         let mut tables = text.lines().filter(|line| *line == examples::HEAD).count();
         for block in blocks(&text) {

@@ -171,6 +171,7 @@ fn kind(node: &Value) -> String {
     }
     if let Some(pattern) = node.get("pattern").and_then(Value::as_str) {
         let named = patterns().into_iter().find(|(known, _)| known.as_deref() == Some(pattern));
+        // Addresses have the only pattern that is no scalar's.
         return named.map_or("address", |(_, kind)| kind).to_owned();
     }
     match node.get("type").and_then(Value::as_str) {

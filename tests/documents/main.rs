@@ -1,6 +1,6 @@
 //! Holds what is written for people against the code: every YAML block is a configuration that is accepted, every request
 //! in a table beneath one gets the answer that stands there, every command of the task pages prints what stands beneath it,
-//! and what the comparison with `jwt_authn` and the security model claim names a test that shows it. Reads the documents as
+//! and what the comparisons and the security model claim names a test that shows it. Reads the documents as
 //! they are. The runbooks are run by tests/runbook, the list of metrics is held by the unit tests.
 //!
 //! Prints how much it read (`cargo test --test documents -- --nocapture`).

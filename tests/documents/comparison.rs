@@ -39,9 +39,17 @@ pub(crate) fn rows(page: &str) -> Vec<Row> {
     rows
 }
 
-/// The rows of the table under `## Next to others` of README.md: the feature, what each program does, and the links to the
-/// tests that show what ours does, by their names.
-pub(crate) fn rows_of_all(readme: &str) -> Vec<(String, Vec<String>, Vec<(String, String)>)> {
+/// A row of the table that has others beside `jwt_authn`.
+pub(crate) struct RowOfAll {
+    pub(crate) feature: String,
+    /// What each program does, ours first.
+    pub(crate) programs: Vec<String>,
+    /// Names of tests, and where they are.
+    pub(crate) shown_by: Vec<(String, String)>,
+}
+
+/// The rows of the table under `## Next to others` of README.md.
+pub(crate) fn rows_of_all(readme: &str) -> Vec<RowOfAll> {
     let (_, section) = readme.split_once("\n## Next to others\n").expect("the comparison");
     let section = section.split("\n## ").next().unwrap();
     let lines = section.lines().filter(|line| line.starts_with('|')).skip(2);
@@ -54,7 +62,7 @@ pub(crate) fn rows_of_all(readme: &str) -> Vec<(String, Vec<String>, Vec<(String
             let (name, rest) = link.split_once("`](").expect("a link");
             (name.to_owned(), rest.split(')').next().unwrap().to_owned())
         });
-        (feature, programs, links.collect())
+        RowOfAll { feature, programs, shown_by: links.collect() }
     });
     rows.collect()
 }

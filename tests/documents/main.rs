@@ -140,12 +140,12 @@ fn what_the_comparison_with_all_says_of_claimgate_is_shown_by_a_test_where_it_sa
     let tests = comparison::test_functions();
     let rows = comparison::rows_of_all(&read("README.md"));
     assert!(rows.len() > 15, "{} rows", rows.len());
-    for (feature, programs, links) in &rows {
+    for comparison::RowOfAll { feature, programs, shown_by } in &rows {
         let is_whole = programs.len() == 7 && programs.iter().all(|cell| !cell.is_empty());
         assert!(is_whole, "{feature}: {programs:?}");
         let has_nothing_to_show = programs.first().is_some_and(|ours| ours == "no");
-        assert!(has_nothing_to_show || !links.is_empty(), "{feature}: no test shows it");
-        for (name, file) in links {
+        assert!(has_nothing_to_show || !shown_by.is_empty(), "{feature}: no test shows it");
+        for (name, file) in shown_by {
             assert!(tests.contains(name), "{feature}: there is no test {name}");
             let is_there = read(file).contains(&format!("fn {name}("));
             assert!(is_there, "{feature}: {name} is not in {file}");

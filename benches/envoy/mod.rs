@@ -36,6 +36,11 @@ pub(crate) fn run(args: &Args) -> Result<(), BoxError> {
     // Beside the driver: Envoy is what there is too little of.
     let no_op = Server::no_op(args.machine, Place::Driver)?;
     let claimgate = Server::claimgate(args.machine, Place::Driver, &config)?;
+    // As decided as the other, and as little told as by the no-op.
+    let mut silent = world::config(std::slice::from_ref(corpus.jwk()), "RS256");
+    silent["forward"] = serde_json::json!({});
+    silent["rules"][1]["keep_token"] = true.into();
+    let silent = Server::claimgate(args.machine, Place::Driver, &silent)?;
     let filters = [
         ("no filter", Filter::None, None),
         ("jwt_authn", Filter::JwtAuthn { cached: false }, None),
@@ -45,6 +50,11 @@ pub(crate) fn run(args: &Args) -> Result<(), BoxError> {
             "ext_authz, claimgate",
             Filter::ExtAuthz(Authorizer::Tcp(claimgate.grpc)),
             Some(&claimgate),
+        ),
+        (
+            "ext_authz, claimgate, no headers",
+            Filter::ExtAuthz(Authorizer::Tcp(silent.grpc)),
+            Some(&silent),
         ),
         (
             "ext_authz, claimgate, Unix socket",

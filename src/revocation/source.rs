@@ -13,6 +13,8 @@
 //!   until it expires.
 //! * Entries that cannot be read are skipped and counted where many write to the store, each on his own; where one
 //!   writes the whole, as a file, they make the whole unusable. It never ends in fewer entries unnoticed.
+//! * An entry that is missing from a load was taken back by somebody, or lost. A source that is told of everything that is
+//!   taken back says that of a load ([`Load::forgets_nothing`]): what is missing in it stays in force.
 //! * An entry is removed only when the store has no such entry at that moment: what is read again after a gap must not
 //!   take back what was written since.
 //! * On an error everything stays as it is; the source is called again after a while, with back-off and jitter. A source
@@ -133,7 +135,8 @@ impl Intake {
 
     /// Begins to take in everything.
     pub fn load(&self) -> Load {
-        Load { intake: self.clone(), table: Table::default(), skipped: Skipped::default() }
+        let (table, skipped) = (Table::default(), Skipped::default());
+        Load { intake: self.clone(), table, skipped, forgets: true }
     }
 
     /// Begins to take in changes.
@@ -148,9 +151,16 @@ pub struct Load {
     intake: Intake,
     pub(super) table: Table,
     pub(super) skipped: Skipped,
+    /// Whether what is missing in it was taken back.
+    pub(super) forgets: bool,
 }
 
 impl Load {
+    /// Nothing was taken back since what the source said before: what is missing has been lost.
+    pub fn forgets_nothing(&mut self) {
+        self.forgets = false;
+    }
+
     /// Takes an entry in. The same one twice is one, with the later times of both.
     ///
     /// # Errors

@@ -19,7 +19,7 @@ pub struct SyncStatus {
     pub skipped: Skipped,
     /// When the store was found to be another one than before: emptied, or replaced.
     pub epoch_changed: Option<UnixTime>,
-    /// Entries that are kept from the store before.
+    /// Entries that are kept although the store does not have them: from one before, or lost.
     pub kept: usize,
 }
 

@@ -42,7 +42,7 @@ impl Slot {
         Self { high, low, expires_at: seconds(entry.expires_at()), not_before }
     }
 
-    fn digest(self) -> Digest {
+    pub(super) fn digest(self) -> Digest {
         Digest { high: self.high, low: self.low & !KEPT }
     }
 
@@ -87,6 +87,11 @@ impl Default for Table {
 }
 
 impl Table {
+    /// Whether [`Self::find`] might find it: false is certain, true is not.
+    pub(super) fn may_hold(&self, digest: Digest) -> bool {
+        self.parts.get(part_of(digest)).is_some_and(|part| part.may_hold(digest))
+    }
+
     pub(super) fn find(&self, digest: Digest) -> Option<Slot> {
         self.parts.get(part_of(digest))?.find(digest)
     }
@@ -169,7 +174,8 @@ fn part_of(digest: Digest) -> usize {
 /// 40 MB, which it does not.
 #[derive(Clone, Default)]
 struct Part {
-    /// [`FREE`], or [`tag`] of what is in the slot.
+    /// Of each slot [`FREE`], or [`tag`] of what is in it; then those of the first slots again, so that a window fits
+    /// wherever a search begins.
     tags: Box<[u8]>,
     slots: Box<[Slot]>,
     used: usize,
@@ -178,27 +184,51 @@ struct Part {
 /// The tag of a free slot.
 const FREE: u8 = 0;
 
+/// So many tags are looked at together. A search that has not ended within them is a rare one.
+const WINDOW: usize = 16;
+
 /// Bits of a digest that choose neither the part nor the place in it.
 fn tag(digest: Digest) -> u8 {
     u8::try_from(digest.low >> 56).unwrap_or(u8::MAX).max(1)
 }
 
-/// The places that are searched for `digest`, in order. The upper bits have chosen the part.
-fn places(digest: Digest, slots: usize) -> impl Iterator<Item = usize> {
+/// Where the search for `digest` begins. The upper bits have chosen the part.
+fn home(digest: Digest, slots: usize) -> usize {
     let low_half = digest.high & 0xffff_ffff;
-    let start = usize::try_from((low_half * slots as u64) >> 32).unwrap_or(0);
+    usize::try_from((low_half * slots as u64) >> 32).unwrap_or(0)
+}
+
+/// The places that are searched for `digest`, in order.
+fn places(digest: Digest, slots: usize) -> impl Iterator<Item = usize> {
+    let start = home(digest, slots);
     (start..slots).chain(0..start)
+}
+
+/// Whether one of these tags is `tag`.
+fn any_is(tags: [u8; WINDOW], tag: u8) -> bool {
+    const ONES: u128 = u128::MAX / 0xff;
+    let differing = u128::from_le_bytes(tags) ^ (ONES * u128::from(tag));
+    // Of the lowest byte that is zero the highest bit stays; where none is, no bit does.
+    differing.wrapping_sub(ONES) & !differing & (ONES << 7) != 0
 }
 
 impl Part {
     fn with_room_for(entries: usize) -> Self {
         let slots = if entries == 0 { 0 } else { entries * 10 / 7 + 2 };
-        Self { tags: vec![FREE; slots].into(), slots: vec![Slot::default(); slots].into(), used: 0 }
+        let tags = if slots == 0 { 0 } else { slots + WINDOW - 1 };
+        Self { tags: vec![FREE; tags].into(), slots: vec![Slot::default(); slots].into(), used: 0 }
     }
 
     fn iter(&self) -> impl Iterator<Item = Slot> {
         let taken = self.tags.iter().zip(&self.slots).filter(|(tag, _)| **tag != FREE);
         taken.map(|(_, slot)| *slot)
+    }
+
+    /// Without a branch on what is there: where a search ends, a processor guesses wrongly about as often as not.
+    fn may_hold(&self, digest: Digest) -> bool {
+        let start = home(digest, self.slots.len());
+        let window = self.tags.get(start..).and_then(|tags| tags.first_chunk());
+        window.is_some_and(|tags| any_is(*tags, tag(digest)) | !any_is(*tags, FREE))
     }
 
     fn find(&self, digest: Digest) -> Option<Slot> {
@@ -237,6 +267,7 @@ impl Part {
             if *tag_here == FREE {
                 (*tag_here, *here) = (tag(digest), slot);
                 self.used += 1;
+                self.repeat(place);
                 return true;
             }
             if here.digest() == digest {
@@ -246,5 +277,35 @@ impl Part {
         }
         // Never reached: it is never full.
         false
+    }
+
+    /// Has the tag of `place` stand behind the last ones, too: more than once where there are few slots.
+    fn repeat(&mut self, place: usize) {
+        let Some(tag) = self.tags.get(place).copied() else { return };
+        let again = (place..self.tags.len()).step_by(self.slots.len()).skip(1);
+        for place in again {
+            if let Some(repeated) = self.tags.get_mut(place) {
+                *repeated = tag;
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tag_is_seen_wherever_in_a_window_it_stands_and_no_other() {
+        for tag in 0..=u8::MAX {
+            for other in [tag ^ 1, tag ^ 0x80, !tag, tag.wrapping_sub(1)] {
+                assert!(!any_is([other; WINDOW], tag), "{tag} {other}");
+                for place in 0..WINDOW {
+                    let mut tags = [other; WINDOW];
+                    tags[place] = tag;
+                    assert!(any_is(tags, tag), "{tag} {other} {place}");
+                }
+            }
+        }
     }
 }

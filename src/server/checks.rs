@@ -80,7 +80,15 @@ impl Checks {
             None => before_any_rule(DenialReason::Malformed),
             Some(request) => {
                 let decision = guarded(|| generation.authorizer.check(request, now));
-                self.with_missing_key(decision, request, &generation, &arrival, now).await
+                match decision.denial() {
+                    // In a box, because nearly no check needs the room that a wait takes, and each is moved a few times.
+                    Some(Denial { missing_kid: Some(_), .. }) => {
+                        let again =
+                            self.with_missing_key(decision, request, &generation, &arrival, now);
+                        Box::pin(again).await
+                    }
+                    Some(_) | None => decision,
+                }
             }
         };
         self.record(&generation.metrics, request, &decision, now, arrival.since);

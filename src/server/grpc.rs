@@ -1,20 +1,21 @@
 //! The gRPC server on its listeners: which services there are, and what its clients may cost.
 
+use std::convert::Infallible;
 use std::time::Duration;
 
 use axum::Router;
 use futures_util::TryFutureExt as _;
 use futures_util::future::Either;
-use http::Request;
+use http::{Request, Response};
 use http_body_util::Either as OneOf;
 use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
-use tower::{ServiceExt as _, service_fn};
+use tower::ServiceExt as _;
 
-use super::connections::{self, Arriving, Bounds, Protocol, WhenFull};
-use super::ext_authz::{CHECK_PATH, DESCRIPTORS, ExtAuthz};
+use super::connections::{self, Answering, Arriving, Bounds, Protocol, WhenFull};
+use super::ext_authz::{AnswerBody, CHECK_PATH, DESCRIPTORS, ExtAuthz};
 use super::health::Health;
-use super::listener::Acceptor;
+use super::listener::{Acceptor, Peer};
 use crate::telemetry::metrics::ConnectionMetrics;
 
 /// Envoy keeps one connection for each of its workers and puts its checks on it; when these are too few it makes another.
@@ -54,17 +55,32 @@ pub async fn serve(
         http1_headers: 0,
         protocol: Protocol::Http2,
     };
-    let services = service_fn(move |request: Request<Arriving>| {
+    connections::serve(acceptor, Services { ext_authz, others }, bounds, metrics, shutdown).await;
+}
+
+/// What is asked for over gRPC.
+struct Services {
+    ext_authz: ExtAuthz,
+    others: Router,
+}
+
+impl Answering for Services {
+    type Body = OneOf<AnswerBody, axum::body::Body>;
+
+    fn answer(
+        &self,
+        _: Peer,
+        request: Request<Arriving>,
+    ) -> impl Future<Output = Result<Response<Self::Body>, Infallible>> + Send + use<> {
         // Nearly every request is this one, and is spared the way through the others.
         if request.uri().path() == CHECK_PATH {
-            let answer = ext_authz.call(request);
+            let answer = self.ext_authz.call(request);
             Either::Left(answer.map_ok(|response| response.map(OneOf::Left)))
         } else {
-            let others = others.clone().oneshot(request);
+            let others = self.others.clone().oneshot(request);
             Either::Right(others.map_ok(|response| response.map(OneOf::Right)))
         }
-    });
-    connections::serve(acceptor, services, bounds, metrics, shutdown).await;
+    }
 }
 
 /// Health checks, and reflection. What is neither is answered as not implemented.

@@ -1,8 +1,8 @@
 //! `POST /revoke` (RFC 7009) and `POST /logout`: what a client has is taken back, for every service that reads the
 //! revocations. A client can take back its own tokens only.
 //!
-//! What is revoked is written before it is ended here and before it is answered: a client that is told 503 asks again, and
-//! finds what it asked for before.
+//! What is revoked is written before it is answered, and a session before it is ended here: a client that is told 503 asks
+//! again, and finds what it asked for before.
 
 use axum::response::Response;
 
@@ -108,11 +108,13 @@ async fn end_session(
 }
 
 async fn end_everything(parts: &Parts, client: &Client) -> Result<(), Refused> {
+    // First: with a refresh token that is still good somebody would get what is issued too late to be meant. Who is told
+    // 503 asks again, and needs no token for that.
+    let ended = parts.refresh.end_all_of(client.id()).await?;
     // `iat` has whole seconds: to have what was issued in this one as well, everything before the next one is revoked,
     // and the answer waits for it, so that what is issued after the answer is good.
     let not_before = next_second(parts.now());
     parts.revocations.subject(&parts.settings, &client.subject, not_before, parts.now()).await?;
-    let ended = parts.refresh.end_all_of(client.id()).await?;
     parts.clock.sleep(not_before.since(parts.now())).await;
     tracing::info!(
         client = client.id(),

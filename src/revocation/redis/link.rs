@@ -52,6 +52,8 @@ pub(super) struct Link {
     again: Option<(Scan, Load, Instant)>,
     /// When that is to begin next.
     due: Instant,
+    /// Whether something may have been taken back that is still in force.
+    forgets: bool,
     pauses: [Duration; 2],
 }
 
@@ -121,8 +123,14 @@ impl Link {
             epoch: String::new(),
             again: None,
             due: Instant::now(),
+            forgets: false,
             pauses,
         }
+    }
+
+    /// Up to where the stream was read, and all that it says was done.
+    pub(super) fn done(&self) -> Option<StreamId> {
+        (!self.forgets).then_some(self.position)
     }
 
     pub(super) fn address(&self) -> &Address {
@@ -139,7 +147,8 @@ impl Link {
         self.with_memory(state).await
     }
 
-    /// Reads everything, which `before` is the state of. `begun`: since when that is being tried.
+    /// Reads everything, which `before` is the state of. `begun`: since when that is being tried. `resumed`: up to where the
+    /// stream of this store was read before, if it was; then what was taken back since is to be found in it.
     ///
     /// # Errors
     /// Any: part of the list is no list.
@@ -148,8 +157,13 @@ impl Link {
         intake: &Intake,
         before: &State,
         begun: Instant,
+        resumed: Option<StreamId>,
     ) -> Result<(Load, State), RedisError> {
         let (mut scan, mut load) = (Scan::default(), intake.load());
+        let resumed = resumed.filter(|position| *position <= before.info.last);
+        if resumed.is_some() {
+            load.forgets_nothing();
+        }
         while !scan.is_over() {
             scan.go_on(&mut self.connection, &self.prefix, &mut scan::into(&mut load)).await?;
         }
@@ -159,7 +173,8 @@ impl Link {
             return Err(RedisError::NoEpoch(self.address().clone()));
         }
         let after = self.with_memory(after).await?;
-        (self.position, self.anchor) = (before.info.last, before.seen.newest);
+        self.position = resumed.unwrap_or(before.info.last);
+        (self.anchor, self.forgets) = (before.seen.newest, false);
         self.epoch.clone_from(&before.epoch);
         self.loaded(begun);
         Ok((load, after))
@@ -199,7 +214,7 @@ impl Link {
         let is_quiet = read.is_empty();
         if has_gap {
             // What there is of it is in force at once, and the rest with the keys, which are read from the next step on.
-            (self.again, self.due) = (None, Instant::now());
+            (self.again, self.due, self.forgets) = (None, Instant::now(), true);
             if is_quiet {
                 (self.position, self.anchor) = (state.info.last, state.seen.newest);
             }
@@ -207,8 +222,11 @@ impl Link {
         let changes = self.take(read, intake)?;
         match self.again.take_if(|(scan, ..)| scan.is_over()) {
             // What the stream brought is in it.
-            Some((_, load, begun)) => {
+            Some((_, mut load, begun)) => {
                 self.loaded(begun);
+                if !std::mem::take(&mut self.forgets) {
+                    load.forgets_nothing();
+                }
                 Ok((Step::Loaded(load), state))
             }
             None if is_quiet => Ok((Step::Unchanged, state)),
@@ -230,7 +248,7 @@ impl Link {
                 // Which other entries say the same is not known: it takes a look at all of them. What has been read of
                 // them up to now may hold it.
                 Change::Removed => {
-                    (self.again, self.due) = (None, Instant::now());
+                    (self.again, self.due, self.forgets) = (None, Instant::now(), true);
                     continue;
                 }
                 Change::Unreadable => Err(EntryError::Missing("entry")),

@@ -36,6 +36,8 @@ pub(in crate::revocation) struct RedisSource {
 struct Memory {
     /// In this epoch, up to here.
     seen: Option<(String, Seen)>,
+    /// In that epoch, up to where its stream was read and done.
+    done: Option<StreamId>,
     /// How often it has lost entries within one epoch.
     losses: u64,
     /// Whether somebody was told that it throws away what it has when its memory is full.
@@ -72,9 +74,9 @@ impl RedisSource {
         outcome.map_err(SourceError::from)
     }
 
-    /// On a new connection; what the store was like stays known.
+    /// On a new connection; what the store was like stays known, and what it said does not.
     pub(in crate::revocation) fn begin_again(&mut self) {
-        self.link = None;
+        (self.link, self.memory.done) = (None, None);
     }
 
     async fn step(&mut self, intake: &Intake) -> Result<Update, RedisError> {
@@ -84,7 +86,9 @@ impl RedisSource {
                 step = link.step(intake) => step?,
                 () = &mut self.moved => return Err(RedisError::Moved(link.address().clone())),
             };
+            let done = link.done();
             let epoch = self.memory.look(&state)?;
+            self.memory.done = done;
             match step {
                 Step::Unchanged => return Ok(Update::Unchanged),
                 Step::Changes(changes) => return Ok(Update::Changes(changes)),
@@ -111,7 +115,9 @@ impl RedisSource {
         let begun = Instant::now();
         let before = link.begin(self.memory.newest()).await?;
         // Before it is read, lest what it lost be taken for what it never had.
+        let known = self.memory.epoch() == Some(&before.epoch);
         self.memory.look(&before)?;
+        let resumed = self.memory.done.filter(|_| known);
         if !self.memory.told && before.evicts {
             self.memory.told = true;
             tracing::error!(
@@ -119,14 +125,19 @@ impl RedisSource {
                 "this Redis throws entries away when its memory is full: set maxmemory-policy noeviction"
             );
         }
-        let (load, after) = link.load(intake, &before, begun).await?;
+        let (load, after) = link.load(intake, &before, begun, resumed).await?;
         let epoch = self.memory.look(&after)?;
+        self.memory.done = link.done();
         self.link = Some(link);
         Ok(Update::Load(epoch, load))
     }
 }
 
 impl Memory {
+    fn epoch(&self) -> Option<&String> {
+        self.seen.as_ref().map(|(epoch, _)| epoch)
+    }
+
     /// The newest entry that the stream is known to have had.
     fn newest(&self) -> Option<StreamId> {
         self.seen.as_ref().and_then(|(_, seen)| seen.newest)

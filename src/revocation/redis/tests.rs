@@ -20,7 +20,7 @@ pub(crate) mod server;
 
 const PREFIX: &str = "{claimgate:revocation}:v1:";
 
-fn settings(server: &RedisServer) -> RedisSettings {
+pub(crate) fn settings(server: &RedisServer) -> RedisSettings {
     RedisSettings {
         servers: Servers::One(Address::Unix(server.socket())),
         tls: None,
@@ -375,6 +375,54 @@ async fn a_writer_leaves_a_master_that_its_sentinels_call_so_no_more_although_it
     writer.grow_older(super::servers::WATCH);
     let written = writer.write(&token("two"), now).await.unwrap();
     assert_eq!(written.server, tcp(&new).to_string());
+}
+
+#[tokio::test]
+async fn what_a_store_loses_without_a_word_stays_in_force_until_somebody_takes_it_back() {
+    let (server, mut writer) = begun().await;
+    write(&mut writer, "one").await;
+    let mut sync = sync_of(Some(source(&server)));
+    let source = RedisSource::new(&settings(&server)).reading_again_at_once();
+    sync.replace_source(Source::Redis(Box::new(source)));
+    until_revoked(&mut sync, "one").await;
+    // As a clock of the server's that jumps ahead makes them expire.
+    let keys: Vec<String> =
+        redis::from_redis_value(server.ask(&["KEYS", &key("entry:*")])).unwrap();
+    server.ask(&["DEL", &keys[0]]);
+    let board = Arc::clone(sync.board());
+    until(&mut sync, || board.read().kept == 1).await;
+    assert_eq!(looked_up(&sync, "one"), revoked());
+    // Nor does another connection make it forget.
+    server.ask(&["CLIENT", "KILL", "TYPE", "normal"]);
+    until(&mut sync, || board.read().failures > 0).await;
+    until(&mut sync, || board.read().failures == 0).await;
+    assert_eq!((looked_up(&sync, "one"), board.read().kept), (revoked(), 1));
+    assert!(board.read().epoch_changed.is_none());
+    let one = token("one");
+    assert_eq!(writer.remove(one.kind(), one.iss(), one.revoked().id()).await.unwrap(), 0);
+    let store = sync.store();
+    let passes = || store.load().look_up(&facts("one"), SystemClock.now()) != revoked();
+    until(&mut sync, passes).await;
+    assert_eq!(board.read().kept, 0);
+}
+
+#[tokio::test]
+async fn what_is_taken_back_while_nobody_is_connected_is_heard_of_afterwards() {
+    let (server, mut writer) = begun().await;
+    write(&mut writer, "one").await;
+    write(&mut writer, "two").await;
+    let mut sync = sync_of(Some(source(&server)));
+    until_revoked(&mut sync, "two").await;
+    sync.step().await;
+    server.ask(&["CLIENT", "KILL", "TYPE", "normal"]);
+    let board = Arc::clone(sync.board());
+    until(&mut sync, || board.read().failures > 0).await;
+    let one = token("one");
+    assert_eq!(writer.remove(one.kind(), one.iss(), one.revoked().id()).await.unwrap(), 1);
+    let store = sync.store();
+    let passes = || store.load().look_up(&facts("one"), SystemClock.now()) != revoked();
+    until(&mut sync, passes).await;
+    assert_eq!(looked_up(&sync, "two"), revoked());
 }
 
 /// Their keys alone.

@@ -102,6 +102,12 @@ impl Writer {
         .await?;
         let prefix = self.settings.prefix.clone();
         let mut connection = self.connection().await?;
+        if keys.is_empty() {
+            // Services may have what the store has lost: they are told to look.
+            let mut commands = Pipeline::new();
+            changed(&mut commands, &prefix, REMOVED, &prefix.probe());
+            transaction(&mut connection, commands).await?;
+        }
         for key in &keys {
             let mut commands = Pipeline::new();
             commands.cmd("DEL").arg(key);

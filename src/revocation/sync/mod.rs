@@ -12,7 +12,7 @@ use std::time::Duration;
 use tokio::{task, time};
 use tokio_util::sync::CancellationToken;
 
-use self::next::{change, forgotten_before, merged};
+use self::next::{Merged, change, forgotten_before, merged};
 use super::RevocationSettings;
 use super::source::{Changes, Epoch, Intake, Load, Source, SourceError, SourceSettings, Update};
 use super::status::SyncBoard;
@@ -229,12 +229,14 @@ impl RevocationSync {
     ) -> Result<(), SourceError> {
         let before = self.store.load_full();
         let is_another = self.epoch.as_ref().is_some_and(|known| *known != epoch);
-        let Load { table, skipped, .. } = load;
+        let Load { table, skipped, forgets, .. } = load;
         // Going through a million entries takes longer than a thread that serves requests has.
-        let merged = task::spawn_blocking(move || merged(&before, table, is_another, now)).await;
-        let (table, kept) = merged.map_err(|error| SourceError::Malformed(error.to_string()))?;
+        let how = (is_another, forgets);
+        let merged = task::spawn_blocking(move || merged(&before, table, how, now)).await;
+        let merged = merged.map_err(|error| SourceError::Malformed(error.to_string()))?;
+        let Merged { table, kept, lost } = merged;
         // A store that is another one each time would make it grow for ever.
-        if kept > self.max_entries {
+        if kept.max(table.len() - kept) > self.max_entries {
             return Err(SourceError::TooMany(self.max_entries));
         }
         self.store.publish(self.store.load().with_synced(table));
@@ -244,6 +246,11 @@ impl RevocationSync {
                 "the store of the revocations was emptied or replaced; what it held before is kept until it expires"
             );
             self.metrics.epoch_changed();
+        } else if lost > 0 {
+            tracing::error!(
+                source = %self.settings.location(), lost,
+                "revocations are gone from the store that nobody took back; they stay in force here until they expire"
+            );
         } else if skipped.count > 0 {
             let first = skipped.first.as_deref().unwrap_or_default();
             tracing::warn!(skipped = skipped.count, first, "revocations that cannot be read");
@@ -251,7 +258,7 @@ impl RevocationSync {
         (self.epoch, self.kept) = (Some(epoch), kept);
         self.board.update(|status| {
             status.skipped = skipped;
-            status.kept = kept;
+            status.kept = kept + lost;
             status.epoch_changed = if is_another { Some(now) } else { status.epoch_changed };
         });
         Ok(())

@@ -2,8 +2,6 @@
 //! how old one gets, and what HTTP/1.1 and HTTP/2 may cost on it. [`super::grpc`], [`super::forward_auth`], the admin
 //! ports and the reference issuer say what is served; what is answered is not this module's business.
 //!
-//! A request has the [`super::listener::Peer`] of its connection among its extensions.
-//!
 //! A task a connection, owned by the listener's: when that is aborted or dropped, they are gone with it. What fails on
 //! a connection, a panic included, ends that connection and nothing else.
 
@@ -18,22 +16,22 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::BoxError;
+use axum::{BoxError, Router};
 use bytes::Bytes;
 use http::{Request, Response};
 use hyper::body::{Body, Incoming as IncomingBody};
+use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
-use hyper_util::service::TowerToHyperService;
 use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::{self, Instant};
 use tokio_util::sync::CancellationToken;
-use tower::{Service, ServiceExt as _, service_fn};
+use tower::ServiceExt as _;
 
 use self::body::Allowance;
 pub use self::body::Received;
 use self::opening::{Opened, Opening};
-use super::listener::{Acceptor, Incoming};
+use super::listener::{Acceptor, Incoming, Peer};
 use crate::telemetry::metrics::{ConnectionMetrics, TurnedAway};
 
 /// What a listener's clients may cost.
@@ -104,33 +102,31 @@ const SEND_BUFFER: usize = 64 * 1024;
 /// The body of a request, as it arrives.
 pub type Arriving = Received<IncomingBody>;
 
-/// What answers requests: a `tower` service, such as axum's `Router`, that is always ready.
-pub trait Answering:
-    Service<
-        Request<Arriving>,
-        Response = Response<Self::Body>,
-        Error = Infallible,
-        Future: Send + 'static,
-    > + Clone
-    + Send
-    + Sync
-    + 'static
-{
+/// What answers the requests of a listener.
+pub trait Answering: Send + Sync + 'static {
     /// Of an answer.
     type Body: Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static;
+
+    /// Answers one, which came from `peer`.
+    fn answer(
+        &self,
+        peer: Peer,
+        request: Request<Arriving>,
+    ) -> impl Future<Output = Result<Response<Self::Body>, Infallible>> + Send + use<Self>;
 }
 
-impl<S, B> Answering for S
-where
-    S: Service<Request<Arriving>, Response = Response<B>, Error = Infallible>
-        + Clone
-        + Send
-        + Sync
-        + 'static,
-    S::Future: Send + 'static,
-    B: Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
-{
-    type Body = B;
+/// A request has its [`Peer`] among its extensions.
+impl Answering for Router {
+    type Body = axum::body::Body;
+
+    fn answer(
+        &self,
+        peer: Peer,
+        mut request: Request<Arriving>,
+    ) -> impl Future<Output = Result<Response<Self::Body>, Infallible>> + Send + use<> {
+        request.extensions_mut().insert(peer);
+        self.clone().oneshot(request)
+    }
 }
 
 /// Serves until `shutdown`; then stops listening, refuses new requests (GOAWAY), finishes those in flight and returns.
@@ -252,12 +248,11 @@ async fn serve_one<S: Answering>(
     // Nothing has been asked on it yet: who connects while the service ends loses nothing.
     let Some(Some(io)) = shutdown.run_until_cancelled(incoming.handshake()).await else { return };
     let io = TokioIo::new(Opening::new(io, opened.clone()));
-    let (service, allowance) = (shared.service.clone(), shared.allowance.clone());
-    let answering = service_fn(move |mut request: Request<IncomingBody>| {
-        request.extensions_mut().insert(peer);
-        service.clone().oneshot(request.map(|body| Received::new(body, &allowance)))
+    let answering = Arc::clone(&shared);
+    let service = service_fn(move |request: Request<IncomingBody>| {
+        let request = request.map(|body| Received::new(body, &answering.allowance));
+        answering.service.answer(peer, request)
     });
-    let service = TowerToHyperService::new(answering);
     let mut connection = pin!(shared.http.serve_connection(io, service));
     let mut opening = pin!(time::sleep(OPENING_TIMEOUT));
     let mut aging = pin!(time::sleep(age.unwrap_or_default()));

@@ -43,17 +43,19 @@ pub fn metadata_keys(decision: &Decision) -> Vec<String> {
     metadata::keys(decision)
 }
 
-/// The service that Envoy asks.
+/// The service that Envoy asks. A clone, of which each call has one, is a reference count.
 #[derive(Clone)]
-pub struct ExtAuthz {
+pub struct ExtAuthz(Arc<Inner>);
+
+struct Inner {
     checks: Arc<Checks>,
-    answers: Arc<Answers>,
+    answers: Answers,
 }
 
 impl ExtAuthz {
     /// Answers with what `checks` decide.
     pub fn new(checks: Arc<Checks>) -> Self {
-        Self { checks, answers: Arc::default() }
+        Self(Arc::new(Inner { checks, answers: Answers::default() }))
     }
 
     /// Answers one call of [`CHECK_PATH`], which arrives as this is called and not when what is returned is polled.
@@ -64,12 +66,12 @@ impl ExtAuthz {
     where
         B: Body<Data = Bytes> + Send + 'static,
     {
-        let arrival = self.checks.arrived();
+        let arrival = self.0.checks.arrived().with_deadline(deadline(request.headers()));
         let service = self.clone();
+        // The rest of the head is done with: what is returned is moved a few times.
+        let body = request.into_body();
         async move {
-            let (head, body) = request.into_parts();
             let message = call::message(body).await.unwrap_or_default();
-            let arrival = arrival.with_deadline(deadline(&head.headers));
             Ok(call::response(service.answer(&message, arrival).await))
         }
     }
@@ -81,21 +83,21 @@ impl ExtAuthz {
         let answer = AssertUnwindSafe(self.decide(message, arrival)).catch_unwind();
         answer.await.unwrap_or_else(|_| {
             let denied = before_any_rule(DenialReason::Internal);
-            self.answers.encode(&denied, self.checks.current().answers, false)
+            self.0.answers.encode(&denied, self.0.checks.current().answers, false)
         })
     }
 
     async fn decide(&self, message: &[u8], arrival: Arrival) -> Bytes {
         let request = received::read(message).unwrap_or_default();
         let is_grpc = request.as_ref().is_some_and(|request| request.is_grpc());
-        let (decision, generation) = self.checks.decide(request.as_ref(), arrival).await;
-        self.answers.encode(&decision, generation.answers, is_grpc)
+        let (decision, generation) = self.0.checks.decide(request.as_ref(), arrival).await;
+        self.0.answers.encode(&decision, generation.answers, is_grpc)
     }
 }
 
 impl fmt::Debug for ExtAuthz {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ExtAuthz").field("checks", &self.checks).finish_non_exhaustive()
+        f.debug_struct("ExtAuthz").field("checks", &self.0.checks).finish_non_exhaustive()
     }
 }
 

@@ -438,3 +438,10 @@ async fn each_check_is_counted_once_and_none_stays_in_flight() {
         assert!(metrics.contains(line), "{line} is not in\n{metrics}");
     }
 }
+
+#[test]
+fn a_call_is_small_enough_to_be_moved_about() {
+    let call = Request::post(CHECK_PATH).body(Full::new(Bytes::new())).unwrap();
+    let size = size_of_val(&Fixture::new().service.call(call));
+    assert!(size < 1024, "{size} bytes");
+}

@@ -145,22 +145,22 @@ fn tokens_that_come_once_push_out_none_that_comes_again_and_the_bound_holds() {
 
 #[test]
 fn a_full_cache_takes_in_what_comes_again() {
-    let (fixture, cache) = (Fixture::new(), Cache::new(1 << 18));
+    let (fixture, cache) = (Fixture::new(), Cache::new(1 << 20));
     let mut once = 0;
     while cache.stats().evictions == 0 {
         once += 1;
         assert_eq!(fixture.known(&cache, &mint_one(once), NOW), Ok(()));
     }
     // Those that fill it are of no use any more, and go for the sake of as many others.
-    let others: Vec<String> = (0..50).map(|n| mint_one(10_000 + n)).collect();
+    let others: Vec<String> = (0..40).map(|n| mint_one(10_000 + n)).collect();
     for _ in 0..4 {
         for token in &others {
             assert_eq!(fixture.known(&cache, token, NOW), Ok(()));
         }
     }
-    // Seen, taken in, known.
+    // Seen, taken in, and known twice, but for the few of which two have one place at the door.
     let stats = cache.stats();
-    assert!(stats.hits >= 60 && stats.evictions > 1, "{stats:?}");
+    assert!(stats.hits >= 50 && stats.evictions > 1, "{stats:?}");
 }
 
 #[test]

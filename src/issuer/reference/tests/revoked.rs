@@ -5,8 +5,12 @@ use std::time::Duration;
 use serde_json::json;
 
 use crate::issuer::forgery;
+use crate::issuer::reference::settings::RevocationSettings;
 use crate::issuer::reference::testing::{NOW, Rig, segment};
 use crate::keys::signing::{KeyType, SigningKey};
+use crate::revocation::redis::Writer;
+use crate::revocation::redis::tests::server::RedisServer;
+use crate::revocation::redis::tests::settings as in_redis;
 use crate::revocation::{EntryKind, Revoked};
 
 #[tokio::test]
@@ -163,6 +167,36 @@ async fn a_logout_without_a_token_ends_everything_and_what_comes_after_the_answe
     assert_eq!(rig.refresh("spy", &of_spy.text("refresh_token")).await.status, 200);
     let after = segment(&rig.token("agent").await.text("access_token"), 1)["iat"].as_i64().unwrap();
     assert!(after * 1000 >= next_second.as_millis(), "not one of those that are revoked");
+}
+
+#[tokio::test]
+async fn a_logout_of_everything_is_of_all_that_was_issued_until_the_last_session_has_ended() {
+    let server = RedisServer::start();
+    let redis = in_redis(&server);
+    let mut store = Writer::new(redis.clone());
+    store.init("one").await.unwrap();
+    let rig = Rig::with(|settings| settings.revocation = RevocationSettings::Redis(redis.into()));
+    rig.token("agent").await;
+    // The store takes its time, and whoever has a refresh token goes on meanwhile.
+    server.pause();
+    let mut logout = Box::pin(rig.post("/logout", "agent", ""));
+    tokio::select! {
+        _ = &mut logout => panic!("it waits for the store"),
+        () = tokio::time::sleep(Duration::from_millis(20)) => {}
+    }
+    rig.clock.advance(Duration::from_millis(1500));
+    let ended = NOW.saturating_add(Duration::from_millis(1500));
+    server.resume();
+    let time_goes_on = async {
+        loop {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+            rig.clock.advance(Duration::from_millis(100));
+        }
+    };
+    let answer = tokio::select! { answer = logout => answer, () = time_goes_on => unreachable!() };
+    assert_eq!(answer.status, 200);
+    let (entries, _) = store.list().await.unwrap();
+    assert!(entries[0].revoked().not_before() > Some(ended), "{entries:?}");
 }
 
 #[tokio::test]

@@ -1,8 +1,9 @@
 //! The types that Envoy's external-authorization API is made of, generated from `proto/` by `build.rs`.
 //!
-//! The modules mirror the protobuf packages. Only `server::ext_authz` uses them, and of requests only
-//! its tests do, beside `check::forward`, which keeps headers as they are sent: the rest of the crate has types of its own, which cannot hold what the wire can. The generated server is
-//! for benchmarks; `build.rs` says why.
+//! The modules mirror the protobuf packages. Only `server::ext_authz` answers with them, and `check::forward`, which
+//! keeps headers as they are sent; requests are read without them, and only tests and benchmarks make any. The rest of the
+//! crate has types of its own, which cannot hold what the wire can. The generated server is for benchmarks; `build.rs` says
+//! why.
 //!
 //! Written by hand here: `Debug` for the messages that hold tokens or claims, which shows names and sizes only, so
 //! that no log line or panic message can print a request whole.

@@ -197,21 +197,4 @@ mod tests {
         assert_eq!(answer.body, "expired");
         assert_eq!(header(&answer, "content-type"), None);
     }
-
-    #[test]
-    fn the_readme_explains_every_reason_and_no_other() {
-        let readme = include_str!("../../README.md");
-        let (_, section) = readme.split_once("## Why was it denied?").unwrap();
-        let (section, _) = section.split_once("\n## ").unwrap();
-        let rows = section.lines().filter_map(|line| line.strip_prefix("| `")?.split_once("` | "));
-        let documented: Vec<(&str, &str)> =
-            rows.filter_map(|(reason, rest)| Some((reason, rest.get(..3)?))).collect();
-        let answered: Vec<(&str, String)> = DenialReason::ALL
-            .into_iter()
-            .map(|reason| (reason.as_str(), explain(reason).class.status().to_string()))
-            .collect();
-        let answered: Vec<(&str, &str)> =
-            answered.iter().map(|(reason, status)| (*reason, status.as_str())).collect();
-        assert_eq!(documented, answered);
-    }
 }

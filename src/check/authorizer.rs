@@ -1,4 +1,5 @@
-//! The decision: rules → token → requirement → headers, in that order, once per request.
+//! The decision: rules → token → revocations → requirement → headers, in that order. Where a path has several readings,
+//! for each rule that one of them leads to.
 
 use std::borrow::Cow;
 use std::sync::Arc;

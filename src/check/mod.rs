@@ -1,9 +1,10 @@
 //! Layer 3, pure: may this request pass, and who is it from?
 //!
 //! [`Authorizer::check`] takes a [`CheckRequest`] and the time and returns a [`Decision`]. It does no I/O,
-//! reads no clock, takes no lock and counts nothing: adapters (`server`) translate requests in and
-//! decisions out, and record them. The steps are one module each: [`rules`] → [`locations`] → `token` →
-//! [`requirement`] → [`forward`]; [`answer`] says what a denial looks like over HTTP.
+//! reads no clock, waits for nothing and counts nothing (the only locks are those of the remembered tokens, for as long
+//! as a look takes): adapters (`server`) translate requests in and decisions out, and record them. The steps are one
+//! module each: [`rules`] → [`locations`] → `token` → `revoked` → [`requirement`] → [`forward`]; [`answer`] says what a
+//! denial looks like over HTTP.
 
 pub mod answer;
 mod authorizer;

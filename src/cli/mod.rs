@@ -1,5 +1,5 @@
-//! Layer 6: the command line, one file a subcommand: its `Args` and its `run`. The exit code is 0 for yes, 1 for no,
-//! and 2 for a command line or a configuration that is wrong.
+//! Layer 6: the command line, one module a subcommand: its `Args` and its `run`; what they share is beside them. The
+//! exit code is 0 for yes, 1 for no, and 2 for a command line or a configuration that is wrong.
 
 mod at;
 pub mod check;
@@ -71,11 +71,7 @@ enum Command {
     ///
     /// For bash: claimgate completions bash >/etc/bash_completion.d/claimgate
     Completions(completions::Args),
-    /// Print the JSON Schema of the configuration.
-    ///
-    /// For an editor's help while writing one: save it, and begin the configuration with
-    /// "# yaml-language-server: $schema=claimgate.schema.json".
-    Schema,
+    Schema(schema::Args),
 }
 
 /// Does what `args`, the program's name first, ask for.
@@ -94,7 +90,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
             Command::Revocations(args) => revocations::run(&args),
             Command::Revoke(args) => revoke::run(&args),
             Command::Completions(args) => completions::run(&args),
-            Command::Schema => schema::run(),
+            Command::Schema(args) => schema::run(&args),
         },
         Err(error) => {
             // Help and version come here too, with the exit code 0. Nobody is left to tell if printing fails.

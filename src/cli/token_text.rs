@@ -1,5 +1,5 @@
 //! A token on the command line: the text itself, `-` for standard input, or `@FILE`, which keeps it out of the list of
-//! processes. `inspect` and `explain` read it; errors never quote it.
+//! processes. `inspect`, `explain` and `revocations check` read it; errors never quote it.
 
 use std::fmt;
 use std::fs::File;

@@ -2,6 +2,8 @@
 //! reported at once, each with its YAML path, what was found and what is accepted.
 
 mod compile;
+mod fields;
+mod page;
 mod raw;
 mod read;
 mod reference_issuer;
@@ -19,6 +21,7 @@ use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+pub use page::markdown;
 pub use reference_issuer::{IssuerConfig, IssuerListen};
 pub use report::{ConfigError, ConfigErrors};
 pub use scalar::duration;

@@ -1,6 +1,7 @@
 //! The JSON Schema of the YAML, made from the types that read it: [`super::raw`] for the names, and the shapes and
 //! scalars here. It says what can be written, not what is right: that a rule names an issuer that there is, or that a
-//! header is not one of Envoy's own, only [`super::compile`] knows. `claimgate schema` prints it.
+//! header is not one of Envoy's own, only [`super::compile`] knows. `claimgate schema` prints it, and [`super::page`]
+//! makes a page of it.
 
 use std::borrow::Cow;
 use std::time::Duration;

@@ -7,11 +7,15 @@
 //! | [`snapshot`] | pure: all of them at one moment, as a request sees them |
 //! | [`store`] | the snapshot in force, and how fresh it is |
 //! | [`policy`] | pure: what becomes of a token, as configured |
-//! | [`source`] | the contract that every source keeps, and the file among them |
+//! | [`source`] | the contract that every source keeps |
+//! | [`mod@file`] | the source that is a watched file |
 //! | [`redis`] | the source that is a Redis, and who writes to it |
 //! | [`sync`] | keeps the store like its source |
+//! | [`status`] | how the source is doing, for people |
 //!
-//! It knows neither tokens nor keys: `check` brings them together. Only [`redis::Writer`] writes to a source.
+//! Below them, `digest` and `table` are what a snapshot is made of. It knows neither tokens nor keys: `check` brings them
+//! together. Of a source only [`redis::Writer`] is a writer; the reference issuer's file is written where its entries are
+//! made, in `issuer::reference`.
 
 mod digest;
 pub mod entry;

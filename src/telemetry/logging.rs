@@ -1,5 +1,5 @@
 //! How log lines are written: JSON for machines by default, text for people on request; to standard error.
-//! `cli::serve` sets it up once; nothing else in the process knows how its lines end up.
+//! `cli::process` sets it up once; nothing else in the process knows how its lines end up.
 
 use std::io;
 use std::panic;

@@ -1,5 +1,5 @@
-//! Files that are whole or not there, whatever happens while they are written. Last-known-good keys and the
-//! key directory are kept with it. Synchronous: async callers go through `spawn_blocking`.
+//! Files that are whole or not there, whatever happens while they are written. Last-known-good keys, the key
+//! directory and the issuer's file of revocations are kept with it. Synchronous: async callers go through `spawn_blocking`.
 
 use std::fs::{DirBuilder, File, Permissions};
 use std::io::{self, Write as _};

@@ -1,5 +1,6 @@
-//! A configured name that is safe to use as a metric label: what it names was written by an operator,
-//! never by a client. Issuers, key sources and rules carry one; decisions, logs and metrics repeat it.
+//! A configured name that is safe to use as a metric label: what it names was written by an operator, never by a
+//! client. Issuers, key sources, rules and the reference issuer's clients carry one; decisions, logs and metrics repeat
+//! it.
 
 use std::fmt;
 use std::sync::Arc;

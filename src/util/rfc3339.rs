@@ -1,5 +1,5 @@
-//! Times for people and for files: RFC 3339 in UTC, in whole seconds. Status pages write it, key manifests
-//! write it and read it back.
+//! Times for people and for files: RFC 3339 in UTC, in whole seconds. Status pages and
+//! subcommands write it, key manifests write it and read it back, configurations and command lines are read with it.
 
 use super::clock::UnixTime;
 

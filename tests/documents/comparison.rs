@@ -1,4 +1,4 @@
-//! The comparison of README.md with `jwt_authn`, and the tests that there are.
+//! The comparisons with `jwt_authn`, row by row, and with others in README.md, and the tests that there are.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -20,11 +20,9 @@ impl Row {
     }
 }
 
-/// The rows of the tables under `## Next to jwt_authn`, without their heads.
-pub(crate) fn rows(readme: &str) -> Vec<Row> {
-    let (_, section) = readme.split_once("\n## Next to jwt_authn\n").expect("the comparison");
-    let section = section.split("\n## ").next().unwrap();
-    let lines = section.lines().filter(|line| line.starts_with('|'));
+/// The rows of the tables of a page, without their heads.
+pub(crate) fn rows(page: &str) -> Vec<Row> {
+    let lines = page.lines().filter(|line| line.starts_with('|'));
     let rows = lines.filter_map(|line| {
         let cells: Vec<&str> = line.trim_matches('|').split('|').map(str::trim).collect();
         let [feature, theirs, claimgate, shown_by] = *cells else {
@@ -39,6 +37,34 @@ pub(crate) fn rows(readme: &str) -> Vec<Row> {
     let rows: Vec<Row> = rows.collect();
     assert!(rows.len() > 40, "{} rows", rows.len());
     rows
+}
+
+/// A row of the table that has others beside `jwt_authn`.
+pub(crate) struct RowOfAll {
+    pub(crate) feature: String,
+    /// What each program does, ours first.
+    pub(crate) programs: Vec<String>,
+    /// Names of tests, and where they are.
+    pub(crate) shown_by: Vec<(String, String)>,
+}
+
+/// The rows of the table under `## Next to others` of README.md.
+pub(crate) fn rows_of_all(readme: &str) -> Vec<RowOfAll> {
+    let (_, section) = readme.split_once("\n## Next to others\n").expect("the comparison");
+    let section = section.split("\n## ").next().unwrap();
+    let lines = section.lines().filter(|line| line.starts_with('|')).skip(2);
+    let rows = lines.map(|line| {
+        let mut cells = line.trim_matches('|').split('|').map(|cell| cell.trim().to_owned());
+        let feature = cells.next().unwrap();
+        let mut programs: Vec<String> = cells.collect();
+        let links = programs.pop().unwrap();
+        let links = links.split("[`").skip(1).map(|link| {
+            let (name, rest) = link.split_once("`](").expect("a link");
+            (name.to_owned(), rest.split(')').next().unwrap().to_owned())
+        });
+        RowOfAll { feature, programs, shown_by: links.collect() }
+    });
+    rows.collect()
 }
 
 /// The names of all functions that are tests.

@@ -1,6 +1,6 @@
 //! Holds what is written for people against the code: every YAML block is a configuration that is accepted, every request
 //! in a table beneath one gets the answer that stands there, every command of the task pages prints what stands beneath it,
-//! and what the comparison with `jwt_authn` and the security model claim names a test that shows it. Reads the documents as
+//! and what the comparisons and the security model claim names a test that shows it. Reads the documents as
 //! they are. The runbooks are run by tests/runbook, the list of metrics is held by the unit tests.
 //!
 //! Prints how much it read (`cargo test --test documents -- --nocapture`).
@@ -109,7 +109,7 @@ fn every_request_in_a_table_beneath_a_configuration_is_answered_as_it_says() {
 #[test]
 fn every_row_of_the_comparison_names_a_test_that_shows_it() {
     let tests = comparison::test_functions();
-    let rows = comparison::rows(&read("README.md"));
+    let rows = comparison::rows(&read("deploy/docs/jwt-authn.md"));
     let mut mistakes = Vec::new();
     for row in &rows {
         if !["yes", "no", "better"].contains(&row.word()) {
@@ -133,6 +133,25 @@ fn every_row_of_the_comparison_names_a_test_that_shows_it() {
         with("no"),
         named.len()
     ));
+}
+
+#[test]
+fn what_the_comparison_with_all_says_of_claimgate_is_shown_by_a_test_where_it_says() {
+    let tests = comparison::test_functions();
+    let rows = comparison::rows_of_all(&read("README.md"));
+    assert!(rows.len() > 15, "{} rows", rows.len());
+    for comparison::RowOfAll { feature, programs, shown_by } in &rows {
+        let is_whole = programs.len() == 7 && programs.iter().all(|cell| !cell.is_empty());
+        assert!(is_whole, "{feature}: {programs:?}");
+        let has_nothing_to_show = programs.first().is_some_and(|ours| ours == "no");
+        assert!(has_nothing_to_show || !shown_by.is_empty(), "{feature}: no test shows it");
+        for (name, file) in shown_by {
+            assert!(tests.contains(name), "{feature}: there is no test {name}");
+            let is_there = read(file).contains(&format!("fn {name}("));
+            assert!(is_there, "{feature}: {name} is not in {file}");
+        }
+    }
+    report(&format!("comparison with six others: {} rows", rows.len()));
 }
 
 #[test]

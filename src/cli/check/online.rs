@@ -1,5 +1,5 @@
-//! `claimgate check --online`: reads every key source and the revocations once, the way the service does at its start, and says of each what
-//! it gave. It keeps nothing and changes nothing.
+//! `claimgate check --online`: reads every key source and the revocations once, the way the service does at its start,
+//! and says of each what it gave. It keeps nothing and changes nothing.
 
 use std::io;
 

@@ -1,4 +1,5 @@
-//! `revocation.redis`: where the store is, and who we are to it. Nothing is connected to here, and no file is read.
+//! `revocation.redis`, of the service and of the reference issuer: where the store is, and who we are to it. Nothing is
+//! connected to here, and no file is read.
 
 use super::Compiler;
 use crate::config::raw::{REDIS_SERVERS, RawRedis, RawSentinel};

@@ -52,7 +52,7 @@ pub(in crate::config) struct RawConfig {
     pub(in crate::config) forward: Option<Mapping<RawForward>>,
     /// The first match wins; no match is denied.
     pub(in crate::config) rules: Option<List<Mapping<RawRule>>>,
-    /// allow: a browser's CORS preflight passes before any rule. Default check: it is a request like others.
+    /// check (default): a browser's CORS preflight is a request like others. allow: it passes before any rule.
     pub(in crate::config) cors_preflight: Option<Text<CorsPreflight>>,
     /// What was taken back before it expired. Default: nothing is looked up.
     pub(in crate::config) revocation: Option<Mapping<RawRevocation>>,
@@ -68,23 +68,24 @@ pub(in crate::config) struct RawConfig {
 #[serde(default, deny_unknown_fields)]
 #[schemars(rename = "Listen")]
 pub(in crate::config) struct RawListen {
-    /// For Envoy, and `grpc.health.v1`. Default 127.0.0.1:9191.
+    /// For Envoy, and `grpc.health.v1`. From 1 to 16. Default 127.0.0.1:9191.
     pub(in crate::config) grpc: Option<Addresses>,
-    /// Probes, metrics and status. Default 127.0.0.1:9193.
+    /// Probes, metrics and status. From 1 to 16. Default 127.0.0.1:9193.
     pub(in crate::config) admin: Option<Addresses>,
-    /// For proxies that ask over HTTP: nginx, Caddy, Traefik. Default: off.
+    /// For proxies that ask over HTTP: nginx, Caddy, Traefik. From 1 to 16. Default: off.
     pub(in crate::config) http: Option<Addresses>,
-    /// Who is believed what the request was, on http: addresses, networks, unix. Default: nobody.
+    /// Who is believed what the request was, on http: addresses, networks, unix. At most 256. Default: nobody.
     pub(in crate::config) trusted_forwarders: Option<List<String>>,
     /// Who may connect to Unix sockets.
     pub(in crate::config) unix: Option<Mapping<RawUnix>>,
-    /// TLS for gRPC over TCP.
+    /// TLS for gRPC over TCP. Default: none.
     pub(in crate::config) tls: Option<Mapping<RawTls>>,
-    /// TLS for the admin port.
+    /// TLS for the admin port. Default: none.
     pub(in crate::config) admin_tls: Option<Mapping<RawTls>>,
-    /// TLS for http over TCP.
+    /// TLS for http over TCP. Default: none.
     pub(in crate::config) http_tls: Option<Mapping<RawTls>>,
-    /// How long a client may stay on one connection, so that load moves to new replicas. Default 30m.
+    /// How long a client may stay on one connection, give or take a tenth, so that load moves to new replicas. From 1s to
+    /// 30d. Default 30m.
     pub(in crate::config) max_connection_age: Option<Text<Age>>,
 }
 
@@ -92,7 +93,7 @@ pub(in crate::config) struct RawListen {
 #[serde(default, deny_unknown_fields)]
 #[schemars(rename = "Unix")]
 pub(in crate::config) struct RawUnix {
-    /// Default "0660".
+    /// Who may connect is who may write. Default "0660".
     pub(in crate::config) mode: Option<Text<FileMode>>,
     /// A user's number. Default: the process'.
     pub(in crate::config) owner: Option<Text<Count>>,
@@ -108,11 +109,12 @@ pub(in crate::config) struct RawTls {
     pub(in crate::config) cert_file: Option<String>,
     /// Its private key, in PEM; followed.
     pub(in crate::config) key_file: Option<String>,
-    /// The authorities of clients, in PEM: then every client needs a certificate.
+    /// The authorities of clients, in PEM: then every client needs a certificate. Default: no client needs one.
     pub(in crate::config) client_ca_file: Option<String>,
-    /// Default "1.2".
+    /// The oldest version of TLS. Default "1.2".
     pub(in crate::config) min_version: Option<Text<TlsVersion>>,
-    /// One of these must be in a client's certificate.
+    /// DNS names, URIs, SPIFFE IDs, /* for all below one: one of these must be in a client's certificate. Default: any of
+    /// client_ca_file.
     pub(in crate::config) allowed_client_sans: Option<List<String>>,
 }
 
@@ -120,21 +122,21 @@ pub(in crate::config) struct RawTls {
 #[serde(default, deny_unknown_fields)]
 #[schemars(rename = "Issuer", extend("required" = ["name", "issuer", "keys"]))]
 pub(in crate::config) struct RawIssuer {
-    /// a-z, 0-9, _ and -: the label in rules, metrics and logs.
+    /// The label in rules, metrics and logs: up to 64 of a-z, 0-9, _ and -.
     pub(in crate::config) name: Option<String>,
-    /// The exact `iss`; or, with `tenants`, one that has {tenant} in it.
+    /// The exact `iss`; or, with tenants, one that has {tenant} in it.
     pub(in crate::config) issuer: Option<String>,
     /// The tenants that are trusted, of a provider that has an `iss` for each.
     pub(in crate::config) tenants: Option<List<String>>,
     /// The claim that must name the same tenant. Default tid.
     pub(in crate::config) tenant_claim: Option<String>,
-    /// `aud` must name one of these, unless a rule says otherwise.
+    /// `aud` must name one of these, unless a rule says otherwise; only development may leave it out.
     pub(in crate::config) audiences: Option<List<String>>,
-    /// RS256 (default) RS384 RS512 PS256 PS384 PS512 ES256 ES384 ES512 EdDSA HS256.
+    /// Of RS256, RS384, RS512, PS256, PS384, PS512, ES256, ES384, ES512, EdDSA, HS256. Default [RS256].
     pub(in crate::config) algorithms: Option<List<String>>,
-    /// Lets HS256 into the production profile, for a staged move away from it.
+    /// Lets HS256 into the production profile, for a staged move away from it. Default: not in production.
     pub(in crate::config) danger_accept_hs256: Option<bool>,
-    /// Tolerance for `exp`, `nbf` and `iat`. Default 30s, at most 10m.
+    /// Tolerance for `exp`, `nbf` and `iat`. At most 10m. Default 30s.
     pub(in crate::config) clock_skew: Option<Text<Duration>>,
     /// What its tokens must have.
     pub(in crate::config) require: Option<Mapping<RawRequiredClaims>>,
@@ -154,7 +156,7 @@ pub(in crate::config) struct RawRequiredClaims {
     pub(in crate::config) max_age: Option<Text<Duration>>,
     /// The most from `iat`, or else from now, to `exp`. Default: not looked at.
     pub(in crate::config) max_lifetime: Option<Text<Duration>>,
-    /// These must be there and not empty.
+    /// These must be there and not empty. Default: none.
     pub(in crate::config) claims: Option<List<String>>,
 }
 
@@ -170,7 +172,8 @@ pub(in crate::config) struct RawKeySource {
     pub(in crate::config) jwks_file: Option<String>,
     /// A file with public keys or certificates. Watched.
     pub(in crate::config) pem_file: Option<String>,
-    /// The key ID of a pem_file with one key, or of an hmac_file.
+    /// The key ID of a pem_file with one key, or of an hmac_file; 1 to 256 bytes. Default: the RFC 7638 thumbprint; an
+    /// hmac_file without one is for tokens that name no other secret.
     pub(in crate::config) kid: Option<String>,
     /// A program and its arguments, without a shell; prints what a jwks_file holds.
     pub(in crate::config) command: Option<List<String>>,
@@ -192,27 +195,29 @@ const KEY_SOURCES: [&str; 8] =
 #[serde(default, deny_unknown_fields)]
 #[schemars(rename = "Refresh")]
 pub(in crate::config) struct RawRefresh {
-    /// How long an answer is fresh that does not say so itself. Default 5m, at least 30s.
+    /// How long an answer is fresh that does not say so itself. At least 30s (1s in
+    /// development). Default 5m.
     pub(in crate::config) interval: Option<Text<Duration>>,
-    /// The least that Cache-Control may ask for. Default 60s.
+    /// The least that Cache-Control may ask for. At least 30s (1s in development). Default 60s.
     pub(in crate::config) min: Option<Text<Duration>>,
-    /// The most that Cache-Control may ask for. Default 1h.
+    /// The most that Cache-Control may ask for. At least 30s (1s in development). Default 1h.
     pub(in crate::config) max: Option<Text<Duration>>,
-    /// How long keys are used after the last success; or unlimited. Default 24h.
+    /// How long keys are used after the last success; no shorter than interval and max. At least 30s (1s in development).
+    /// Default 24h.
     pub(in crate::config) max_stale: Option<Text<MaxStale>>,
-    /// Of one fetch, or one run of a command. Default 5s.
+    /// Of one fetch, or one run of a command. From 100ms to 60s. Default 5s.
     pub(in crate::config) timeout: Option<Text<Duration>>,
-    /// How long a request waits for a key that is new. Default 150ms.
+    /// How long a request waits for a key that is new; 0s: it does not. At most 5s. Default 150ms.
     pub(in crate::config) unknown_kid_wait: Option<Text<Duration>>,
     /// The only authorities to trust. Default: the system's.
     pub(in crate::config) ca_file: Option<String>,
-    /// With client_key_file: for mutual TLS.
+    /// With client_key_file: for mutual TLS. Default: none.
     pub(in crate::config) client_cert_file: Option<String>,
     /// With client_cert_file; not readable by everybody.
     pub(in crate::config) client_key_file: Option<String>,
-    /// A token for the configured origin.
+    /// A token for the configured origin. Default: none.
     pub(in crate::config) bearer_token_file: Option<String>,
-    /// The URL of an HTTP proxy. Default: none, whatever the environment says.
+    /// The URL of an HTTP proxy, without user or password. Default: none, whatever the environment says.
     pub(in crate::config) proxy: Option<String>,
 }
 
@@ -220,7 +225,7 @@ pub(in crate::config) struct RawRefresh {
 #[serde(default, deny_unknown_fields)]
 #[schemars(rename = "Cache")]
 pub(in crate::config) struct RawCache {
-    /// About so much memory; 0: no token is remembered. Default 64MiB.
+    /// About so much memory; 0: no token is remembered. At least 1MiB, or 0. Default 64MiB.
     pub(in crate::config) max_bytes: Option<Text<Size>>,
 }
 
@@ -228,17 +233,18 @@ pub(in crate::config) struct RawCache {
 #[serde(default, deny_unknown_fields)]
 #[schemars(rename = "Limits")]
 pub(in crate::config) struct RawLimits {
-    /// Of a token. Default 16KiB.
+    /// Of a token; a longer one is too_large. From 256 to 1MiB. Default 16KiB.
     pub(in crate::config) token_bytes: Option<Text<Size>>,
-    /// Of a JWK Set. Default 512KiB.
+    /// Of a JWK Set; a longer one is refused. From 1KiB to 16MiB. Default 512KiB.
     pub(in crate::config) jwks_bytes: Option<Text<Size>>,
-    /// Entries of a JWK Set. Default 256.
+    /// Entries of a JWK Set; with more it is refused. From 1 to 4096. Default 256.
     pub(in crate::config) jwks_keys: Option<Text<Count>>,
-    /// Names and values of all headers set in one answer. Default 8KiB.
+    /// Names and values of all headers set in one answer. From 256 to 1MiB. Default 8KiB.
     pub(in crate::config) header_bytes: Option<Text<Size>>,
-    /// More at once are answered overloaded. Default 8192.
+    /// More at once are answered overloaded. From 1 to 100000. Default 8192.
     pub(in crate::config) concurrent_checks: Option<Text<Count>>,
-    /// One whose turn comes later than this, or than half of its caller's deadline, is answered overloaded. Default 1s.
+    /// One whose turn comes later than this, or than half of its caller's deadline, is answered overloaded.
+    /// From 1ms to 60s. Default 1s.
     pub(in crate::config) queue_time: Option<Text<Duration>>,
 }
 

@@ -1,4 +1,4 @@
-//! The YAML of `revocation.redis`, one to one.
+//! The YAML of `revocation.redis`, of the service and of the reference issuer, one to one.
 
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -17,11 +17,11 @@ pub(in crate::config) struct RawRedis {
     pub(in crate::config) cluster: Option<List<String>>,
     /// An ACL user. Default: the user `default`.
     pub(in crate::config) username: Option<String>,
-    /// Its password, on one line; read at every connection.
+    /// Its password, on one line; read at every connection. Default: none is sent.
     pub(in crate::config) password_file: Option<String>,
     /// The only authorities to trust, under rediss://. Default: the system's.
     pub(in crate::config) ca_file: Option<String>,
-    /// With client_key_file: for mutual TLS.
+    /// With client_key_file: for mutual TLS. Default: none.
     pub(in crate::config) client_cert_file: Option<String>,
     /// With client_cert_file; not readable by everybody.
     pub(in crate::config) client_key_file: Option<String>,
@@ -44,8 +44,8 @@ pub(in crate::config) struct RawSentinel {
     pub(in crate::config) urls: Option<List<String>>,
     /// The number of the master's database. Default 0.
     pub(in crate::config) database: Option<Text<Count>>,
-    /// An ACL user of the Sentinels. Default: nobody asks.
+    /// An ACL user of the Sentinels. Default: the user `default`.
     pub(in crate::config) sentinel_username: Option<String>,
-    /// The password that the Sentinels ask for.
+    /// The password that the Sentinels ask for. Default: none is sent.
     pub(in crate::config) sentinel_password_file: Option<String>,
 }

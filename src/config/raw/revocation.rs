@@ -12,13 +12,14 @@ use crate::revocation::EntryKind;
 #[serde(default, deny_unknown_fields)]
 #[schemars(rename = "Revocation")]
 pub(in crate::config) struct RawRevocation {
-    /// What is revoked by the configuration itself, whatever else is known.
+    /// What is revoked by the configuration itself, whatever else is known. Default: nothing.
     pub(in crate::config) entries: Option<List<Mapping<RawRevocationEntry>>>,
     /// A file of entries, one line of JSON each. Watched.
     pub(in crate::config) file: Option<String>,
     /// A Redis, alone, with Sentinels or as a Cluster. Followed.
     pub(in crate::config) redis: Option<Mapping<RawRedis>>,
-    /// How long the last snapshot is believed after its source was last heard; or unlimited. Default 5m.
+    /// How long the last snapshot is believed after its source was last heard. At least 30s (1s in
+    /// development). Default 5m.
     pub(in crate::config) max_stale: Option<Text<MaxStale>>,
     /// deny (default): 503 after that, and before the first load. allow: tokens pass, and are counted.
     pub(in crate::config) when_stale: Option<Text<RawWhenStale>>,
@@ -26,7 +27,7 @@ pub(in crate::config) struct RawRevocation {
     pub(in crate::config) without_jti: Option<Text<RawWithoutJti>>,
     /// not_ready (default), or ready: what readiness says until everything has been loaded once.
     pub(in crate::config) before_first_load: Option<Text<RawBeforeFirstLoad>>,
-    /// More than so many are refused as a whole. Default 2000000.
+    /// More than so many are refused as a whole. From 1 to 100000000. Default 2000000.
     pub(in crate::config) max_entries: Option<Text<Count>>,
 }
 

@@ -25,7 +25,7 @@ pub(in crate::config) struct RawRule {
     pub(in crate::config) by_name_only: Option<bool>,
     /// anyone: no token is needed.
     pub(in crate::config) allow: Option<Text<Anyone>>,
-    /// What must be proved.
+    /// What must be proved, where not anyone is allowed.
     pub(in crate::config) require: Option<Mapping<RawRequirement>>,
     /// Where a token is looked for. Default: the tokens of the configuration.
     pub(in crate::config) tokens: Option<List<Mapping<RawTokenLocation>>>,
@@ -43,7 +43,7 @@ pub(in crate::config) struct RawRule {
 #[serde(default, deny_unknown_fields)]
 #[schemars(rename = "Match")]
 pub(in crate::config) struct RawMatch {
-    /// The exact path.
+    /// The exact path. Default: any path.
     pub(in crate::config) path: Option<String>,
     /// What the path begins with.
     pub(in crate::config) path_prefix: Option<String>,
@@ -51,9 +51,9 @@ pub(in crate::config) struct RawMatch {
     pub(in crate::config) path_template: Option<String>,
     /// A regular expression for the whole path.
     pub(in crate::config) path_regex: Option<String>,
-    /// Any of these.
+    /// Any of these. Default: any method.
     pub(in crate::config) methods: Option<List<String>>,
-    /// Any of these; *.example.com is every host below it.
+    /// Any of these; *.example.com is every host below it. Default: any host.
     pub(in crate::config) hosts: Option<List<String>>,
     /// All of these. A client may send what it likes, so they are refused in a rule that lets pass without a token.
     pub(in crate::config) headers: Option<List<Mapping<RawHeaderMatch>>>,

@@ -8,6 +8,7 @@ mod profiles;
 mod redis;
 mod reference_issuer;
 mod rules;
+mod said;
 mod sources;
 mod strict;
 

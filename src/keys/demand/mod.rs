@@ -1,7 +1,7 @@
 //! Reading keys ahead of schedule: because a plausible token names a key ID that nobody has published yet, or
 //! because an operator asks. This is where claimgate does what a verifier that never sees tokens cannot.
 //!
-//! [`KeyDemand`] is between those who ask (the gRPC adapter, the admin port, SIGHUP) and the refreshers that
+//! [`KeyDemand`] is between those who ask (the adapters, the admin port, SIGHUP) and the refreshers that
 //! read, one [`Reader`] each. It makes one read out of a thousand askers, holds every source to its
 //! [`limiter`], and remembers which key IDs were looked for in vain. It reads nothing itself. Whether a token is
 //! plausible (parsed, our issuer and algorithm, not expired) is decided by `token::verifier` before.

@@ -7,8 +7,8 @@
 //! ```
 //!
 //! [`manifest`], [`rules`] and [`document`] are pure: what is, what may be, what is published. [`directory`] is the
-//! files, [`steps`] puts them together, [`evidence`] is what auditors are given. `claimgate keys` is the one caller;
-//! the service itself knows no private key.
+//! files, [`steps`] puts them together, [`evidence`] is what auditors are given. Only `claimgate keys` changes a
+//! directory; the reference issuer reads one and signs with what is active in it. What verifies knows no private key.
 
 pub mod directory;
 pub mod document;

@@ -1,7 +1,7 @@
 //! [`SigningKey`]: a private key with its `kid` and its public half; made here, or read from PKCS#8.
 //!
 //! It stores and protects nothing: [`super::lifecycle`] keeps keys in a directory. `issuer::mint` signs with
-//! one, the development identity provider publishes its public half, and tests make their issuers' keys with it.
+//! one, both issuers publish public halves, and tests make their issuers' keys with it.
 
 mod key_type;
 pub(in crate::keys) mod pem;

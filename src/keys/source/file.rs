@@ -1,4 +1,5 @@
-//! Reads a JWK Set file that others replace while we look: a mounted secret, a rendered template.
+//! Reads a file that others replace while we look: a mounted secret, a rendered template. Keys first of all, but
+//! certificates, passwords and revocations are read with it as well.
 //!
 //! It is polled: watches ([`crate::util::watch`]) are sooner, and say nothing on some network file systems.
 //! [`super::reader`] calls [`read`]; what a failure means is the refresher's to decide.

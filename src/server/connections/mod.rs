@@ -1,6 +1,6 @@
 //! HTTP on the connections of an [`Acceptor`], within bounds: how many are open, how long one may take to say anything,
-//! how old one gets, and what HTTP/1.1 and HTTP/2 may cost on it. [`super::grpc`] and [`super::admin`] say what is
-//! served; what is answered is not this module's business.
+//! how old one gets, and what HTTP/1.1 and HTTP/2 may cost on it. [`super::grpc`], [`super::forward_auth`], the admin
+//! ports and the reference issuer say what is served; what is answered is not this module's business.
 //!
 //! A task a connection, owned by the listener's: when that is aborted or dropped, they are gone with it. What fails on
 //! a connection, a panic included, ends that connection and nothing else.

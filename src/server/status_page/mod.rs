@@ -1,5 +1,5 @@
-//! What `/status` shows, and [`html`] to people at `/`: for each issuer and each of its sources, each listener's certificate and the configuration,
-//! what is in force and how it is doing.
+//! What `/status` shows, and [`html`] to people at `/`: for each issuer and each of its sources, for the revocations,
+//! each listener's certificate and the configuration, what is in force and how it is doing; and how checks ended lately.
 //! Times are RFC 3339 in UTC. Nothing here decides anything, and nothing here is secret.
 
 pub mod html;

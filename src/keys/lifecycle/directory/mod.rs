@@ -8,7 +8,7 @@
 //! | `manifest.json` | | [`Manifest`] |
 //! | `.lock` | 0600 | held by the one call that changes something |
 //!
-//! It decides nothing; [`super::steps`] calls it.
+//! It decides nothing; [`super::steps`] changes it, `claimgate keys` and the reference issuer read it.
 
 mod error;
 

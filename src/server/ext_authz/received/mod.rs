@@ -144,6 +144,9 @@ impl<'a> Received<'a> {
 
 /// An entry of a map of texts.
 fn entry(message: &[u8]) -> Result<(&str, &str), Unreadable> {
+    if let Some(entry) = short_entry(message) {
+        return Ok(entry);
+    }
     let (mut key, mut value) = ("", "");
     for_each(message, |number, content| {
         match number {
@@ -155,6 +158,23 @@ fn entry(message: &[u8]) -> Result<(&str, &str), Unreadable> {
     })?;
     Ok((key, value))
 }
+
+/// A key and a value as everybody writes them, both shorter than 128 bytes: then tags and lengths are ASCII, and all of it
+/// is looked at as one text. `None` for every other entry.
+fn short_entry(message: &[u8]) -> Option<(&str, &str)> {
+    let [KEY, key, rest @ ..] = message else { return None };
+    let key = usize::from(*key);
+    let [VALUE, value, last @ ..] = rest.get(key..)? else { return None };
+    if key >= 0x80 || *value >= 0x80 || last.len() != usize::from(*value) {
+        return None;
+    }
+    let text = str::from_utf8(message).ok()?;
+    Some((text.get(2..2 + key)?, text.get(4 + key..)?))
+}
+
+/// The tags of texts that are the first and the second field.
+const KEY: u8 = 1 << 3 | 2;
+const VALUE: u8 = 2 << 3 | 2;
 
 /// What a field holds.
 #[derive(Clone, Copy)]

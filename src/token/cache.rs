@@ -253,8 +253,9 @@ impl<T> Weighter<Box<str>, Entry<T>> for ByBytes {
 
 impl<T> Entry<T> {
     fn new(token: RawToken<'_>, known: &Arc<KnownToken<T>>) -> Self {
-        // What is derived comes later, and is about as long as the token again.
-        let bytes = OVERHEAD + 2 * token.bytes() + known.verified.bytes();
+        // What is derived comes later, and hardly says more than the claims do.
+        let derived = known.claims().bytes();
+        let bytes = OVERHEAD + token.bytes() + known.verified.bytes() + derived;
         Self { bytes: u32::try_from(bytes).unwrap_or(u32::MAX), known: Arc::clone(known) }
     }
 }

@@ -178,7 +178,7 @@ fn all_files_are_one_configuration_but_for_the_way_to_claimgate() {
 fn claimgate_goes_on_after_its_last_health_check_for_longer_than_envoy_takes_to_make_one() {
     let mut least = f64::MAX;
     for (file, named) in [
-        ("src/cli/serve.rs", r#"value_name = "SECONDS", default_value = ""#),
+        ("src/cli/process.rs", r#"value_name = "SECONDS", default_value = ""#),
         ("deploy/claimgate.service", "--drain-delay="),
         ("deploy/kubernetes/deployment.yaml", "--drain-delay="),
         ("helm/claimgate/values.yaml", "delaySeconds: "),

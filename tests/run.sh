@@ -28,6 +28,8 @@ main() {
   step "the libraries that check the issuer" tests/e2e/issuer_clients/install.sh
   step "the Redis that the tests run, and what writes to it" tests/redis/install.sh
   counted step "unit, integration and end-to-end tests" cargo test --locked --no-fail-fast
+  # The others in between: tests/compatibility.sh, which takes minutes.
+  counted step "end to end with the oldest Envoy that is looked after" tests/compatibility.sh --oldest
   step "the benchmarks, too short to measure anything" benches/run.sh --quick
   counted step "fuzzing, 20 s for each target" tests/fuzz/run.sh 20
   counted step "the chart and the manifests" tests/manifests/run.sh

@@ -1,5 +1,6 @@
 //! What the task pages say that the code says as well: every reason of a denial, the defaults that decide how long an
-//! outage is not noticed, the figures that sizing goes by, the tests that show what becomes of an attack.
+//! outage is not noticed, the figures that sizing goes by, the tests that show what becomes of an attack, the Envoys that
+//! claimgate is tested with.
 
 use std::time::Duration;
 
@@ -74,6 +75,49 @@ fn sizing_names_rows_of_the_results_that_there_are() {
     for name in names {
         assert!(results.contains(name), "benches/RESULTS.md has no {name}");
     }
+}
+
+/// The table itself is tests/compatibility.sh's.
+#[test]
+fn compatibility_has_a_row_for_every_envoy_that_can_be_installed_and_explains_what_failed() {
+    let script = read("deploy/install-envoy.sh");
+    // VERSION PLATFORM HASH, newest first.
+    let pinned = script.lines().filter_map(|line| {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        (words.len() == 3 && words[2].len() == 64).then(|| words[0])
+    });
+    let mut pinned: Vec<&str> = pinned.collect();
+    pinned.dedup();
+    let page = read("deploy/docs/compatibility.md");
+    let table = page.lines().skip_while(|line| !line.starts_with("| Envoy | passed |")).skip(2);
+    let rows = table.take_while(|line| line.starts_with('|'));
+    let rows: Vec<Vec<&str>> =
+        rows.map(|line| line.trim_matches('|').split('|').map(str::trim).collect()).collect();
+    let tested: Vec<&str> = rows.iter().map(|row| row[0]).collect();
+    assert_eq!(tested, pinned);
+    let (_, differences) = page.split_once("\n## What differs\n").expect("what differs");
+    let number = |cell: &str| cell.parse::<usize>().unwrap();
+    let all = number(rows[0][1]);
+    for row in &rows {
+        // The same tests with each.
+        assert_eq!(number(row[1]) + number(row[2]), all, "{row:?}");
+        let failed: Vec<&str> = row[3].split('`').skip(1).step_by(2).collect();
+        assert_eq!(number(row[2]), failed.len(), "{row:?}");
+        for test in failed {
+            assert!(differences.contains(test), "{}: nothing says why {test} failed", row[0]);
+        }
+    }
+    assert_eq!(rows[0][2], "0", "with the newest nothing fails");
+    let minor = |version: &str| version.rsplit_once('.').unwrap().0.to_owned();
+    let (oldest, newest) = (minor(tested.last().unwrap()), minor(tested[0]));
+    for (document, text) in [
+        ("README.md", "Tested with Envoy [OLDEST to NEWEST](deploy/docs/compatibility.md)"),
+        ("deploy/docs/attach.md", "with Envoy [OLDEST to NEWEST](compatibility.md)"),
+    ] {
+        let text = text.replace("OLDEST", &oldest).replace("NEWEST", &newest);
+        assert!(read(document).contains(&text), "{document} does not say: {text}");
+    }
+    report(&format!("Envoy: {} versions, {all} tests with each", rows.len()));
 }
 
 #[test]

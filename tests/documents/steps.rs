@@ -7,6 +7,7 @@
 //! | `<!-- run: COMMAND -->` | the reader has done that before |
 //! | `<!-- after: PAGE -->` | everything of that page comes first, in the same shell |
 //! | `<!-- not run: WHY -->` | the next `console` block is only read |
+//! | `<!-- begin: WHAT -->`, `<!-- end: WHAT -->` | nothing to do: what is between them is written by a program |
 
 pub(crate) enum Step {
     /// Comes before, from another page.
@@ -43,6 +44,7 @@ pub(crate) fn steps(page: &str) -> Steps {
                 "file" => file = Some(rest.to_owned()),
                 "run" => found.steps.push((number, Step::Run(rest.to_owned()))),
                 "not run" => is_read = true,
+                "begin" | "end" => {}
                 _ => panic!("line {number}: no such comment: {comment}"),
             }
         } else if let Some(language) = line.strip_prefix("```") {

@@ -1,5 +1,6 @@
 //! A real Envoy as a child process, and the configurations that we ship, with the ports of a test in them.
 
+use std::env::{self, VarError};
 use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -13,8 +14,11 @@ use crate::ROOT;
 use crate::load::report;
 use crate::service::eventually;
 
-/// Where deploy/install-envoy.sh puts the version that it pins.
-const ENVOY: &str = ".tools/envoy-1.40.0/envoy/_bin/envoy";
+/// What deploy/install-envoy.sh installs unless it is asked for another.
+const VERSION: &str = "1.40.0";
+
+/// Names another one, of those that the same script installs. Set by tests/compatibility.sh.
+const VERSION_VARIABLE: &str = "CLAIMGATE_TEST_ENVOY_VERSION";
 
 /// The cluster of claimgate in what we ship.
 pub(crate) const CLAIMGATE: &str = "claimgate";
@@ -89,6 +93,13 @@ impl Envoy {
         })
         .await;
         SocketAddr::from(([127, 0, 0, 1], u16::try_from(found.unwrap()).unwrap()))
+    }
+
+    /// Which one it is, as it says itself.
+    pub(crate) async fn version(&self) -> String {
+        let info = self.admin("server_info").await;
+        // COMMIT/VERSION/…
+        info["version"].as_str().and_then(|it| it.split('/').nth(1)).unwrap().to_owned()
     }
 
     /// A counter or gauge by its whole name; 0 when there is none yet.
@@ -200,7 +211,21 @@ pub(crate) fn documented(file: &str) -> Value {
 }
 
 pub(crate) fn executable() -> PathBuf {
-    let envoy = Path::new(ROOT).join(ENVOY);
-    assert!(envoy.exists(), "{} is missing: run deploy/install-envoy.sh", envoy.display());
+    let version = version();
+    let envoy = Path::new(ROOT).join(format!(".tools/envoy-{version}/envoy/_bin/envoy"));
+    assert!(
+        envoy.exists(),
+        "{} is missing: run deploy/install-envoy.sh {version}",
+        envoy.display()
+    );
     envoy
+}
+
+#[expect(clippy::disallowed_methods, reason = "the tests' own, which claimgate never reads")]
+fn version() -> String {
+    match env::var(VERSION_VARIABLE) {
+        Ok(version) => version,
+        Err(VarError::NotPresent) => VERSION.to_owned(),
+        Err(error) => panic!("{VERSION_VARIABLE}: {error}"),
+    }
 }

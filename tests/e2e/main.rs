@@ -4,6 +4,9 @@
 //!
 //! They need the Envoy that `deploy/install-envoy.sh` installs, the proxies of `tests/e2e/proxies/install.sh` and the
 //! provider of `tests/e2e/oidc_provider/install.sh`, and fail without: what is skipped is not tested.
+//!
+//! `CLAIMGATE_TEST_ENVOY_VERSION` has them run another Envoy, such as 1.37.0, that `deploy/install-envoy.sh 1.37.0` has
+//! installed. `tests/compatibility.sh` does so with all that there are.
 
 #![allow(
     clippy::expect_used,

@@ -45,6 +45,11 @@ async fn authorities_and_certificates_of_both_sides_are_replaced_under_load_with
         service.metric(&["claimgate_tls_handshakes_total", &result]).await
     };
 
+    let failures = async || handshakes("failed").await + handshakes("timeout").await;
+    // An Envoy before 1.38 begins with a connection on which no handshake comes about.
+    let failed_at_first = failures().await;
+    assert!(failed_at_first <= 1.0, "{failed_at_first}");
+
     let mut steps = 0_u32;
     let at_first = updates().await;
     let load = Load::during(ingress, &token, async |load| {
@@ -78,8 +83,7 @@ async fn authorities_and_certificates_of_both_sides_are_replaced_under_load_with
     })
     .await;
 
-    let (ok, failed) =
-        (handshakes("ok").await, handshakes("failed").await + handshakes("timeout").await);
+    let (ok, failed) = (handshakes("ok").await, failures().await - failed_at_first);
     report(&format!(
         "certificates and authorities of claimgate and Envoy replaced: {ROTATIONS} times, handshakes meanwhile: {ok}, \
          failed: {failed}, requests: {}, failed: {}",

@@ -271,7 +271,9 @@ pub(crate) async fn keeps_its_promises(
     assert!(!envoy.log().contains("deprecated"), "{}", envoy.log());
     let told =
         "a good token passes, nothing else does, and no header in claimgate's name but its own";
-    report(&format!("{FOLDER}/{file}, run by a real Envoy: {told}"));
+    // tests/compatibility.sh looks whether it is the version that was asked for.
+    let version = envoy.version().await;
+    report(&format!("{FOLDER}/{file}, run by Envoy {version}: {told}"));
     envoy
 }
 

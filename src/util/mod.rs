@@ -5,6 +5,7 @@ pub mod clock;
 pub mod fs;
 pub mod json;
 pub mod label;
+pub mod protobuf;
 pub mod rfc3339;
 pub mod stack;
 pub mod watch;

@@ -133,17 +133,12 @@ async fn failed_over_by_a_sentinel() {
     let port = master.port.to_string();
     let replica = RedisServer::start_on_a_port(&["--replicaof", "127.0.0.1", &port]);
     let sentinel = RedisServer::sentinel("revocations", &master);
-    let known = || {
-        let replicas = sentinel.ask(&["SENTINEL", "REPLICAS", "revocations"]);
-        redis::from_redis_value::<Vec<redis::Value>>(replicas).unwrap().len()
-    };
-    eventually("known to the Sentinel", async || known() == 1).await;
+    knows_a_replica(&sentinel).await;
     let urls = [format!("redis://127.0.0.1:{}", sentinel.port)];
     let store = json!({"sentinel": {"master": "revocations", "urls": urls}});
     let mut world = World::start(&store).await;
     world.revoke("later").await;
-    let written = || redis::from_redis_value::<usize>(replica.ask(&["DBSIZE"])).unwrap();
-    eventually("replicated", async || written() == 4).await;
+    holds_keys(&replica, 4).await;
     master.kill();
     world.until_synced_with("unreachable").await;
     world.holds().await;
@@ -172,11 +167,7 @@ async fn failed_over_by_a_sentinel_over_tls() {
     let tls: Vec<&str> =
         tls.iter().map(String::as_str).chain(["--tls-replication", "yes", "--port", "0"]).collect();
     let sentinel = RedisServer::sentinel_with("revocations", port, &tls);
-    let known = || {
-        let replicas = sentinel.ask(&["SENTINEL", "REPLICAS", "revocations"]);
-        redis::from_redis_value::<Vec<redis::Value>>(replicas).unwrap().len()
-    };
-    eventually("known to the Sentinel", async || known() == 1).await;
+    knows_a_replica(&sentinel).await;
     let [certificate, key] = put_pair(files.path(), "client", &authority.issue(&["claimgate"]));
     let right = json!({
         "sentinel": {
@@ -187,8 +178,7 @@ async fn failed_over_by_a_sentinel_over_tls() {
     });
     let mut world = World::start(&right).await;
     world.revoke("later").await;
-    let written = || redis::from_redis_value::<usize>(replica.ask(&["DBSIZE"])).unwrap();
-    eventually("replicated", async || written() == 4).await;
+    holds_keys(&replica, 4).await;
     master.kill();
     world.until_synced_with("unreachable").await;
     world.holds().await;
@@ -278,4 +268,17 @@ async fn in_a_cluster() {
     world.revoke("by the node that has it now").await;
     world.holds().await;
     assert_eq!(world.epoch_changes().await, 0.0);
+}
+
+async fn knows_a_replica(sentinel: &RedisServer) {
+    let known = || {
+        let replicas = sentinel.ask(&["SENTINEL", "REPLICAS", "revocations"]);
+        redis::from_redis_value::<Vec<redis::Value>>(replicas).unwrap().len()
+    };
+    eventually("known to the Sentinel", async || known() == 1).await;
+}
+
+async fn holds_keys(replica: &RedisServer, count: usize) {
+    let written = || redis::from_redis_value::<usize>(replica.ask(&["DBSIZE"])).unwrap();
+    eventually("replicated", async || written() == count).await;
 }

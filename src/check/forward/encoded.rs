@@ -3,9 +3,9 @@
 //! as much again; whoever answers otherwise reads them back. Nothing that came from outside is read here.
 
 use bytes::BufMut;
-use prost::length_delimiter_len;
 
 use crate::proto::envoy::config::core::v3::header_value_option::HeaderAppendAction;
+use crate::util::protobuf::{LENGTH_DELIMITED, field_len, put_head};
 
 /// Whom a header is for: the number of its list in `OkHttpResponse`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,7 +23,6 @@ const APPEND_ACTION: u8 = 3;
 const KEY: u8 = 1;
 const VALUE: u8 = 2;
 const VARINT: u8 = 0;
-const LENGTH_DELIMITED: u8 = 2;
 
 /// That it overwrites what is there, twice: versions of Envoy read one or the other of `append`, an empty `BoolValue`, and
 /// `append_action`.
@@ -36,13 +35,13 @@ const OVERWRITE: [u8; 4] = [
 
 /// How many bytes [`put`] writes.
 pub(super) fn len(name: &str, value: &str) -> usize {
-    field(option(name, value))
+    field_len(option(name, value))
 }
 
 /// Writes a header into `list`.
 pub(super) fn put(buffer: &mut impl BufMut, list: List, (name, value): (&str, &str)) {
     put_head(buffer, list as u8, option(name, value));
-    put_head(buffer, HEADER, field(name.len()) + field(value.len()));
+    put_head(buffer, HEADER, field_len(name.len()) + field_len(value.len()));
     for (number, text) in [(KEY, name), (VALUE, value)] {
         put_head(buffer, number, text.len());
         buffer.put_slice(text.as_bytes());
@@ -64,18 +63,7 @@ pub(super) fn read(mut bytes: &[u8], list: List) -> impl Iterator<Item = (&str, 
 
 /// The length of a `HeaderValueOption`.
 fn option(name: &str, value: &str) -> usize {
-    field(field(name.len()) + field(value.len())) + OVERWRITE.len()
-}
-
-/// The length of a field of that many bytes, whose number is below 16.
-fn field(content: usize) -> usize {
-    1 + length_delimiter_len(content) + content
-}
-
-fn put_head(buffer: &mut impl BufMut, number: u8, content: usize) {
-    buffer.put_u8(number << 3 | LENGTH_DELIMITED);
-    // It grows as needed.
-    let _never_full = prost::encode_length_delimiter(content, buffer);
+    field_len(field_len(name.len()) + field_len(value.len())) + OVERWRITE.len()
 }
 
 /// Takes the next field off: its number and its content.

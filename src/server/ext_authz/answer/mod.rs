@@ -21,6 +21,7 @@ use crate::proto::envoy::service::auth::v3::check_response::HttpResponse;
 use crate::proto::envoy::service::auth::v3::{CheckResponse, DeniedHttpResponse};
 use crate::proto::envoy::r#type::v3::HttpStatus;
 use crate::proto::google::rpc;
+use crate::util::protobuf::{field_len, put_head};
 
 /// Denials as far as they are alike: all but who is told of it.
 #[derive(Debug, Default)]
@@ -50,7 +51,7 @@ impl Answers {
             }
         };
         let told = metadata::of_denial(denial).encode_to_vec();
-        let mut buffer = framed(common.len() + nested_bytes(told.len()));
+        let mut buffer = framed(common.len() + field_len(told.len()));
         buffer.put(common);
         put_nested(&mut buffer, DYNAMIC_METADATA, [&told]);
         buffer.freeze()
@@ -83,15 +84,15 @@ fn allow(allowance: &Allowance) -> Bytes {
     let HeaderMutations { token, remove, remove_query, .. } = &allowance.mutations;
     let of_token = token.as_ref().map(|token| token.encoded()).unwrap_or_default();
     let cookie = allowance.mutations.encoded_cookie();
-    let removed = remove.iter().map(|name| nested_bytes(name.len())).sum::<usize>()
-        + remove_query.iter().map(|name| nested_bytes(name.len())).sum::<usize>();
+    let removed = remove.iter().map(|name| field_len(name.len())).sum::<usize>()
+        + remove_query.iter().map(|name| field_len(name.len())).sum::<usize>();
     let ok = of_token.len() + cookie.len() + removed;
 
     let (of_token_told, told) = metadata::of_allowance(allowance);
     let told_bytes = of_token_told.len() + told.len();
-    let told_field = if told_bytes == 0 { 0 } else { nested_bytes(told_bytes) };
+    let told_field = if told_bytes == 0 { 0 } else { field_len(told_bytes) };
 
-    let mut buffer = framed(nested_bytes(0) + nested_bytes(ok) + told_field);
+    let mut buffer = framed(field_len(0) + field_len(ok) + told_field);
     // No field of a status is set: that is `OK`.
     put_nested(&mut buffer, STATUS, []);
     put_head(&mut buffer, OK_RESPONSE, ok);
@@ -120,21 +121,9 @@ fn overwrite(key: &str, value: &str) -> HeaderValueOption {
     }
 }
 
-/// A field of bytes, a text or a message, of so many bytes: tag, length and content. Its number is below 16.
-fn nested_bytes(content: usize) -> usize {
-    1 + prost::length_delimiter_len(content) + content
-}
-
 fn put_nested<const N: usize>(buffer: &mut BytesMut, number: u8, content: [&[u8]; N]) {
     put_head(buffer, number, content.iter().map(|part| part.len()).sum());
     content.into_iter().for_each(|part| buffer.put(part));
-}
-
-fn put_head(buffer: &mut BytesMut, number: u8, content: usize) {
-    const LENGTH_DELIMITED: u8 = 2;
-    buffer.put_u8(number << 3 | LENGTH_DELIMITED);
-    // It grows as needed.
-    let _never_full = prost::encode_length_delimiter(content, buffer);
 }
 
 /// `google.rpc.Code`. Zero is what lets a request pass.

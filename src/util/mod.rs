@@ -1,7 +1,9 @@
 //! Layer 0: small things that every layer may use and that know nothing of tokens, keys or Envoy.
 
 pub mod backoff;
+pub mod client_tls;
 pub mod clock;
+pub mod file;
 pub mod fs;
 pub mod json;
 pub mod label;

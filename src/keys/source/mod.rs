@@ -4,7 +4,6 @@
 pub mod command;
 pub mod discovery;
 mod error;
-pub mod file;
 pub mod reader;
 pub mod remote;
 #[cfg(test)]
@@ -25,6 +24,9 @@ use super::key::AlgorithmSet;
 use super::status::Origin;
 use super::store::{KeyKind, SourceId};
 use crate::util::label::Label;
+
+/// How often a file is looked at: watches are sooner, and say nothing on some network file systems.
+pub const FILE_POLL: Duration = Duration::from_secs(1);
 
 /// One source of one issuer.
 #[derive(Clone, Debug)]

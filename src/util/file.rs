@@ -1,8 +1,6 @@
-//! Reads a file that others replace while we look: a mounted secret, a rendered template. Keys first of all, but
-//! certificates, passwords and revocations are read with it as well.
-//!
-//! It is polled: watches ([`crate::util::watch`]) are sooner, and say nothing on some network file systems.
-//! [`super::reader`] calls [`read`]; what a failure means is the refresher's to decide.
+//! Reads a file that others replace while we look: a mounted secret, a rendered template. Keys, certificates, passwords
+//! and the headers of an exporter are read with it. What a failure means is for who asks to decide; when to read again,
+//! too ([`super::watch`] tells of changes).
 
 use std::fs::{self, File, Metadata, OpenOptions};
 use std::io::{self, Read as _};
@@ -14,11 +12,21 @@ use std::time::Duration;
 use tokio::sync::Mutex;
 use tokio::task;
 use tokio::time;
+use zeroize::Zeroizing;
 
-use super::SourceError;
-
-/// How often the file is looked at.
-pub const POLL: Duration = Duration::from_secs(1);
+/// Why a file was not read. The text names what happened, never what was read; who reports it puts the path in front.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum FileError {
+    /// More bytes than the limit.
+    #[error("longer than the limit of {0} bytes")]
+    TooLarge(usize),
+    /// The file system did not answer within the deadline.
+    #[error("no whole answer within {0:?}")]
+    Timeout(Duration),
+    /// No such file, no permission, not a file, a secret that others have access to.
+    #[error("cannot be read: {0}")]
+    Unreadable(String),
+}
 
 /// One read after the other, beyond the caller's patience too: a file system that never answers costs one thread and
 /// not one for each attempt. There are only so many threads for this, and names are resolved on them as well.
@@ -34,21 +42,23 @@ pub async fn read(
     path: &Path,
     max_bytes: usize,
     timeout: Duration,
-) -> Result<Vec<u8>, SourceError> {
+) -> Result<Vec<u8>, FileError> {
     in_turn(turn, path, max_bytes, timeout, check_type).await
 }
 
-/// The same, of a file that nobody but its owner and group has any access to.
+/// The same, of a file that nobody but its owner and group has any access to, unless it `accepts_readable` ones.
 ///
 /// # Errors
 /// The same, and a mode that gives others anything.
-pub async fn read_private(
+pub async fn secret(
     turn: &Turn,
     path: &Path,
     max_bytes: usize,
     timeout: Duration,
-) -> Result<Vec<u8>, SourceError> {
-    in_turn(turn, path, max_bytes, timeout, check_private).await
+    accepts_readable: bool,
+) -> Result<Zeroizing<Vec<u8>>, FileError> {
+    let check = if accepts_readable { check_type } else { check_private };
+    in_turn(turn, path, max_bytes, timeout, check).await.map(Zeroizing::new)
 }
 
 async fn in_turn(
@@ -56,8 +66,8 @@ async fn in_turn(
     path: &Path,
     max_bytes: usize,
     timeout: Duration,
-    check: fn(&Metadata) -> Result<(), SourceError>,
-) -> Result<Vec<u8>, SourceError> {
+    check: fn(&Metadata) -> Result<(), FileError>,
+) -> Result<Vec<u8>, FileError> {
     let (turn, path) = (Arc::clone(turn), path.to_owned());
     let done = async {
         let turn = turn.lock_owned().await;
@@ -71,16 +81,16 @@ async fn in_turn(
     match time::timeout(timeout, done).await {
         Ok(Ok(outcome)) => outcome,
         // It panicked, or the runtime is shutting down.
-        Ok(Err(ended)) => Err(SourceError::Unreachable(ended.to_string())),
-        Err(_) => Err(SourceError::Timeout(timeout)),
+        Ok(Err(ended)) => Err(FileError::Unreadable(ended.to_string())),
+        Err(_) => Err(FileError::Timeout(timeout)),
     }
 }
 
 fn read_bounded(
     path: &Path,
     max_bytes: usize,
-    check: fn(&Metadata) -> Result<(), SourceError>,
-) -> Result<Vec<u8>, SourceError> {
+    check: fn(&Metadata) -> Result<(), FileError>,
+) -> Result<Vec<u8>, FileError> {
     // Looked at before it is opened: opening some devices has effects.
     let before = fs::metadata(path).map_err(|error| unreadable(&error))?;
     check(&before)?;
@@ -90,14 +100,14 @@ fn read_bounded(
     check(&opened)?;
     let limit = u64::try_from(max_bytes).unwrap_or(u64::MAX);
     if opened.len() > limit {
-        return Err(SourceError::TooLarge(max_bytes));
+        return Err(FileError::TooLarge(max_bytes));
     }
     // Of the right size: a secret that is moved as it grows leaves copies behind.
     let mut content = Vec::with_capacity(usize::try_from(opened.len()).unwrap_or(0) + 1);
     // One byte more than allowed shows that it grew meanwhile.
     let mut reader = file.take(limit.saturating_add(1));
     reader.read_to_end(&mut content).map_err(|error| unreadable(&error))?;
-    if content.len() > max_bytes { Err(SourceError::TooLarge(max_bytes)) } else { Ok(content) }
+    if content.len() > max_bytes { Err(FileError::TooLarge(max_bytes)) } else { Ok(content) }
 }
 
 /// `O_NONBLOCK`: opening a FIFO that nobody writes to would otherwise hold a thread for ever.
@@ -105,27 +115,27 @@ fn open(path: &Path) -> io::Result<File> {
     OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(path)
 }
 
-fn check_type(metadata: &Metadata) -> Result<(), SourceError> {
+fn check_type(metadata: &Metadata) -> Result<(), FileError> {
     if metadata.is_file() {
         return Ok(());
     }
     let what = if metadata.is_dir() { "a directory" } else { "neither a file nor a link to one" };
-    Err(SourceError::Unreachable(format!("it is {what}")))
+    Err(FileError::Unreadable(format!("it is {what}")))
 }
 
-fn check_private(metadata: &Metadata) -> Result<(), SourceError> {
+fn check_private(metadata: &Metadata) -> Result<(), FileError> {
     check_type(metadata)?;
     let mode = metadata.permissions().mode() & 0o777;
     if mode & 0o007 == 0 {
         return Ok(());
     }
     let accepted = "a secret needs a mode that gives others nothing, such as 0600 or 0640";
-    Err(SourceError::Unreachable(format!("its mode is {mode:04o}, {accepted}")))
+    Err(FileError::Unreadable(format!("its mode is {mode:04o}, {accepted}")))
 }
 
 /// The operating system's words, which name no content.
-fn unreadable(error: &io::Error) -> SourceError {
-    SourceError::Unreachable(error.to_string())
+fn unreadable(error: &io::Error) -> FileError {
+    FileError::Unreadable(error.to_string())
 }
 
 #[cfg(test)]
@@ -151,16 +161,17 @@ mod tests {
         ] {
             set_permissions(&file, Permissions::from_mode(mode)).unwrap();
             let timeout = Duration::from_secs(20);
-            let outcome = read_private(&Turn::default(), &file, 100, timeout).await;
+            let outcome = secret(&Turn::default(), &file, 100, timeout, false).await;
             assert_eq!(outcome.is_ok(), is_private, "{mode:o}");
             if let Err(error) = outcome {
                 assert!(error.to_string().contains(&format!("{mode:04o}")), "{error}");
             }
+            assert!(secret(&Turn::default(), &file, 100, timeout, true).await.is_ok(), "{mode:o}");
             assert!(read(&Turn::default(), &file, 100, timeout).await.is_ok(), "{mode:o}");
         }
         let link = directory.path().join("link");
         std::os::unix::fs::symlink(&file, &link).unwrap();
-        let outcome = read_private(&Turn::default(), &link, 100, Duration::from_secs(20)).await;
+        let outcome = secret(&Turn::default(), &link, 100, Duration::from_secs(20), false).await;
         assert!(outcome.is_err(), "what counts is the file, not the link");
     }
 
@@ -174,7 +185,7 @@ mod tests {
         for _ in 0..3 {
             let timeout = Duration::from_millis(1);
             let outcome = read(&turn, &file, 100, timeout).await;
-            assert_eq!(outcome, Err(SourceError::Timeout(timeout)), "the one before is not over");
+            assert_eq!(outcome, Err(FileError::Timeout(timeout)), "the one before is not over");
         }
         drop(held);
         assert!(read(&turn, &file, 100, Duration::from_secs(20)).await.is_ok());

@@ -50,9 +50,10 @@ const SIDEWAYS: [(&str, &[&str]); 2] = [
 const ONLY: [(&str, &[&str]); 1] = [("main", &["cli"])];
 
 /// Who may know a thing: paths, and the files or folders (without `.rs`) that may name them.
-const KNOWN_BY: [(&str, &[&str]); 12] = [
+const KNOWN_BY: [(&str, &[&str]); 13] = [
     ("crate::proto", &["server/ext_authz", "check/forward/encoded"]),
-    ("reqwest", &["keys/source/remote", "cli/demo"]),
+    ("reqwest", &["keys/source/remote", "telemetry/traces/client", "cli/demo"]),
+    ("opentelemetry_proto", &["telemetry/traces"]),
     ("jsonwebtoken", &["token", "keys", "issuer"]),
     (
         "aws_lc_rs",
@@ -68,7 +69,10 @@ const KNOWN_BY: [(&str, &[&str]); 12] = [
     ("redis", &["revocation/redis"]),
     ("rustls_platform_verifier", &["util/client_tls"]),
     ("notify", &["util/watch"]),
-    ("tokio_rustls", &["server/tls", "util/client_tls", "revocation/redis/tls"]),
+    (
+        "tokio_rustls",
+        &["server/tls", "telemetry/traces/client", "util/client_tls", "revocation/redis/tls"],
+    ),
     ("x509_cert", &["keys/jwks/pem", "server/tls"]),
     ("argon2", &["issuer/reference/secret_hash"]),
     ("tokio::spawn", &["app/tasks"]),

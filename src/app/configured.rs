@@ -19,6 +19,7 @@ use crate::keys::status::StatusBoard;
 use crate::keys::store::SourceId;
 use crate::server::generation::{Current, ReloadState};
 use crate::telemetry::metrics::ReloadResult;
+use crate::telemetry::traces::settings::TraceSettings;
 use crate::util::clock::Clock;
 use crate::util::watch::Watch;
 
@@ -38,6 +39,8 @@ pub(super) struct Configured {
     /// What is listened on, whatever the configuration says later.
     pub(super) listen: Listen,
     pub(super) state: watch::Sender<ReloadState>,
+    /// Where spans go, for whoever exports them.
+    pub(super) traces: watch::Sender<Option<Arc<TraceSettings>>>,
     pub(super) clock: Arc<dyn Clock>,
 }
 
@@ -193,6 +196,7 @@ impl Configured {
         }
         next.metrics.reloaded(ReloadResult::Ok);
         super::say_what_is_weak(next.profile, &next.issuers);
+        self.traces.send_replace(next.traces.clone());
         self.current.store(Arc::new(next));
         self.workers = workers;
         let since = self.clock.now();

@@ -116,6 +116,7 @@ pub(super) async fn build(
             allows_preflight: config.allows_preflight,
             cache: (config.cache_bytes > 0).then(|| VerifiedTokenCache::new(config.cache_bytes)),
         }),
+        traces: config.traces,
         revocation: in_force,
         metrics,
     };

@@ -43,9 +43,11 @@ use crate::server::grpc::{self, GrpcSettings};
 use crate::server::health::Health;
 use crate::server::listener::address::Address;
 use crate::server::listener::{Acceptor, ListenError, Sockets};
+use crate::server::record::Recorder;
 use crate::server::tls::{self, Tls, TlsError, TlsSettings};
 use crate::telemetry::decision_log::{DEFAULT_SAMPLE, DecisionLog};
 use crate::telemetry::metrics::{Metrics, TlsMetrics};
+use crate::telemetry::traces::{self, Exporter};
 use crate::token::Issuer;
 use crate::util::clock::{Clock, SystemClock};
 
@@ -239,7 +241,9 @@ impl Bound {
         let (upkeep, configured) =
             (upkeep(current, clock, until()), service.configured.run(until()));
         let (until, watched) = (until(), parts.draining.clone());
+        let export = service.exporter.run(parts.background.until());
         parts.background.spawn("metrics upkeep", upkeep);
+        parts.background.spawn("traces", export);
         parts.background.tasks.spawn("configuration", configured);
         parts.follow_certificates(tls);
         parts.background.tasks.spawn("readiness", async move {
@@ -291,6 +295,7 @@ struct Service {
     readiness: Readiness,
     configured: Configured,
     control: Control,
+    exporter: Exporter,
     health: Health,
 }
 
@@ -322,8 +327,12 @@ impl Service {
             tls,
             clock: clock(),
         };
-        let log = DecisionLog::new(options.log_sample);
-        let checks = Arc::new(Checks::new(Arc::clone(&current), log, clock()));
+        let (traces, exported_to) = watch::channel(current.load().traces.clone());
+        let span_metrics = current.load().metrics.spans();
+        let (tracer, spans) = traces::queue(span_metrics.clone());
+        let exporter = Exporter::new(spans, exported_to, span_metrics);
+        let recorder = Recorder::new(DecisionLog::new(options.log_sample), tracer);
+        let checks = Arc::new(Checks::new(Arc::clone(&current), recorder, clock()));
         let trusted = listen.trusted_forwarders.clone();
         let forward_auth = ForwardAuth::new(Arc::clone(&checks), trusted, clock());
         let ext_authz = ExtAuthz::new(checks);
@@ -332,8 +341,9 @@ impl Service {
             Control { current: Arc::clone(&current), reread: Arc::clone(&reread), clock: clock() };
         let follow = options.follow.clone();
         let file = follow.map(|file| Followed::new(file.path, reread, file.fingerprint));
-        let configured = Configured { current, workers, file, listen, state, clock: clock() };
-        Self { ext_authz, forward_auth, admin, readiness, configured, control, health }
+        let configured =
+            Configured { current, workers, file, listen, state, traces, clock: clock() };
+        Self { ext_authz, forward_auth, admin, readiness, configured, control, exporter, health }
     }
 }
 

@@ -110,6 +110,11 @@ impl Class {
     }
 }
 
+/// Whether it is no fault of who asks, but one of ours.
+pub const fn is_ours(reason: DenialReason) -> bool {
+    matches!(explain(reason).class, Class::Ours)
+}
+
 struct Explanation {
     class: Class,
     /// Only characters that RFC 6750 §3 allows in `error_description` and JSON needs no escape for.

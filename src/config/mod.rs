@@ -19,6 +19,7 @@ use std::ffi::OsString;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 pub use page::markdown;
@@ -36,6 +37,7 @@ use crate::revocation::RevocationSettings;
 use crate::server::forward_auth::trusted::TrustedForwarders;
 use crate::server::listener::address::{Address, UnixAccess};
 use crate::server::tls::TlsSettings;
+use crate::telemetry::traces::settings::TraceSettings;
 use crate::token::Issuer;
 
 /// A configuration that is right.
@@ -66,6 +68,8 @@ pub struct Config {
     pub answers: AnswerSettings,
     /// How much memory verified tokens may take; 0: none is remembered.
     pub cache_bytes: usize,
+    /// Where spans go; `None`: there are none.
+    pub traces: Option<Arc<TraceSettings>>,
     /// What is refused for its size.
     pub limits: Limits,
 }

@@ -22,6 +22,7 @@ use super::words::{
 };
 use crate::revocation::EntryKind;
 use crate::server::tls::TlsVersion;
+use crate::telemetry::traces::settings::Protocol;
 
 /// The schema of a configuration, JSON Schema 2020-12. Somewhat stricter than what is read: a key without a value
 /// counts as left out there, and as a mistake here.
@@ -197,6 +198,12 @@ impl Written for FileMode {
 impl Written for TlsVersion {
     fn schema() -> Schema {
         json_schema!({"enum": ["1.2", "1.3"]})
+    }
+}
+
+impl Written for Protocol {
+    fn schema() -> Schema {
+        json_schema!({"enum": ["grpc", "http/protobuf"]})
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::scalar::Scalar;
 use crate::revocation::EntryKind;
+use crate::telemetry::traces::settings::Protocol;
 
 /// `allow: anyone`.
 #[derive(Clone, Copy, Debug)]
@@ -183,6 +184,18 @@ impl Scalar for RawBeforeFirstLoad {
         match text {
             "not_ready" => Some(Self::NotReady),
             "ready" => Some(Self::Ready),
+            _ => None,
+        }
+    }
+}
+
+impl Scalar for Protocol {
+    const EXPECTED: &'static str = "grpc or http/protobuf";
+
+    fn parse(text: &str) -> Option<Self> {
+        match text {
+            "grpc" => Some(Self::Grpc),
+            "http/protobuf" => Some(Self::HttpProtobuf),
             _ => None,
         }
     }

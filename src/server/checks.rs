@@ -1,6 +1,6 @@
 //! One check from the moment an adapter has a request until it has a decision: the bounds on checks at once, the one
-//! wait that a request may have, the guard against a panic, and the recording. [`super::ext_authz`] and
-//! [`super::forward_auth`] call it. What is decided, `check` decides.
+//! wait that a request may have, and the guard against a panic. [`super::ext_authz`] and [`super::forward_auth`] call it.
+//! What is decided, `check` decides; what is told of it, [`super::record`] tells.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -9,15 +9,16 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use http::HeaderMap;
 use tokio::time;
 
 use crate::check::{CheckRequest, Decision, Denial, DenialReason};
 use crate::keys::demand::KidDemand;
 use crate::server::generation::{Current, Generation};
-use crate::telemetry::decision_log::{DecisionLine, DecisionLog};
-use crate::telemetry::metrics::{CheckOutcome, CheckVerdict, Metrics, UnderWay, UnknownKidOutcome};
+use crate::server::record::{Decided, Recorder, trace_in};
+use crate::telemetry::metrics::{UnderWay, UnknownKidOutcome};
+use crate::telemetry::traces::context::TraceContext;
 use crate::util::clock::{Clock, Stopwatch, UnixTime};
-use crate::util::label::Label;
 
 /// Checks that may wait for a missing key at once. Each holds its request and no more.
 pub(super) const MAX_WAITING: usize = 1024;
@@ -28,7 +29,7 @@ const TIME_TO_ANSWER: Duration = Duration::from_millis(20);
 /// The checks of this process, whichever adapter they come from.
 pub struct Checks {
     current: Current,
-    log: DecisionLog,
+    recorder: Recorder,
     clock: Arc<dyn Clock>,
     /// Checks that have arrived and are not answered.
     under_way: Arc<UnderWay>,
@@ -45,13 +46,16 @@ pub struct Arrival {
     /// How many were under way before it and not waiting.
     before: usize,
     under_way: Arc<UnderWay>,
+    /// What was called, and what who called says of the trace.
+    called: &'static str,
+    trace: TraceContext,
 }
 
 impl Checks {
-    /// Decides with the `current` generation.
-    pub fn new(current: Current, log: DecisionLog, clock: Arc<dyn Clock>) -> Self {
+    /// Decides with the `current` generation, and has `recorder` tell of it.
+    pub fn new(current: Current, recorder: Recorder, clock: Arc<dyn Clock>) -> Self {
         let under_way = current.load().metrics.under_way();
-        Self { current, log, clock, under_way, waiting: AtomicUsize::new(0) }
+        Self { current, recorder, clock, under_way, waiting: AtomicUsize::new(0) }
     }
 
     /// What is in force right now.
@@ -63,7 +67,14 @@ impl Checks {
     pub fn arrived(&self) -> Arrival {
         let under_way = Arc::clone(&self.under_way);
         let before = under_way.one_more().saturating_sub(self.waiting.load(Ordering::Relaxed));
-        Arrival { since: Stopwatch::start(), deadline: None, before, under_way }
+        Arrival {
+            since: Stopwatch::start(),
+            deadline: None,
+            before,
+            under_way,
+            called: "",
+            trace: TraceContext::default(),
+        }
     }
 
     /// Decides on `request`, `None` if there is none in what was received, which is the one that arrived.
@@ -75,6 +86,7 @@ impl Checks {
     ) -> (Decision, Arc<Generation>) {
         let now = self.clock.now();
         let generation = self.current();
+        let mut unknown_kid = None;
         let decision = match request {
             _ if arrival.is_too_late(&generation) => before_any_rule(DenialReason::Overloaded),
             None => before_any_rule(DenialReason::Malformed),
@@ -85,13 +97,18 @@ impl Checks {
                     Some(Denial { missing_kid: Some(_), .. }) => {
                         let again =
                             self.with_missing_key(decision, request, &generation, &arrival, now);
-                        Box::pin(again).await
+                        let (decision, outcome) = Box::pin(again).await;
+                        unknown_kid = outcome;
+                        decision
                     }
                     Some(_) | None => decision,
                 }
             }
         };
-        self.record(&generation.metrics, request, &decision, now, arrival.since);
+        let Arrival { called, ref trace, since: watch, .. } = arrival;
+        let decided =
+            Decided { request, decision: &decision, unknown_kid, called, trace, now, watch };
+        self.recorder.record(&generation, decided, &*self.clock);
         (decision, generation)
     }
 
@@ -104,39 +121,41 @@ impl Checks {
         generation: &Generation,
         arrival: &Arrival,
         now: UnixTime,
-    ) -> Decision {
+    ) -> (Decision, Option<UnknownKidOutcome>) {
         let Some(Denial { issuer: Some(issuer), missing_kid: Some(kid), .. }) = decision.denial()
         else {
-            return decision;
+            return (decision, None);
         };
-        let metrics = &generation.metrics;
+        let counted = |outcome| {
+            generation.metrics.unknown_kid(issuer, outcome);
+            Some(outcome)
+        };
         let mut wait = match generation.demand.ask_for_kid(issuer, kid, now) {
             KidDemand::UnderWay(wait) => wait,
             KidDemand::KnownUnknown => {
-                metrics.unknown_kid(issuer, UnknownKidOutcome::KnownUnknown);
-                return decision;
+                let outcome = counted(UnknownKidOutcome::KnownUnknown);
+                return (decision, outcome);
             }
             KidDemand::Limited => {
-                metrics.unknown_kid(issuer, UnknownKidOutcome::Limited);
-                return decision;
+                let outcome = counted(UnknownKidOutcome::Limited);
+                return (decision, outcome);
             }
         };
         let Some(_waiting) = self.wait() else {
-            metrics.unknown_kid(issuer, UnknownKidOutcome::Limited);
-            return decision;
+            let outcome = counted(UnknownKidOutcome::Limited);
+            return (decision, outcome);
         };
         let time_left = arrival.time_left().map(|left| left.saturating_sub(TIME_TO_ANSWER));
         let longest = wait.longest().min(time_left.unwrap_or(Duration::MAX));
         let has_ended = time::timeout(longest, wait.done()).await.is_ok();
         let again = guarded(|| generation.authorizer.check(request, self.clock.now()));
         let is_missing = again.denial().is_some_and(|denial| denial.missing_kid.is_some());
-        let outcome = match (is_missing, has_ended) {
+        let outcome = counted(match (is_missing, has_ended) {
             (false, _) => UnknownKidOutcome::Found,
             (true, true) => UnknownKidOutcome::NotFound,
             (true, false) => UnknownKidOutcome::TimedOut,
-        };
-        metrics.unknown_kid(issuer, outcome);
-        again
+        });
+        (again, outcome)
     }
 
     /// Takes no place of others while it waits: who makes up key IDs while a provider hangs must not
@@ -145,52 +164,6 @@ impl Checks {
         let waiting = Waiting(self);
         let before = self.waiting.fetch_add(1, Ordering::Relaxed);
         (before < MAX_WAITING).then_some(waiting)
-    }
-
-    fn record(
-        &self,
-        metrics: &Metrics,
-        request: Option<&CheckRequest<'_>>,
-        decision: &Decision,
-        now: UnixTime,
-        watch: Stopwatch,
-    ) {
-        let token = match decision {
-            Decision::Allow(allowance) => allowance.token.as_ref(),
-            Decision::Deny(_) => None,
-        };
-        let (rule, issuer, verdict) = match (decision, decision.denial()) {
-            (Decision::Allow(allowance), None) => {
-                (allowance.rule.as_ref(), token.map(|token| token.issuer()), CheckVerdict::Allow)
-            }
-            // The reasons are registered in the order of their declaration.
-            (Decision::Allow(_), Some(denial)) => {
-                let reason = denial.reason as usize;
-                (denial.rule.as_ref(), denial.issuer.as_ref(), CheckVerdict::WouldDeny(reason))
-            }
-            (Decision::Deny(denial), _) => {
-                let reason = denial.reason as usize;
-                (denial.rule.as_ref(), denial.issuer.as_ref(), CheckVerdict::Deny(reason))
-            }
-        };
-        metrics.checked(CheckOutcome { rule, issuer, verdict }, watch.elapsed());
-        if let Some(token) = token {
-            metrics.verified(token.issuer(), token.signed_with().index());
-        }
-        let line = || DecisionLine {
-            rule: rule.map(Label::name),
-            issuer: issuer.map(Label::name),
-            method: request.map_or("", |request| &request.method),
-            path: request.map_or("", |request| &request.path),
-            request_id: request.and_then(|request| request.header_values("x-request-id").next()),
-        };
-        match (decision, decision.denial()) {
-            (Decision::Deny(denial), _) => self.log.denied(denial.reason.as_str(), now, line),
-            (Decision::Allow(_), Some(denial)) => {
-                self.log.would_deny(denial.reason.as_str(), now, line);
-            }
-            (Decision::Allow(_), None) => self.log.allowed(line),
-        }
     }
 }
 
@@ -204,6 +177,13 @@ impl Arrival {
     /// Whoever asked waits that long; `None`: it did not say.
     pub fn with_deadline(mut self, deadline: Option<Duration>) -> Self {
         self.deadline = deadline;
+        self
+    }
+
+    /// It is a call of `called`, whose headers are these.
+    pub fn of_call(mut self, called: &'static str, headers: &HeaderMap) -> Self {
+        self.called = called;
+        self.trace = trace_in(headers);
         self
     }
 
@@ -224,10 +204,11 @@ impl Arrival {
     #[cfg(test)]
     pub(super) fn long_ago(self, waited: Duration) -> Self {
         let since = Stopwatch::started_before(waited);
-        let (deadline, before) = (self.deadline, self.before);
         let under_way = Arc::clone(&self.under_way);
         under_way.one_more();
-        Self { since, deadline, before, under_way }
+        let (called, trace) = (self.called, self.trace.clone());
+        let (deadline, before) = (self.deadline, self.before);
+        Self { since, deadline, before, under_way, called, trace }
     }
 }
 

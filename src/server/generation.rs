@@ -14,6 +14,7 @@ use crate::keys::store::KeyStore;
 use crate::revocation::Revocations;
 use crate::revocation::status::SyncBoard;
 use crate::telemetry::metrics::{Metrics, RevocationMetrics, TokenCacheCounts};
+use crate::telemetry::traces::settings::TraceSettings;
 use crate::token::{CacheStats, Issuer};
 use crate::util::clock::UnixTime;
 
@@ -38,6 +39,8 @@ pub struct Generation {
     pub issuers: Vec<Issuer>,
     /// Their keys.
     pub keys: Arc<KeyStore>,
+    /// Where spans go; `None`: there are none.
+    pub traces: Option<Arc<TraceSettings>>,
     /// What was taken back; `None`: nothing is looked up.
     pub revocation: Option<RevocationInForce>,
     /// `production` or `development`.

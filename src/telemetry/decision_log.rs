@@ -1,12 +1,13 @@
 //! One log line for each denial and for a sample of what was allowed. Written by the adapters.
 //!
-//! A line holds words of ours, names out of the configuration, and three things that a client chose: method,
-//! path and request ID. Those are cut short, lose everything that could be mistaken for the log's own
+//! A line holds words of ours, names out of the configuration, and what a client chose: method, path, request ID, trace
+//! and the ID of a key that is missing. Those are cut short, lose everything that could be mistaken for the log's own
 //! structure, and never show a query or anything that looks like a token.
 
 use std::fmt::Write as _;
 use std::sync::atomic::{AtomicI64, AtomicU32, AtomicU64, Ordering};
 
+use crate::telemetry::traces::context::TraceId;
 use crate::util::clock::UnixTime;
 
 /// Writes decisions to the log, at a bounded rate.
@@ -28,12 +29,16 @@ pub struct DecisionLine<'a> {
     pub rule: Option<&'a str>,
     /// The issuer of the token, if it is one of ours.
     pub issuer: Option<&'a str>,
+    /// The key that verified the token or, as sent, the one that is missing.
+    pub kid: Option<&'a str>,
     /// As sent.
     pub method: &'a str,
     /// As sent; the query is not shown.
     pub path: &'a str,
     /// `x-request-id`, as sent.
     pub request_id: Option<&'a str>,
+    /// The trace that the request belongs to, sampled or not.
+    pub trace_id: Option<TraceId>,
 }
 
 /// How often an allowed request gets a line unless told otherwise.
@@ -67,9 +72,11 @@ impl DecisionLog {
                 decision = "allow",
                 rule = line.rule,
                 issuer = line.issuer,
-                method = shown(line.method, METHOD_CHARS),
-                path = shown(without_query(line.path), PATH_CHARS),
-                request_id = line.request_id.map(|id| shown(id, REQUEST_ID_CHARS)),
+                kid = line.kid.map(shown_id),
+                method = shown_method(line.method),
+                path = shown_path(line.path),
+                request_id = line.request_id.map(shown_id),
+                trace_id = line.trace_id.map(tracing::field::display),
                 sample = self.sample_allowed,
                 "allowed"
             );
@@ -114,9 +121,11 @@ impl DecisionLog {
             reason,
             rule = line.rule,
             issuer = line.issuer,
-            method = shown(line.method, METHOD_CHARS),
-            path = shown(without_query(line.path), PATH_CHARS),
-            request_id = line.request_id.map(|id| shown(id, REQUEST_ID_CHARS)),
+            kid = line.kid.map(shown_id),
+                method = shown_method(line.method),
+            path = shown_path(line.path),
+            request_id = line.request_id.map(shown_id),
+                trace_id = line.trace_id.map(tracing::field::display),
             "{message}"
         );
     }
@@ -146,7 +155,22 @@ impl DecisionLog {
 
 const METHOD_CHARS: usize = 32;
 const PATH_CHARS: usize = 200;
-const REQUEST_ID_CHARS: usize = 64;
+const ID_CHARS: usize = 64;
+
+/// A method, as lines and spans show it.
+pub fn shown_method(method: &str) -> String {
+    shown(method, METHOD_CHARS)
+}
+
+/// A path, as lines and spans show it: without its query.
+pub fn shown_path(path: &str) -> String {
+    shown(without_query(path), PATH_CHARS)
+}
+
+/// The ID of a request or a key, as lines and spans show it.
+pub fn shown_id(id: &str) -> String {
+    shown(id, ID_CHARS)
+}
 
 fn without_query(path: &str) -> &str {
     path.split(['?', '#']).next().unwrap_or_default()

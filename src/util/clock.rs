@@ -53,6 +53,11 @@ pub trait Clock: Send + Sync + std::fmt::Debug {
     /// The time now.
     fn now(&self) -> UnixTime;
 
+    /// The time now in nanoseconds since the epoch, for what is put beside the times of others: a trace.
+    fn now_nanos(&self) -> u64 {
+        u64::try_from(self.now().as_millis()).unwrap_or(0).saturating_mul(1_000_000)
+    }
+
     /// Resolves when `duration` has passed. Cancel safe.
     fn sleep(&self, duration: Duration) -> Sleep<'_>;
 }
@@ -75,6 +80,12 @@ impl Clock for SystemClock {
             }
         };
         UnixTime(millis)
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "the one place that reads the wall clock")]
+    fn now_nanos(&self) -> u64 {
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
     }
 
     fn sleep(&self, duration: Duration) -> Sleep<'_> {

@@ -17,6 +17,7 @@ mod require;
 mod revocation;
 mod rules;
 mod tokens;
+mod traces;
 
 use std::ffi::OsString;
 use std::path::{Path as FilePath, PathBuf};
@@ -71,6 +72,7 @@ pub(super) fn compile(
     let allows_preflight =
         raw.cors_preflight.is_some_and(|Text(word)| word == CorsPreflight::Allow);
     let cache_bytes = compiler.cache_bytes(&root.key("cache"), raw.cache);
+    let traces = compiler.traces(&root.key("traces"), raw.traces);
     let answers = raw.answers.and_then(|Mapping(answers)| answers.reason_header);
     let answers = answers
         .map_or_else(AnswerSettings::default, |reason_header| AnswerSettings { reason_header });
@@ -90,6 +92,7 @@ pub(super) fn compile(
             allows_preflight,
             answers,
             cache_bytes,
+            traces,
             limits,
         }),
     }

@@ -6,6 +6,7 @@ mod redis;
 mod reference_issuer;
 mod revocation;
 mod rules;
+mod traces;
 
 use std::time::Duration;
 
@@ -26,6 +27,7 @@ pub(in crate::config) use self::rules::{
     CLAIM_TESTS, RawClaimCondition, RawHeaderMatch, RawMatch, RawPatternForm, RawRequirement,
     RawRule, RawTextPattern,
 };
+pub(in crate::config) use self::traces::{RawHeaderFile, RawResourceAttribute, RawTraces};
 use super::Profile;
 use super::scalar::{
     Addresses, Age, Count, FileMode, List, Mapping, MaxStale, RawDiscovery, Size, Text,
@@ -58,6 +60,8 @@ pub(in crate::config) struct RawConfig {
     pub(in crate::config) revocation: Option<Mapping<RawRevocation>>,
     /// Verified tokens, so that one that comes again costs no signature.
     pub(in crate::config) cache: Option<Mapping<RawCache>>,
+    /// Spans for a collector, joined to the proxy's traces. Default: none.
+    pub(in crate::config) traces: Option<Mapping<RawTraces>>,
     /// What is refused for its size.
     pub(in crate::config) limits: Option<Mapping<RawLimits>>,
     /// What callers are told.

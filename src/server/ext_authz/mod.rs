@@ -35,6 +35,9 @@ pub const SERVICE_NAME: &str = "envoy.service.auth.v3.Authorization";
 /// Where its one method is asked for.
 pub const CHECK_PATH: &str = "/envoy.service.auth.v3.Authorization/Check";
 
+/// What its spans are called, as OpenTelemetry would have it: the method without the slash in front.
+const METHOD: &str = "envoy.service.auth.v3.Authorization/Check";
+
 /// What reflection clients are told.
 pub const DESCRIPTORS: &[u8] = crate::proto::DESCRIPTORS;
 
@@ -66,7 +69,9 @@ impl ExtAuthz {
     where
         B: Body<Data = Bytes> + Send + 'static,
     {
-        let arrival = self.0.checks.arrived().with_deadline(deadline(request.headers()));
+        let headers = request.headers();
+        let arrival = self.0.checks.arrived().with_deadline(deadline(headers));
+        let arrival = arrival.of_call(METHOD, headers);
         let service = self.clone();
         // The rest of the head is done with: what is returned is moved a few times.
         let body = request.into_body();

@@ -30,8 +30,10 @@ use crate::proto::envoy::service::auth::v3::check_response::HttpResponse;
 use crate::proto::envoy::service::auth::v3::{self as wire, AttributeContext, CheckResponse};
 use crate::server::checks::{MAX_WAITING, guarded};
 use crate::server::generation::Generation;
+use crate::server::record::Recorder;
 use crate::telemetry::decision_log::DecisionLog;
 use crate::telemetry::metrics::{Metrics, MetricsSettings};
+use crate::telemetry::traces;
 use crate::token::{SignedWith, Verifier};
 use crate::util::clock::{ManualClock, UnixTime};
 use crate::util::label::Label;
@@ -106,12 +108,15 @@ impl Fixture {
             board: Arc::new(StatusBoard::new([])),
             issuers: config.issuers,
             keys: Arc::clone(&keys),
+            traces: None,
             revocation: None,
             profile: "development",
         };
         let clock = Arc::new(ManualClock::new(UnixTime::from_secs(NOW).unwrap()));
         let current = Arc::new(ArcSwap::from_pointee(generation));
-        let checks = Arc::new(Checks::new(current, DecisionLog::new(1), clock));
+        let (tracer, _spans) = traces::queue(current.load().metrics.spans());
+        let recorder = Recorder::new(DecisionLog::new(1), tracer);
+        let checks = Arc::new(Checks::new(current, recorder, clock));
         let service = ExtAuthz::new(Arc::clone(&checks));
         Self { key, service, checks, keys }
     }

@@ -121,6 +121,7 @@ impl ForwardAuth {
         };
         let request = self.original(asked, door);
         let arrival = arrival.with_deadline(door.deadline(&asked.headers));
+        let arrival = arrival.of_call(door.path(), &asked.headers);
         let (decision, generation) = self.checks.decide(request.as_ref(), arrival).await;
         respond(&decision, request.as_ref(), door, generation.answers)
     }

@@ -47,6 +47,10 @@ pub(super) enum Fault {
 /// What Envoy puts before the path: its `path_prefix`.
 pub(super) const ENVOY: &str = "/auth/envoy";
 
+const AT_NGINX: &str = "/auth/nginx";
+const AT_CADDY: &str = "/auth/caddy";
+const AT_TRAEFIK: &str = "/auth/traefik";
+
 /// How long Envoy waits, in milliseconds.
 const ENVOY_TIMEOUT: &str = "x-envoy-expected-rq-timeout-ms";
 
@@ -59,13 +63,23 @@ impl<'a> Door<'a> {
     pub(super) fn of(asked: &'a Uri) -> Option<Self> {
         // A query is the original request's own, which Caddy leaves there.
         match asked.path() {
-            "/auth/nginx" => Some(Self::Nginx),
-            "/auth/caddy" => Some(Self::Caddy),
-            "/auth/traefik" => Some(Self::Traefik),
+            AT_NGINX => Some(Self::Nginx),
+            AT_CADDY => Some(Self::Caddy),
+            AT_TRAEFIK => Some(Self::Traefik),
             _ => {
                 let target = asked.path_and_query()?.as_str().strip_prefix(ENVOY)?;
                 target.starts_with('/').then_some(Self::Envoy(target))
             }
+        }
+    }
+
+    /// Where it is; of Envoy's, where it begins.
+    pub(super) fn path(self) -> &'static str {
+        match self {
+            Self::Envoy(_) => ENVOY,
+            Self::Nginx => AT_NGINX,
+            Self::Caddy => AT_CADDY,
+            Self::Traefik => AT_TRAEFIK,
         }
     }
 

@@ -38,7 +38,7 @@ pub enum CheckVerdict {
 
 impl CheckVerdict {
     /// The word in the label `decision`.
-    pub(super) const fn as_str(self) -> &'static str {
+    pub const fn as_str(self) -> &'static str {
         match self {
             Self::Allow => "allow",
             Self::Deny(_) => "deny",

@@ -14,6 +14,7 @@ mod names;
 mod revocation;
 mod sharded;
 mod source;
+mod spans;
 mod tls;
 mod token_cache;
 mod unknown_kid;
@@ -39,6 +40,7 @@ use self::names::{
 pub use self::revocation::{RevocationMetrics, SyncResult};
 use self::source::Retired;
 pub use self::source::{ORIGINS, RefreshResult, SourceMetrics};
+pub use self::spans::{SpanMetrics, SpanResult};
 pub use self::tls::{HandshakeResult, TlsMetrics};
 pub use self::token_cache::TokenCacheCounts;
 use self::token_cache::TokenCacheMetrics;
@@ -205,6 +207,11 @@ impl Metrics {
     /// The metrics of the revocations, whose entries are of these kinds.
     pub fn revocation(&self, kinds: &[&'static str]) -> RevocationMetrics {
         RevocationMetrics::new(&self.recorder, kinds)
+    }
+
+    /// The metrics of traces.
+    pub fn spans(&self) -> SpanMetrics {
+        SpanMetrics::new(&self.recorder)
     }
 
     /// The metrics of TLS on one kind of listener, `grpc`, `http` or `admin`.

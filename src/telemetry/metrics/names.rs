@@ -26,6 +26,7 @@ pub(super) const REVOCATION_LAST_SYNC: &str = "claimgate_revocation_last_sync_ti
 pub(super) const REVOCATION_STALE: &str = "claimgate_revocation_stale";
 pub(super) const REVOCATION_EPOCH_CHANGES: &str = "claimgate_revocation_epoch_changes_total";
 pub(super) const REVOCATION_UNCHECKED: &str = "claimgate_revocation_unchecked_total";
+pub(super) const SPANS: &str = "claimgate_spans_total";
 pub(super) const CONNECTIONS: &str = "claimgate_connections";
 pub(super) const TURNED_AWAY: &str = "claimgate_connections_turned_away_total";
 pub(super) const TLS_EXPIRY: &str = "claimgate_tls_certificate_expiry_timestamp_seconds";
@@ -66,6 +67,7 @@ pub(super) fn describe(recorder: &PrometheusRecorder) {
             REVOCATION_UNCHECKED,
             "Tokens that passed although it could not be told whether they are revoked.",
         ),
+        (SPANS, "Checks that were sampled for a trace, by what became of their span."),
         (UNKNOWN_KIDS, "Checks whose key was missing, by what came of asking for it."),
     ];
     let gauges = [

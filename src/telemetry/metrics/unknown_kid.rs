@@ -27,7 +27,8 @@ impl UnknownKidOutcome {
     pub(super) const ALL: [Self; 5] =
         [Self::Found, Self::NotFound, Self::KnownUnknown, Self::Limited, Self::TimedOut];
 
-    pub(super) const fn as_str(self) -> &'static str {
+    /// The word for it.
+    pub const fn as_str(self) -> &'static str {
         match self {
             Self::Found => "found",
             Self::NotFound => "not_found",

@@ -28,10 +28,13 @@ mod reload;
 mod revocation;
 mod sources;
 mod tls;
+mod traces;
 mod trouble;
 
 #[path = "../support/authority.rs"]
 mod authority;
+#[path = "../support/collector.rs"]
+mod collector;
 #[allow(dead_code, reason = "shared with the table of the faults, which uses more of it")]
 #[path = "../support/faulty.rs"]
 mod faulty;

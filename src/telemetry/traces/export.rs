@@ -62,57 +62,60 @@ impl Exporter {
 
     /// Runs until `stop`, and sends what is in the queue then, as far as that is possible in a moment.
     pub async fn run(mut self, stop: CancellationToken) {
-        let mut batch = Vec::new();
-        while let Some(is_open) = stop.run_until_cancelled(self.gather(&mut batch)).await {
-            if !is_open {
-                return;
-            }
-            match stop.run_until_cancelled(self.send(&batch, ATTEMPTS)).await {
-                Some(()) => batch.clear(),
-                None => break,
-            }
-        }
-        // What the moment is too short for is given up, uncounted: nobody will scrape it.
-        let last_words = async {
-            loop {
-                if !batch.is_empty() {
-                    self.send(&batch, 1).await;
-                    batch.clear();
-                }
-                if self.spans.is_empty() {
-                    return;
-                }
-                self.spans.recv_many(&mut batch, BATCH).await;
-            }
+        let end = async {
+            stop.cancelled().await;
+            time::sleep(LAST_WORDS).await;
         };
-        let _late = time::timeout(LAST_WORDS, last_words).await.is_err();
+        // What the moment is too short for is given up, uncounted: nobody will scrape it.
+        tokio::select! {
+            () = self.export(&stop) => {}
+            () = end => {}
+        }
     }
 
-    /// Waits for a span, and then a moment for more; `false`: there will be none.
-    async fn gather(&mut self, batch: &mut Vec<CheckSpan>) -> bool {
-        if batch.is_empty() && self.spans.recv_many(batch, BATCH).await == 0 {
-            return false;
+    async fn export(&mut self, stop: &CancellationToken) {
+        let mut batch = Vec::new();
+        loop {
+            // An export that has begun is not broken off: the spans would come twice.
+            if stop.run_until_cancelled(self.gather(&mut batch)).await.is_none() {
+                self.take_waiting(&mut batch);
+            }
+            if batch.is_empty() {
+                return;
+            }
+            self.send(&batch).await;
+            batch.clear();
+        }
+    }
+
+    /// Waits for a span, and then a moment for more. There is none when there will be none.
+    async fn gather(&mut self, batch: &mut Vec<CheckSpan>) {
+        if self.spans.recv_many(batch, BATCH).await == 0 {
+            return;
         }
         let more = async {
-            while batch.len() < BATCH {
-                let room = BATCH - batch.len();
-                if self.spans.recv_many(batch, room).await == 0 {
-                    return;
-                }
+            while batch.len() < BATCH && self.spans.recv_many(batch, BATCH - batch.len()).await > 0
+            {
             }
         };
         let _elapsed = time::timeout(GATHER, more).await.is_err();
-        true
+    }
+
+    fn take_waiting(&mut self, batch: &mut Vec<CheckSpan>) {
+        while batch.len() < BATCH {
+            let Ok(span) = self.spans.try_recv() else { return };
+            batch.push(span);
+        }
     }
 
     /// Has `batch` taken, or counts it as lost.
-    async fn send(&mut self, batch: &[CheckSpan], attempts: u32) {
+    async fn send(&mut self, batch: &[CheckSpan]) {
         let Some(settings) = self.settings.borrow_and_update().clone() else {
             // The configuration in force by now wants none.
             self.metrics.count(SpanResult::Dropped, batch.len());
             return;
         };
-        let outcome = self.attempts(&settings, batch, attempts).await;
+        let outcome = self.attempts(&settings, batch).await;
         let collector = settings.endpoint.origin().ascii_serialization();
         match outcome {
             Ok(Rejected { spans, why }) => {
@@ -145,11 +148,10 @@ impl Exporter {
         &mut self,
         settings: &Arc<TraceSettings>,
         batch: &[CheckSpan],
-        attempts: u32,
     ) -> Result<Rejected, ExportError> {
         let message = message::export(settings, &self.instance, batch);
         let mut wait = RETRY_AFTER;
-        for _ in 1..attempts {
+        for _ in 1..ATTEMPTS {
             match self.attempt(settings, &message).await {
                 Err(ExportError::Transient(_)) => {}
                 outcome => return outcome,

@@ -22,6 +22,9 @@ mod authority;
 mod caddy;
 mod circle;
 #[allow(dead_code, reason = "shared with the integration tests, which use more of it")]
+#[path = "../support/collector.rs"]
+mod collector;
+#[allow(dead_code, reason = "shared with the integration tests, which use more of it")]
 #[path = "../support/provider.rs"]
 mod configuration;
 mod connections;
@@ -47,6 +50,7 @@ mod rotation;
 #[path = "../support/service.rs"]
 mod service;
 mod shipped;
+mod traces;
 mod upstream;
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");

@@ -33,6 +33,7 @@ mod trouble;
 
 #[path = "../support/authority.rs"]
 mod authority;
+#[allow(dead_code, reason = "shared with the end-to-end tests, which use more of it")]
 #[path = "../support/collector.rs"]
 mod collector;
 #[allow(dead_code, reason = "shared with the table of the faults, which uses more of it")]

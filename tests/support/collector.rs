@@ -1,15 +1,15 @@
-//! A collector of OpenTelemetry in this process: OTLP over gRPC and over HTTP with protobuf at one port, with TLS or
+//! A collector in this process: OTLP over gRPC and over HTTP with protobuf, and Zipkin's JSON, at one port, with TLS or
 //! without. It keeps what it was sent, and refuses what a test wants refused.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use axum::Router;
 use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::routing::post;
+use axum::{Json, Router};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto;
 use hyper_util::service::TowerToHyperService;
@@ -42,6 +42,8 @@ pub(crate) struct Collector {
 #[derive(Default)]
 struct Kept {
     spans: Vec<Received>,
+    /// As they were sent.
+    zipkin: Vec<serde_json::Value>,
     /// Of the exports, those that were refused among them.
     headers: Vec<HeaderMap>,
     /// Answers to the next exports, first the last one.
@@ -96,7 +98,10 @@ impl Collector {
         let kept = Arc::new(Mutex::new(Kept::default()));
         let stop = CancellationToken::new();
         let grpc = Routes::new(TraceServiceServer::new(Grpc(Arc::clone(&kept))));
-        let http = Router::new().route("/v1/traces", post(take)).with_state(Arc::clone(&kept));
+        let http = Router::new()
+            .route("/v1/traces", post(take))
+            .route("/api/v2/spans", post(take_zipkin))
+            .with_state(Arc::clone(&kept));
         let router = grpc.into_axum_router().merge(http);
         let serving = serve(listener, tls, router, stop.clone());
         #[expect(clippy::disallowed_methods, reason = "ends with its guard")]
@@ -116,6 +121,11 @@ impl Collector {
     /// All spans so far.
     pub(crate) fn spans(&self) -> Vec<Received> {
         lock(&self.kept).spans.clone()
+    }
+
+    /// All spans of Zipkin's so far.
+    pub(crate) fn zipkin(&self) -> Vec<serde_json::Value> {
+        lock(&self.kept).zipkin.clone()
     }
 
     /// The headers of all exports so far.
@@ -194,6 +204,14 @@ async fn take(
         Err(Outcome::Busy) => Err(StatusCode::SERVICE_UNAVAILABLE),
         Err(_) => Err(StatusCode::BAD_REQUEST),
     }
+}
+
+async fn take_zipkin(
+    State(kept): State<Arc<Mutex<Kept>>>,
+    Json(spans): Json<Vec<serde_json::Value>>,
+) -> StatusCode {
+    lock(&kept).zipkin.extend(spans);
+    StatusCode::ACCEPTED
 }
 
 fn keep(

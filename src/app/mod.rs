@@ -241,7 +241,7 @@ impl Bound {
         let (upkeep, configured) =
             (upkeep(current, clock, until()), service.configured.run(until()));
         let (until, watched) = (until(), parts.draining.clone());
-        let export = service.exporter.run(parts.background.until());
+        let export = Box::pin(service.exporter.run(parts.background.until()));
         parts.background.spawn("metrics upkeep", upkeep);
         parts.background.spawn("traces", export);
         parts.background.tasks.spawn("configuration", configured);

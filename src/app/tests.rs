@@ -60,7 +60,7 @@ fn options() -> Options {
     Options { clock: Arc::new(clock), ..Options::default() }
 }
 
-const PARTS: [&str; 11] = [
+const PARTS: [&str; 12] = [
     "admin",
     "certificates of listen.admin_tls",
     "certificates of listen.http_tls",
@@ -72,6 +72,7 @@ const PARTS: [&str; 11] = [
     "metrics upkeep",
     "readiness",
     "revocations",
+    "traces",
 ];
 
 #[tokio::test]

@@ -119,7 +119,8 @@ async fn until_signal(config: Config, options: Options) -> Result<(), ServeError
         control.reread();
     };
     let shutdown = CancellationToken::new();
-    process::until_signal(signals, shutdown.clone(), bound.run(shutdown), reread).await
+    let run = Box::pin(bound.run(shutdown.clone()));
+    process::until_signal(signals, shutdown, run, reread).await
 }
 
 #[cfg(test)]

@@ -46,9 +46,10 @@ pub struct Arrival {
     /// How many were under way before it and not waiting.
     before: usize,
     under_way: Arc<UnderWay>,
-    /// What was called, and what who called says of the trace.
+    /// What was called.
     called: &'static str,
-    trace: TraceContext,
+    /// What who called says of the trace; in a box, because mostly it is nothing, and this is moved a few times.
+    trace: Option<Box<TraceContext>>,
 }
 
 impl Checks {
@@ -73,7 +74,7 @@ impl Checks {
             before,
             under_way,
             called: "",
-            trace: TraceContext::default(),
+            trace: None,
         }
     }
 
@@ -105,7 +106,7 @@ impl Checks {
                 }
             }
         };
-        let Arrival { called, ref trace, since: watch, .. } = arrival;
+        let (called, watch, trace) = (arrival.called, arrival.since, arrival.trace.as_deref());
         let decided =
             Decided { request, decision: &decision, unknown_kid, called, trace, now, watch };
         self.recorder.record(&generation, decided, &*self.clock);
@@ -183,7 +184,7 @@ impl Arrival {
     /// It is a call of `called`, whose headers are these.
     pub fn of_call(mut self, called: &'static str, headers: &HeaderMap) -> Self {
         self.called = called;
-        self.trace = trace_in(headers);
+        self.trace = trace_in(headers).map(Box::new);
         self
     }
 

@@ -33,7 +33,7 @@ pub(super) struct Decided<'a> {
     /// What was called: a gRPC method, or the path of a door.
     pub(super) called: &'static str,
     /// What who called says of the trace.
-    pub(super) trace: &'a TraceContext,
+    pub(super) trace: Option<&'a TraceContext>,
     /// The time that it was decided by.
     pub(super) now: UnixTime,
     /// Runs since it arrived.
@@ -131,23 +131,29 @@ impl Recorder {
 
 /// Which trace it belongs to: as who called says or, where that is nothing, as the request itself says.
 fn trace_of(decided: &Decided<'_>) -> TraceContext {
-    match decided.request {
-        Some(request) if decided.trace.is_empty() => TraceContext::read(|name| {
+    if let Some(trace) = decided.trace {
+        return trace.clone();
+    }
+    decided.request.map_or_else(TraceContext::default, |request| {
+        TraceContext::read(|name| {
             let mut values = request.header_values(name);
             values.next().filter(|_| values.next().is_none())
-        }),
-        Some(_) | None => decided.trace.clone(),
-    }
+        })
+    })
 }
 
 fn trace_id(decided: &Decided<'_>) -> Option<TraceId> {
-    decided.trace.trace_id().or_else(|| trace_of(decided).trace_id())
+    match decided.trace {
+        Some(trace) => trace.trace_id(),
+        None => trace_of(decided).trace_id(),
+    }
 }
 
-/// What the headers of a call say of its trace.
-pub(super) fn trace_in(headers: &HeaderMap) -> TraceContext {
-    TraceContext::read(|name| {
+/// What the headers of a call say of its trace, if anything.
+pub(super) fn trace_in(headers: &HeaderMap) -> Option<TraceContext> {
+    let trace = TraceContext::read(|name| {
         let mut values = headers.get_all(name).iter();
         values.next().filter(|_| values.next().is_none())?.to_str().ok()
-    })
+    });
+    Some(trace).filter(|trace| !trace.is_empty())
 }

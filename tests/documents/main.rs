@@ -18,6 +18,7 @@ mod comparison;
 mod examples;
 mod facts;
 mod links;
+mod logs;
 #[path = "../runbook/output.rs"]
 mod output;
 mod pages;

@@ -11,6 +11,7 @@ mod rules;
 mod said;
 mod sources;
 mod strict;
+mod traces;
 
 use std::path::Path;
 use std::time::Duration;

@@ -44,6 +44,9 @@ fn base_of_service(path: &str) -> Value {
         let sentinel = json!({"master": "revocations", "urls": ["redis://127.0.0.1:26379"]});
         base["revocation"]["redis"] = json!({"sentinel": sentinel});
     }
+    if path.starts_with("traces") {
+        base["traces"] = json!({"endpoint": "https://collector:4317"});
+    }
     base
 }
 

@@ -134,7 +134,8 @@ fn grpc(
 /// TCP, or TLS over it.
 async fn connect(to: Uri, tls: Option<TlsConnector>) -> io::Result<TokioIo<Stream>> {
     let host = to.host().unwrap_or_default().trim_start_matches('[').trim_end_matches(']');
-    let port = to.port_u16().unwrap_or(if tls.is_some() { 443 } else { 80 });
+    let usual = if tls.is_some() { 443 } else { 80 };
+    let port = to.port_u16().unwrap_or(usual);
     let stream = TcpStream::connect((host, port)).await?;
     stream.set_nodelay(true)?;
     let Some(tls) = tls else { return Ok(TokioIo::new(Box::new(stream))) };
@@ -206,7 +207,15 @@ fn refusal(status: &Status) -> ExportError {
         | Code::DataLoss
         // How the library says that the connection broke.
         | Code::Unknown => ExportError::Transient(why),
-        _ => ExportError::Refused(why),
+        Code::Ok
+        | Code::InvalidArgument
+        | Code::NotFound
+        | Code::AlreadyExists
+        | Code::PermissionDenied
+        | Code::FailedPrecondition
+        | Code::Unimplemented
+        | Code::Internal
+        | Code::Unauthenticated => ExportError::Refused(why),
     }
 }
 

@@ -263,7 +263,7 @@ mod tests {
             format!("00-{zeros}-{SPAN}-01"),
             format!("00-{TRACE}-{}-01", "0".repeat(16)),
             format!("00-{}-{SPAN}-01", TRACE.to_uppercase()),
-            format!("00-{}g-{SPAN}-01", &TRACE[1..]),
+            format!("00-{}-{SPAN}-01", TRACE.replace('a', "g")),
             format!("00-{SPAN}-{TRACE}-01"),
             format!("00_{TRACE}_{SPAN}_01"),
             format!("00-{TRACE}-{SPAN}-0\u{e9}"),

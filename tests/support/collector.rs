@@ -242,7 +242,13 @@ fn keep(
 fn texts(attributes: Vec<KeyValue>) -> BTreeMap<String, String> {
     let text = |attribute: KeyValue| match attribute.value?.value? {
         Value::StringValue(text) => Some((attribute.key, text)),
-        _ => None,
+        Value::BoolValue(_)
+        | Value::IntValue(_)
+        | Value::DoubleValue(_)
+        | Value::ArrayValue(_)
+        | Value::KvlistValue(_)
+        | Value::BytesValue(_)
+        | Value::StringValueStrindex(_) => None,
     };
     attributes.into_iter().filter_map(text).collect()
 }

@@ -17,6 +17,7 @@ readonly MUST_BE_COUNTED=(
   "configurations on them read"
   "requests on them answered as it stands there"
   "commands on them print what stands there"
+  "commands of README.md typed in a fresh clone"
   "alert rules tested"
   "dashboard queries answered"
   "screenshots taken"
@@ -52,7 +53,8 @@ main() {
   counted step "the chart and the manifests" tests/manifests/run.sh
   counted step "the alerts and the dashboard" tests/observability/run.sh
   counted step "the image, and the compose file" tests/image/run.sh
-  counted step "the demo, as a stranger runs it" deploy/demo.sh --check
+  counted step "the demo, told to its end" deploy/demo.sh --check
+  counted step "the README, as a stranger follows it in a fresh clone" tests/stranger/run.sh
   summary
   printf '\n%s passed, %s failed\n' "$passed" "$failed"
   [ "$failed" -eq 0 ]

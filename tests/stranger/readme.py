@@ -23,7 +23,7 @@ class Stage:
 def stages(page):
     """Every block that has such a comment. One of these comments without a block is a mistake."""
     found = []
-    pattern = r"^<!-- stage( that goes on)?: (.+) -->\n```console\n(.*?)^```$"
+    pattern = r"^<!-- stage( that goes on)?: ([^\n]+) -->\n```console\n(.*?)^```$"
     for goes_on, name, block in re.findall(pattern, page, re.MULTILINE | re.DOTALL):
         commands = []
         for line in block.splitlines():

@@ -4,7 +4,7 @@
 #
 # Honours CARGO_TARGET_DIR: what is built there already is not built again, but for claimgate itself. Without it the clone builds
 # into the target directory of this checkout. .tools of this checkout is the clone's. `--cold` has neither, as a stranger has
-# neither: it takes the time of a whole build, and of what is downloaded.
+# neither: it takes the time of a whole build and of what is downloaded, but for crates that cargo has already.
 set -euo pipefail
 
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."

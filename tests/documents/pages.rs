@@ -1,4 +1,4 @@
-//! The task pages (deploy/docs): done as they say, command by command, and all of them in the index.
+//! README.md and the task pages (deploy/docs): done as they say, command by command, and all pages in the index.
 
 use std::fs;
 use std::net::TcpListener;
@@ -26,7 +26,8 @@ pub(crate) fn pages() -> Vec<String> {
 
 #[test]
 fn every_command_of_the_task_pages_does_what_stands_there() {
-    let pages = pages();
+    let mut pages = pages();
+    pages.push("README.md".to_owned());
     let commands: usize = thread::scope(|scope| {
         #[expect(clippy::needless_collect, reason = "all begin before the first is waited for")]
         let running: Vec<_> = (1_u8..)

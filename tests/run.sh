@@ -23,15 +23,13 @@ readonly MUST_BE_COUNTED=(
   "screenshots taken"
   "Envoy versions passed"
 )
+# Every line that counts something.
+counts=
 passed=0
 failed=0
 must_count=no
-scratch=$(mktemp -d)
-trap 'rm -rf "$scratch"' EXIT
-# What the step printed that ran last, and every line that counts something.
-log=$scratch/log
-counts=$scratch/counts
-: >"$counts"
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
 
 main() {
   deploy/prerequisites.sh --tests
@@ -53,8 +51,8 @@ main() {
   counted step "the chart and the manifests" tests/manifests/run.sh
   counted step "the alerts and the dashboard" tests/observability/run.sh
   counted step "the image, and the compose file" tests/image/run.sh
-  counted step "the demo, told to its end" deploy/demo.sh --check
   counted step "the README, as a stranger follows it in a fresh clone" tests/stranger/run.sh
+  counted step "the demo, as a stranger runs it" deploy/demo.sh --check
   summary
   printf '\n%s passed, %s failed\n' "$passed" "$failed"
   [ "$failed" -eq 0 ]
@@ -66,8 +64,6 @@ step() {
   shift
   printf '\n== %s: %s\n' "$name" "$*"
   "$@" 2>&1 | tee "$log" || status=$?
-  # Anywhere in a line: a test harness may have begun it.
-  grep -oE 'counted: [0-9]+ .*' "$log" >>"$counts" || true
   count "$status"
   printf '== %s: %s after %s s\n' "$name" "$verdict" "$((SECONDS - begun))"
 }
@@ -80,9 +76,12 @@ counted() {
 }
 
 # Adds the step's own count if it prints one ("3 passed; 0 failed", one line a test binary; "3 passed, 0 failed"), and
-# else the step as one. A step that fails without a failed test (it does not compile, say) is one failure.
+# else the step as one. A step that fails without a failed test (it does not compile, say) is one failure. Keeps the lines
+# that count something.
 count() {
   local status=$1 own_passed own_failed
+  # Anywhere in a line: a test harness may have begun it.
+  counts+=$(grep -oE 'counted: [0-9]+ .*' "$log" || true)$'\n'
   own_passed=$(sed -nE 's/^(test result: .*[^0-9])?([0-9]+) passed[;,] [0-9]+ failed.*/\2/p' "$log" | paste -sd+ -)
   own_failed=$(sed -nE 's/^(test result: .*[^0-9])?[0-9]+ passed[;,] ([0-9]+) failed.*/\2/p' "$log" | paste -sd+ -)
   own_passed=$((${own_passed:-0}))
@@ -110,7 +109,7 @@ count_the_envoy() {
   local version
   version=$(sed -nE 's/.*run by Envoy ([0-9.]+).*/\1/p' "$log" | sort -u)
   if [ "$verdict" = passed ] && [[ $version =~ ^[0-9.]+$ ]]; then
-    printf 'counted: 1 Envoy versions passed: %s\n' "$version" >>"$counts"
+    counts+="counted: 1 Envoy versions passed: $version"$'\n'
   fi
 }
 
@@ -119,7 +118,7 @@ summary() {
   local what
   printf '\n'
   awk -F ': ' '
-    {
+    NF {
       number = what = $2
       sub(/ .*/, "", number)
       sub(/^[0-9]+ /, "", what)
@@ -132,9 +131,9 @@ summary() {
         what = order[kind]
         printf "%7d %s%s\n", sum[what], what, which[what] == "" ? "" : ": " which[what]
       }
-    }' "$counts"
+    }' <<<"$counts"
   for what in "${MUST_BE_COUNTED[@]}"; do
-    if ! grep -qE "^counted: 0*[1-9][0-9]* $what(:|\$)" "$counts"; then
+    if ! grep -qE "^counted: 0*[1-9][0-9]* $what(:|\$)" <<<"$counts"; then
       printf 'FAILED: nobody counted any %s\n' "$what"
       failed=$((failed + 1))
     fi

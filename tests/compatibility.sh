@@ -6,8 +6,8 @@
 #   tests/compatibility.sh --check   all of them, and compares the table, which is not changed
 #   tests/compatibility.sh --oldest  that one alone, and compares its row; so does tests/run.sh
 #
-# Needs what tests/run.sh needs for its end-to-end tests; puts Envoys and Redis into .tools/. Ends with 1 when
-# the table is another than the page's. What fails in it is explained beneath it: tests/documents looks whether it is.
+# Needs what tests/run.sh needs for its end-to-end tests; puts Envoys and Redis into .tools/. Prints with how many nothing
+# failed, as tests/run.sh adds it up. Ends with 1 when the table is another than the page's. What fails in it is explained beneath it: tests/documents looks whether it is.
 set -euo pipefail
 
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -21,7 +21,7 @@ log=$scratch/log
 table=$scratch/table
 
 main() {
-  local mode=${1:-} versions version status=0
+  local mode=${1:-} versions version all status=0
   case $mode in
     "" | --check | --oldest) ;;
     *) sed -n '2,/^set /{/^#/s/^# \{0,1\}//p}' "$0" >&2 && exit 64 ;;
@@ -30,6 +30,7 @@ main() {
     grep -qxF -e "$mark" "$PAGE" || give_up "$PAGE lacks the line $mark"
   done
   versions=$(deploy/install-envoy.sh --versions)
+  all=$(wc -l <<<"$versions")
   [ "$mode" != --oldest ] || versions=${versions##*$'\n'}
   # As of tests/redis/install.sh.
   deploy/install-redis.sh 7 >/dev/null
@@ -47,6 +48,7 @@ main() {
     --check) kept | diff -u --label "$PAGE" --label now - "$table" || status=1 ;;
     --oldest) grep -qxF -e "$(tail -n 1 "$table")" <<<"$(kept)" || status=1 ;;
   esac
+  told "$all"
   [ "$status" -eq 0 ] || printf '\n%s has another table; tests/compatibility.sh writes it anew.\n' "$PAGE"
   return "$status"
 }
@@ -72,6 +74,14 @@ run() {
   what=$(sed -nE 's/^    ([a-z0-9_]+::[a-z0-9_:]+)$/`\1`/p' "$log" | sort -u | paste -sd, - | sed 's/,/, /g')
   printf '| %s | %s | %s | %s |\n' "$version" "$passed" "$failed" "${what:-nothing}" >>"$table"
   printf '== Envoy %s: %s passed, %s failed, after %s s\n' "$version" "$passed" "$failed" "$((SECONDS - begun))"
+}
+
+# told ALL: those of the table with which nothing failed, out of so many that there are.
+told() {
+  local passing
+  passing=$(sed -nE 's/^\| ([0-9.]+) \| [0-9]+ \| 0 \| .*/\1/p' "$table")
+  printf '\ncounted: %s Envoy versions passed: %s of the %s in %s\n' \
+    "$(wc -w <<<"$passing")" "$(paste -sd, - <<<"$passing" | sed 's/,/, /g')" "$1" "$PAGE"
 }
 
 # What the page has between its marks.

@@ -4,12 +4,27 @@
 # Kubernetes and an OpenID provider into .tools/ when they are not there yet. Honours CARGO_TARGET_DIR.
 #
 # Every step runs, also after one that failed; the last line counts what passed and what failed: each test of the
-# steps that run tests, and each other step as one. Podman, Prometheus and Chromium are installed by apt, which takes root and
-# Debian, or else a message says how to get them.
+# steps that run tests, and each other step as one. Before it stands how much that was: whatever a step told in a line
+# `counted: NUMBER WHAT` or `counted: NUMBER WHAT: WHICH`, added up. Podman, Prometheus and Chromium are installed by apt,
+# which takes root and Debian, or else a message says how to get them.
 set -euo pipefail
 
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 readonly DENY_VERSION=0.20.2
+# Nobody counting one of these is a failure: it was not looked at.
+readonly MUST_BE_COUNTED=(
+  "pages of documentation"
+  "configurations on them read"
+  "requests on them answered as it stands there"
+  "commands on them print what stands there"
+  "commands of README.md typed in a fresh clone"
+  "alert rules tested"
+  "dashboard queries answered"
+  "screenshots taken"
+  "Envoy versions passed"
+)
+# Every line that counts something.
+counts=
 passed=0
 failed=0
 must_count=no
@@ -28,6 +43,7 @@ main() {
   step "the libraries that check the issuer" tests/e2e/issuer_clients/install.sh
   step "the Redis that the tests run, and what writes to it" tests/redis/install.sh
   counted step "unit, integration and end-to-end tests" cargo test --locked --no-fail-fast
+  count_the_envoy
   # The others in between: tests/compatibility.sh, which takes minutes.
   counted step "end to end with the oldest Envoy that is looked after" tests/compatibility.sh --oldest
   step "the benchmarks, too short to measure anything" benches/run.sh --quick
@@ -35,7 +51,9 @@ main() {
   counted step "the chart and the manifests" tests/manifests/run.sh
   counted step "the alerts and the dashboard" tests/observability/run.sh
   counted step "the image, and the compose file" tests/image/run.sh
+  counted step "the README, as a stranger follows it in a fresh clone" tests/stranger/run.sh
   counted step "the demo, as a stranger runs it" deploy/demo.sh --check
+  summary
   printf '\n%s passed, %s failed\n' "$passed" "$failed"
   [ "$failed" -eq 0 ]
 }
@@ -58,9 +76,12 @@ counted() {
 }
 
 # Adds the step's own count if it prints one ("3 passed; 0 failed", one line a test binary; "3 passed, 0 failed"), and
-# else the step as one. A step that fails without a failed test (it does not compile, say) is one failure.
+# else the step as one. A step that fails without a failed test (it does not compile, say) is one failure. Keeps the lines
+# that count something.
 count() {
   local status=$1 own_passed own_failed
+  # Anywhere in a line: a test harness may have begun it.
+  counts+=$(grep -oE 'counted: [0-9]+ .*' "$log" || true)$'\n'
   own_passed=$(sed -nE 's/^(test result: .*[^0-9])?([0-9]+) passed[;,] [0-9]+ failed.*/\2/p' "$log" | paste -sd+ -)
   own_failed=$(sed -nE 's/^(test result: .*[^0-9])?[0-9]+ passed[;,] ([0-9]+) failed.*/\2/p' "$log" | paste -sd+ -)
   own_passed=$((${own_passed:-0}))
@@ -81,6 +102,42 @@ count() {
   fi
   passed=$((passed + own_passed))
   failed=$((failed + own_failed))
+}
+
+# The step before ran the end-to-end tests with the newest Envoy, which tests/compatibility.sh is not asked for again.
+count_the_envoy() {
+  local version
+  version=$(sed -nE 's/.*run by Envoy ([0-9.]+).*/\1/p' "$log" | sort -u)
+  if [ "$verdict" = passed ] && [[ $version =~ ^[0-9.]+$ ]]; then
+    counts+="counted: 1 Envoy versions passed: $version"$'\n'
+  fi
+}
+
+# How much it was, in the order in which it was told.
+summary() {
+  local what
+  printf '\n'
+  awk -F ': ' '
+    NF {
+      number = what = $2
+      sub(/ .*/, "", number)
+      sub(/^[0-9]+ /, "", what)
+      if (!(what in sum)) order[++kinds] = what
+      sum[what] += number
+      if ($3 != "") which[what] = which[what] (which[what] == "" ? "" : ", ") $3
+    }
+    END {
+      for (kind = 1; kind <= kinds; kind++) {
+        what = order[kind]
+        printf "%7d %s%s\n", sum[what], what, which[what] == "" ? "" : ": " which[what]
+      }
+    }' <<<"$counts"
+  for what in "${MUST_BE_COUNTED[@]}"; do
+    if ! grep -qE "^counted: 0*[1-9][0-9]* $what(:|\$)" <<<"$counts"; then
+      printf 'FAILED: nobody counted any %s\n' "$what"
+      failed=$((failed + 1))
+    fi
+  done
 }
 
 # With a cargo-deny of exactly this version, since its findings change from one to the next.

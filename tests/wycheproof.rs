@@ -219,7 +219,7 @@ impl Table {
         let not_run = [OTHER_CURVES, INVALID_ELSEWHERE];
         let run = self.0.iter().filter(|((_, outcome), _)| !not_run.contains(outcome));
         let run: usize = run.map(|(_, vectors)| vectors).sum();
-        text += &format!("wycheproof: {run} vectors run\n");
+        text += &format!("counted: {run} vectors of Wycheproof\n");
         io::stdout().lock().write_all(text.as_bytes()).unwrap();
     }
 }

@@ -1,5 +1,6 @@
-//! The migration page, held to the code: what it shows is read by the programs that it is for, and what it says of
-//! differences is the table of this test.
+//! The migration pages, held to the code: what they show is read by the programs that it is for, nothing of the pairs is
+//! forgotten on our side, and what is said of differences is the table of this test. tests/documents asks the
+//! configurations of the pages in deploy/docs the requests that stand beneath them.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -21,37 +22,34 @@ use crate::{installed, run};
 
 const PAGE: &str = include_str!("../../deploy/migration.md");
 
-/// The blocks of one kind, which is the second word behind the fence.
-fn blocks(kind: &str) -> Vec<&'static str> {
-    let fence = format!("```yaml {kind}\n");
-    let blocks = PAGE.split(fence.as_str()).skip(1);
-    blocks.map(|rest| rest.split_once("```").expect("an end").0).collect()
+/// The pages of the others.
+const ISTIO: &str = include_str!("../../deploy/docs/migration-istio.md");
+const AUTHORINO: &str = include_str!("../../deploy/docs/migration-authorino.md");
+const OPA: &str = include_str!("../../deploy/docs/migration-opa.md");
+
+/// The one block of a page whose fence says this.
+fn block(page: &'static str, says: &str) -> &'static str {
+    let fence = format!("\n```{says}\n");
+    let blocks: Vec<&str> = page.split(fence.as_str()).skip(1).collect();
+    let [rest] = *blocks else { panic!("{} blocks of {says}", blocks.len()) };
+    rest.split_once("```").expect("an end").0
 }
 
 #[test]
 fn every_claimgate_block_is_a_configuration_for_production() {
-    let blocks = blocks("claimgate");
-    assert_eq!(blocks.len(), 3);
-    for block in blocks {
+    let of_others = [ISTIO, AUTHORINO, OPA].map(|page| block(page, "yaml"));
+    for block in of_others.into_iter().chain([block(PAGE, "yaml claimgate")]) {
         let config = Config::from_yaml(block, Path::new("/")).unwrap_or_else(|e| panic!("{e}"));
         assert_eq!(config.weaknesses().len(), 0, "{block}");
     }
 }
 
-#[test]
-fn every_block_on_the_page_is_of_a_known_kind() {
-    let fences = PAGE.lines().filter(|line| line.starts_with("```") && *line != "```");
-    let kinds: Vec<&str> = fences.map(|fence| fence.split_once(' ').unwrap().1).collect();
-    assert_eq!(kinds, ["jwt_authn", "claimgate", "istio", "claimgate", "authorino", "claimgate"]);
-}
-
 /// What Istio and Authorino make of theirs only they know; here, that nothing was forgotten on our side of the pair.
 #[test]
 fn what_the_others_name_is_named_in_our_block_beside_it() {
-    let ours = blocks("claimgate");
-    for (theirs, ours) in [("istio", ours[1]), ("authorino", ours[2])] {
-        let ours = words(&serde_saphyr::from_str::<Value>(ours).unwrap());
-        for document in blocks(theirs)[0].split("---\n") {
+    for (page, theirs) in [(ISTIO, "yaml istio"), (AUTHORINO, "yaml authorino")] {
+        let ours = words(&serde_saphyr::from_str::<Value>(block(page, "yaml")).unwrap());
+        for document in block(page, theirs).split("---\n") {
             let document: Value = serde_saphyr::from_str(document).unwrap();
             assert!(document["apiVersion"].is_string() && document["kind"].is_string());
             for key in ["issuer", "issuerUrl", "jwksUri", "audiences", "claim", "header", "hosts"] {
@@ -60,6 +58,19 @@ fn what_the_others_name_is_named_in_our_block_beside_it() {
                 }
             }
         }
+    }
+}
+
+/// Of a policy in Rego, what is in quotes and can be nothing but a name: URLs, scopes, headers.
+#[test]
+fn what_the_policy_for_opa_names_is_named_in_our_block_beside_it() {
+    let ours = words(&serde_saphyr::from_str::<Value>(block(OPA, "yaml")).unwrap());
+    let quoted = block(OPA, "rego opa").split('"').skip(1).step_by(2);
+    let is_name = |word: &&str| word.contains(':') || word.starts_with("x-");
+    let named: BTreeSet<&str> = quoted.filter(is_name).collect();
+    assert_eq!(named.len(), 5, "{named:?}");
+    for word in named {
+        assert!(ours.contains(word), "{word}");
     }
 }
 
@@ -130,7 +141,7 @@ async fn the_pair_for_jwt_authn_decides_alike() {
     fs::write(&keys, published.to_string()).unwrap();
 
     // As on the page, but for a file that there is.
-    let theirs: Value = serde_saphyr::from_str(blocks("jwt_authn")[0]).unwrap();
+    let theirs: Value = serde_saphyr::from_str(block(PAGE, "yaml jwt_authn")).unwrap();
     let mut filter = theirs["http_filters"][0].clone();
     let providers = &mut filter["typed_config"]["providers"];
     providers["partner"]["local_jwks"]["filename"] = json!(keys);
@@ -140,7 +151,7 @@ async fn the_pair_for_jwt_authn_decides_alike() {
     let accounts = &mut filter["typed_config"]["providers"]["accounts"];
     accounts["local_jwks"] = json!({"filename": keys});
     accounts.as_object_mut().unwrap().shift_remove("remote_jwks");
-    let mut ours: Value = serde_saphyr::from_str(blocks("claimgate")[0]).unwrap();
+    let mut ours: Value = serde_saphyr::from_str(block(PAGE, "yaml claimgate")).unwrap();
     for issuer in ours["issuers"].as_array_mut().unwrap() {
         issuer["keys"] = json!([{"jwks": published}]);
     }

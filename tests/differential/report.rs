@@ -77,8 +77,8 @@ impl Report {
         let Self { cases, passed, refused, .. } = self;
         let differences: usize = self.seen.values().map(|seen| seen.cases).sum();
         let mut text = format!(
-            "\n{cases} cases: {} alike ({passed} pass, {refused} are refused), {differences} \
-             explained differences in {} rows\n\n",
+            "\ncounted: {cases} requests past jwt_authn and past claimgate: {} alike ({passed} \
+             pass, {refused} are refused), {differences} explained differences in {} rows\n\n",
             passed + refused,
             self.seen.len()
         );

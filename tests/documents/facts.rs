@@ -12,7 +12,7 @@ use claimgate::keys::demand::unknown_kids::REMEMBERED;
 use claimgate::keys::schedule::MAX_RETRY_AFTER;
 use claimgate::keys::source::RefreshSettings;
 
-use crate::{comparison, read, report};
+use crate::{comparison, counted, read};
 
 /// The rows of all tables that begin with something in backticks: that, and the other cells.
 fn rows(text: &str) -> Vec<(String, Vec<String>)> {
@@ -117,7 +117,6 @@ fn compatibility_has_a_row_for_every_envoy_that_can_be_installed_and_explains_wh
         let text = text.replace("OLDEST", &oldest).replace("NEWEST", &newest);
         assert!(read(document).contains(&text), "{document} does not say: {text}");
     }
-    report(&format!("Envoy: {} versions, {all} tests with each", rows.len()));
 }
 
 #[test]
@@ -144,5 +143,5 @@ fn every_threat_names_a_test_that_shows_what_becomes_of_it() {
         }
     }
     assert!(rows > 20, "{rows} rows");
-    report(&format!("threats: {rows}, shown by {named} tests and rows of tests"));
+    counted(rows, &format!("threats: shown by {named} tests and rows of tests"));
 }

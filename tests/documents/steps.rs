@@ -1,4 +1,4 @@
-//! A page of deploy/docs as a list of things to do, one after the other:
+//! A page of deploy/docs, or README.md, as a list of things to do, one after the other:
 //!
 //! | in the page | means |
 //! | --- | --- |
@@ -7,6 +7,7 @@
 //! | `<!-- run: COMMAND -->` | the reader has done that before |
 //! | `<!-- after: PAGE -->` | everything of that page comes first, in the same shell |
 //! | `<!-- not run: WHY -->` | the next `console` block is only read |
+//! | `<!-- stage: NAME -->`, `<!-- stage that goes on: NAME -->` | the same; tests/stranger types it, into a fresh clone |
 //! | `<!-- begin: WHAT -->`, `<!-- end: WHAT -->` | nothing to do: what is between them is written by a program |
 
 pub(crate) enum Step {
@@ -43,7 +44,7 @@ pub(crate) fn steps(page: &str) -> Steps {
                 "after" => found.steps.push((number, Step::After(rest.to_owned()))),
                 "file" => file = Some(rest.to_owned()),
                 "run" => found.steps.push((number, Step::Run(rest.to_owned()))),
-                "not run" => is_read = true,
+                "not run" | "stage" | "stage that goes on" => is_read = true,
                 "begin" | "end" => {}
                 _ => panic!("line {number}: no such comment: {comment}"),
             }

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Fuzzes every target for so many seconds, with the corpora of the repository: `tests/fuzz/run.sh 20`; with names after
-# it, only those targets. Prints the executions of each and, last, a line that tests/run.sh counts. `--seeds` writes
+# it, only those targets. Prints the executions of each and, last, what tests/run.sh counts. `--seeds` writes
 # the corpora instead.
 #
 # libFuzzer without sanitizers, on the stable toolchain: what is looked for is panics, broken promises, memory and time
@@ -38,7 +38,7 @@ main() {
   if [ "${1:-}" = --seeds ]; then
     exec "$target_dir/$host/release/seeds"
   fi
-  local seconds=${1:?how many seconds for each target} passed=0 failed=0 target
+  local seconds=${1:?how many seconds for each target} passed=0 failed=0 all=0 target
   shift
   for target in ${*:-$TARGETS}; do
     if fuzz "$target" "$seconds"; then
@@ -47,11 +47,12 @@ main() {
       failed=$((failed + 1))
     fi
   done
+  printf 'counted: %s executions of fuzz targets\n' "$all"
   printf '%s passed, %s failed\n' "$passed" "$failed"
   [ "$failed" -eq 0 ]
 }
 
-# fuzz TARGET SECONDS: quiet unless it finds something.
+# fuzz TARGET SECONDS: quiet unless it finds something. Adds to `all`.
 fuzz() {
   local target=$1 seconds=$2 learned=$target_dir/corpus/$1 found=$target_dir/found/$1 log status=0 executions
   mkdir -p "$learned" "$found"
@@ -70,6 +71,7 @@ fuzz() {
     printf 'fuzz %s: FAILED after %s executions; the input is in %s\n' "$target" "${executions:-no}" "$found"
   else
     printf 'fuzz %s: %s executions in %s s\n' "$target" "$executions" "$seconds"
+    all=$((all + executions))
   fi
   rm -f "$log"
   return "$status"

@@ -1,4 +1,4 @@
-"""Runs every test of this directory and counts them; the last line is what tests/run.sh adds up. Started by run.sh.
+"""Runs every test of this directory and counts them; the last lines are what tests/run.sh adds up. Started by run.sh.
 
 A test is a function of another file here that was registered with `@test`, or with `@each(...)` for each of several values.
 It fails by an exception. An argument runs only the tests whose name contains it.
@@ -28,9 +28,9 @@ def main():
         except Exception:  # noqa: BLE001  whatever it is, the others run
             failed += 1
             print(f"FAILED {name}\n{traceback.format_exc()}")
-    print(f"validated: {world.VALIDATED} documents, each with Kubernetes {' and '.join(world.KUBERNETES)};"
-          f" {world.RENDERED} charts rendered; {world.CHECKED} configurations"
-          " read by claimgate and by its JSON Schema")
+    print(f"counted: {world.VALIDATED} manifests validated: each with Kubernetes {' and '.join(world.KUBERNETES)}")
+    print(f"counted: {world.RENDERED} charts rendered")
+    print(f"counted: {world.CHECKED} configurations read by claimgate and by its JSON Schema")
     print(f"{passed} passed, {failed} failed")
     return 1 if failed or not passed else 0
 

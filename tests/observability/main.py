@@ -1,4 +1,4 @@
-"""Runs every test of this directory and counts them; the last line is what tests/run.sh adds up. Started by run.sh.
+"""Runs every test of this directory and counts them; the last lines are what tests/run.sh adds up. Started by run.sh.
 
 A test is a function of `rules`, `runbook`, `dashboard`, `answered` or `page` that was registered with `@test`. It fails by an exception.
 """
@@ -30,7 +30,8 @@ def main():
                 print(f"FAILED {function.__name__}\n{traceback.format_exc()}")
     finally:
         Running.end()
-    print(", ".join(f"{what}: {count}" for what, count in world.COUNTS.items()))
+    for what, count in world.COUNTS.items():
+        print(f"counted: {count} {what}")
     print(f"{passed} passed, {failed} failed")
     return 1 if failed or not passed else 0
 

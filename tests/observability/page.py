@@ -47,7 +47,7 @@ def the_status_page_can_be_read_on_any_screen_and_asks_for_nothing():
                     assert struct.unpack(">I", picture[16:20])[0] == width, place
                     (PICTURES / f"{place}.png").write_bytes(picture)
                     taken += 1
-    world.COUNTS[f"screenshots taken (in {PICTURES})"] = taken
+    world.COUNTS[f"screenshots taken: {PICTURES}"] = taken
 
 
 @test

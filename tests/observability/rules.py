@@ -33,8 +33,8 @@ def every_alert_fires_when_it_should_and_not_else():
         said = promtool("test", "rules", str(file))
     assert "SUCCESS" in said, said
     world.COUNTS["alert rules tested"] = len(alerts)
-    world.COUNTS["worlds in which one fires"] = fired
-    world.COUNTS["in which it does not"] = quiet
+    world.COUNTS["worlds in which an alert fires"] = fired
+    world.COUNTS["worlds in which it does not"] = quiet
 
 
 def group(alert, case):

@@ -175,7 +175,11 @@ Envoy without its own header protections     http://{bare}
 claimgate                                    gRPC {grpc}, admin http://{admin} (/status, /metrics)
 identity provider, development only          http://{issuer} (POST /token, /rotate, /down, /up)
 upstream, answers what it saw                http://{upstream}
-Envoy's configuration and logs               {directory}
+configurations, and Envoy's logs             {directory}
+
+What the README goes on with, in another terminal:
+
+ENVOY=http://{ingress} ADMIN=http://{admin} IDP=http://{issuer} DEMO={directory}
 
 A token for five minutes, and three requests to paste:
 

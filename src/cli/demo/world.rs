@@ -28,6 +28,8 @@ use crate::issuer::{DevelopmentIssuer, SigningError};
 
 /// The configuration, with the addresses that a user would write.
 const CLAIMGATE: &str = include_str!("claimgate.yaml");
+/// Where it is written with those of the demo, beside Envoy's: for `claimgate explain`. Nobody follows it.
+const CLAIMGATE_FILE: &str = "claimgate.yaml";
 /// The audience of the configuration above.
 const AUDIENCE: &str = "orders";
 /// A first fetch on loopback is immediate; a loaded machine gets more.
@@ -66,6 +68,8 @@ pub(crate) enum DemoError {
     Runtime(#[source] io::Error),
     #[error("cannot make a temporary directory: {0}")]
     State(#[source] io::Error),
+    #[error("cannot write claimgate.yaml for whoever wants to read it: {0}")]
+    Shown(#[source] io::Error),
     #[error("cannot listen for signals: {0}")]
     Signals(#[source] io::Error),
 }
@@ -178,11 +182,14 @@ impl World {
     }
 
     async fn start(options: &Options, parts: Parts) -> Result<Self, DemoError> {
-        let Parts { issuer, echo, claimgate, issuer_addr, grpc, admin, upstream } = parts;
+        let Parts { issuer, echo, claimgate, configuration, issuer_addr, grpc, admin, upstream } =
+            parts;
         ready(admin).await?;
         let addresses = Addresses { ingress: options.ingress, claimgate: grpc, upstream };
         let config = envoy_config::patched(addresses)?;
         let mut envoy = Envoy::start(&options.envoy, &config)?;
+        std::fs::write(envoy.directory().join(CLAIMGATE_FILE), configuration)
+            .map_err(DemoError::Shown)?;
         let [ingress, bare] = envoy.listeners([INGRESS, BARE]).await?;
         let places = Places { ingress, bare, issuer: issuer_addr, grpc, admin, upstream };
         Ok(Self { issuer, echo, envoy, places, claimgate })
@@ -240,6 +247,8 @@ struct Parts {
     issuer: DevelopmentIssuer,
     echo: Echo,
     claimgate: Switch,
+    /// claimgate's, as it runs.
+    configuration: String,
     issuer_addr: SocketAddr,
     grpc: SocketAddr,
     admin: SocketAddr,
@@ -253,13 +262,15 @@ impl Services {
         let issuer = DevelopmentIssuer::new(Settings::at(issuer_addr, AUDIENCE))?;
         let claimgate = Claimgate::bind(issuer_addr).await?;
         let echo = Echo::default();
+        let (grpc, admin) = (claimgate.bound.grpc_addr(), claimgate.bound.admin_addr());
         let parts = Parts {
             issuer: issuer.clone(),
             echo: echo.clone(),
             claimgate: claimgate.switch.clone(),
+            configuration: configuration_text(issuer_addr, [grpc, admin], claimgate.state.path()),
             issuer_addr,
-            grpc: claimgate.bound.grpc_addr(),
-            admin: claimgate.bound.admin_addr(),
+            grpc,
+            admin,
             upstream,
         };
         let services = Self { issuer: (issuer, for_issuer), echo: (echo, for_echo), claimgate };

@@ -179,6 +179,7 @@ impl<S: Answering> Connections<S> {
         metrics: ConnectionMetrics,
         shutdown: CancellationToken,
     ) -> Self {
+        metrics.limit(bounds.connections);
         let (http, allowance) = (bounds.http(), Allowance::default());
         let shared = Arc::new(Shared { http, service, allowance, metrics, shutdown });
         Self { tasks: JoinSet::new(), open: VecDeque::new(), bounds, shared }

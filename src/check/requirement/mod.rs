@@ -232,7 +232,7 @@ impl TokenRequirement {
         let of_token = issuers.get(token.issuer().index());
         // Whatever a rule asks for, the issuer decides where its tokens say it.
         let audiences = Condition::Audiences {
-            accepted: self.audiences.as_ref().or(of_token.map(|one| &one.audiences)),
+            accepted: self.audiences.as_ref().or_else(|| of_token.map(|one| &one.audiences)),
             claim: of_token.and_then(|one| one.audience_claim.as_deref()),
         };
         let subjects = (!self.subjects.is_empty()).then_some(self.subjects.as_slice());

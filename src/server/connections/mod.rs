@@ -137,6 +137,7 @@ pub async fn serve(
     metrics: ConnectionMetrics,
     shutdown: CancellationToken,
 ) {
+    metrics.limit(bounds.connections);
     let mut connections = Connections::new(service, bounds, metrics, shutdown.clone());
     loop {
         tokio::select! {
@@ -179,7 +180,6 @@ impl<S: Answering> Connections<S> {
         metrics: ConnectionMetrics,
         shutdown: CancellationToken,
     ) -> Self {
-        metrics.limit(bounds.connections);
         let (http, allowance) = (bounds.http(), Allowance::default());
         let shared = Arc::new(Shared { http, service, allowance, metrics, shutdown });
         Self { tasks: JoinSet::new(), open: VecDeque::new(), bounds, shared }

@@ -191,6 +191,17 @@ fn an_issuer_may_name_its_audience_in_another_claim_and_its_id_tokens_still_do_n
             assert_eq!(with_token(&of_rule, &token), of_admin, "{token}");
         }
     }
+    // What was looked for, and where, is told; and of an `aud` that it is there.
+    let told = |token: &str| {
+        let bearer = format!("Bearer {token}");
+        let request = request("/orders", &[("authorization", &bearer)]);
+        format!("{:?}", any.explain(&request, UnixTime::from_secs(NOW).unwrap()).1)
+    };
+    let wanted = r#"wanted: "audiences: one of app in client_id, and no aud", found: "#;
+    let of_other = told(&access(json!("admin")));
+    assert!(of_other.contains(&format!("{wanted}{:?}", "\"admin\"")), "{of_other}");
+    let of_id = told(&ours(json!({"aud": "app", "client_id": "mine"})));
+    assert!(of_id.contains(&format!("{wanted}{:?}", "\"app\"")), "{of_id}");
     // The claim is that issuer's alone.
     assert_eq!(with_token(&any, &partners(json!({"aud": "app"}))), "allowed");
     let client_only = partners(json!({"aud": "others", "client_id": "app"}));

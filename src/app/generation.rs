@@ -35,6 +35,8 @@ pub(super) fn names(config: &Config) -> MetricsSettings {
         reasons: DenialReason::ALL.map(DenialReason::as_str).into(),
         algorithms: SignedWith::NAMES.into(),
         profile: config.profile.as_str(),
+        concurrent_checks: config.limits.concurrent_checks,
+        cache_bytes: config.cache_bytes,
     }
 }
 

@@ -61,6 +61,16 @@ pub(super) fn ascii(json: &str) -> String {
     text
 }
 
+/// `1 entry`, `2 entries`: `noun` in its plural, if that is what it takes.
+pub(super) fn counted(count: usize, noun: &str) -> String {
+    let plural = match noun.strip_suffix('y') {
+        _ if count == 1 => noun.to_owned(),
+        Some(stem) if !stem.ends_with(['a', 'e', 'o', 'u']) => format!("{stem}ies"),
+        Some(_) | None => format!("{noun}s"),
+    };
+    format!("{count} {plural}")
+}
+
 /// `4m48s`, `2d3h`: the two largest units, or three up to a day.
 pub(super) fn duration(seconds: u64) -> String {
     let days = seconds / 86_400;
@@ -92,6 +102,20 @@ mod tests {
         let text = ascii(&value.to_string());
         assert!(text.bytes().all(|byte| (0x20..0x7f).contains(&byte)), "{text}");
         assert_eq!(serde_json::from_str::<Value>(&text).unwrap(), value);
+    }
+
+    #[test]
+    fn one_is_singular_and_anything_else_plural() {
+        let nouns = ["client", "entry", "key", "key source"];
+        assert_eq!(
+            nouns.map(|noun| counted(1, noun)),
+            ["1 client", "1 entry", "1 key", "1 key source"]
+        );
+        assert_eq!(
+            nouns.map(|noun| counted(0, noun)),
+            ["0 clients", "0 entries", "0 keys", "0 key sources"]
+        );
+        assert_eq!(counted(12, "entry"), "12 entries");
     }
 
     #[test]

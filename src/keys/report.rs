@@ -66,6 +66,15 @@ impl Reporter {
         }
     }
 
+    /// Nothing is known of the source yet: what the metrics said of another one in its place is over.
+    pub(super) fn begin(&self) {
+        self.metrics.begin();
+        self.metrics.origin(Origin::None.as_str());
+        for reason in SkipReason::ALL {
+            self.metrics.skipped(reason.as_str(), 0);
+        }
+    }
+
     /// The keys in force were written to disk, or could not be, or were not on purpose.
     pub(super) fn persisted(&mut self, outcome: Result<(), String>) {
         self.metrics.persisted(outcome.is_ok());
@@ -112,6 +121,7 @@ impl Reporter {
     /// Keys that went on from the configuration before are used until `usable_until`, which may be another time now.
     pub(super) fn usable_until(&mut self, usable_until: Option<UnixTime>) {
         self.usable_until = usable_until;
+        self.metrics.usable_until(usable_until);
         self.expired = false;
         self.board.update(&self.id, |status| status.usable_until = usable_until);
     }
@@ -159,6 +169,7 @@ impl Reporter {
         self.log_changes(origin, &kids_of(content), Reasons::of(content.skipped()));
         self.last_success = Some(now);
         self.usable_until = usable_until;
+        self.metrics.usable_until(usable_until);
         self.failures = 0;
         self.expired = false;
         self.board.update(&self.id, |status| {

@@ -71,6 +71,7 @@ pub(crate) fn router(admin: Admin) -> Router {
 fn metrics(admin: &Admin) -> Response {
     let generation = admin.current.load_full();
     generation.upkeep();
+    generation.metrics.ready(admin.ready.borrow().ready);
     admin_pages::scraped(generation.metrics.render())
 }
 

@@ -44,8 +44,10 @@ pub async fn serve(
     shutdown: CancellationToken,
 ) {
     let IssuerAdmin { metrics: counted, ready, status } = admin;
+    let is_ready = ready.clone();
     let scraped = move || {
         counted.upkeep();
+        counted.ready(is_ready.borrow().ready);
         admin_pages::scraped(counted.render())
     };
     let status = move || Json(status()).into_response();

@@ -8,7 +8,7 @@ use super::issuer::{Audiences, Issuer, IssuerName, TenantPattern};
 use super::observe::{Observe, Times, TokenFact, TokenStep};
 use super::verifier::Refusal;
 use crate::util::clock::UnixTime;
-use crate::util::json::{self, Document, Parts, RawMembers, View};
+use crate::util::json::{self, Document, RawMembers, View};
 
 /// A claims set whose signature has not been checked: only `iss` may be asked for, and whether it is
 /// worth looking for a key.
@@ -126,16 +126,6 @@ impl Claims {
         self.issued_at.get()
     }
 
-    /// `aud` (RFC 7519 §4.1.3): every audience that is named, none if there is no such claim.
-    pub fn audiences(&self) -> impl Iterator<Item = &str> {
-        let (one, several) = match self.get("aud") {
-            Some(View::Array(several)) => (None, Some(several)),
-            one => (one, None),
-        };
-        let several = several.into_iter().flat_map(Parts::elements);
-        one.into_iter().chain(several).filter_map(View::as_str)
-    }
-
     /// Judges what holds for every token of `issuer`, whatever the rule: time, tenant and presence.
     pub(super) fn judge(
         &self,
@@ -205,18 +195,34 @@ impl Claims {
         }
     }
 
-    /// Whether the token is meant for one of `accepted`.
+    /// Whether the token is meant for one of `accepted` (RFC 7519 §4.1.3), as `aud` says, or the claim that is `in_place` of it.
     ///
     /// # Errors
     /// [`Refusal::MissingClaim`] when it says for nobody whom it is meant for, [`Refusal::AudienceMismatch`] when it
-    /// is meant for others.
-    pub fn judge_audience(&self, accepted: &Audiences) -> Result<(), Refusal> {
+    /// is meant for others, and when it has an `aud` where another claim is in its place.
+    pub fn judge_audience(
+        &self,
+        accepted: &Audiences,
+        in_place: Option<&str>,
+    ) -> Result<(), Refusal> {
         let Audiences::AnyOf(accepted) = accepted else { return Ok(()) };
-        if self.get("aud").is_none() {
-            return Err(Refusal::MissingClaim);
+        let named = self.get(in_place.unwrap_or("aud"));
+        // RFC 7519 §4.1.3: who does not identify with a value of `aud` must reject.
+        if in_place.is_some() && self.get("aud").is_some() {
+            return Err(Refusal::AudienceMismatch);
         }
-        let is_accepted = |one: &str| accepted.iter().any(|accepted| accepted == one);
-        if self.audiences().any(is_accepted) { Ok(()) } else { Err(Refusal::AudienceMismatch) }
+        let is_accepted = |one: View<'_>| {
+            one.as_str().is_some_and(|one| accepted.iter().any(|accepted| accepted == one))
+        };
+        let names_one = match named {
+            None => return Err(Refusal::MissingClaim),
+            Some(View::Array(several)) => {
+                let are_texts = several.elements().all(|one| one.as_str().is_some());
+                are_texts && several.elements().any(is_accepted)
+            }
+            Some(one) => is_accepted(one),
+        };
+        if names_one { Ok(()) } else { Err(Refusal::AudienceMismatch) }
     }
 
     fn judge_time(&self, issuer: &Issuer, now: UnixTime) -> Result<(), Refusal> {

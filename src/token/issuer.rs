@@ -17,6 +17,9 @@ pub struct Issuer {
     pub issuer: IssuerName,
     /// Whom its tokens must be meant for, unless a rule says otherwise.
     pub audiences: Audiences,
+    /// The top-level claim that says so in place of `aud`, which its tokens must not have then: else a token for somebody
+    /// to read, such as an ID token, would do as one to call with.
+    pub audience_claim: Option<String>,
     /// What its tokens may be signed with, by a private key.
     pub algorithms: AlgorithmSet,
     /// Whether they may be signed with a shared secret as well (HS256): whoever verifies could sign then.
@@ -86,9 +89,9 @@ impl fmt::Display for IssuerName {
 /// The audiences that are accepted (RFC 7519 §4.1.3).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Audiences {
-    /// `aud` must name at least one of these, byte for byte. Never empty.
+    /// `aud`, or the claim in its place, must name at least one of these, byte for byte. Never empty.
     AnyOf(Vec<String>),
-    /// `aud` is not looked at. Only the development profile can ask for this.
+    /// Neither is looked at. Only the development profile can ask for this.
     DangerNotChecked,
 }
 

@@ -313,7 +313,7 @@ pub(crate) fn never_used(good: &SigningKey) -> Vec<NeverUsed> {
     let off = [&[2], &[0; 31][..]].concat();
     add("off-edwards", "invalid_key", with(&ed, json!({"x": encode(off)})));
     add("x25519", "unsupported_type", with(&ed, json!({"crv": "X25519"})));
-    add("use-enc", "not_for_verification", with(&ed, json!({"use": "enc"})));
+    add("use-enc", "for_encryption", with(&ed, json!({"use": "enc"})));
     add("ops-sign", "not_for_verification", with(&ed, json!({"key_ops": ["sign"]})));
     add("alg-other", "algorithm_mismatch", with(&ed, json!({"alg": "RS256"})));
     add("alg-hmac", "algorithm_mismatch", with(&ed, json!({"alg": "HS256"})));

@@ -48,6 +48,6 @@ async fn a_flood_is_answered_overloaded_and_the_next_good_token_passes() {
     assert!(answers.keys().all(|reason| ["overloaded", "bad_signature"].contains(&&**reason)));
 
     eventually("decided again", async || service.ask_with(&good).await.is_allowed()).await;
-    assert_eq!(service.metric(&["claimgate_inflight_checks"]).await, 0.0);
+    assert_eq!(service.metric(&["claimgate_inflight_checks "]).await, 0.0);
     service.stop().await.unwrap();
 }

@@ -148,7 +148,7 @@ async fn promise_4_a_thousand_checks_at_once_with_one_new_kid_make_one_fetch() {
             herd.spawn(check(channel.clone(), request.clone()));
         }
     }
-    let under_way = || rig.service.metric(&["claimgate_inflight_checks"]);
+    let under_way = || rig.service.metric(&["claimgate_inflight_checks "]);
     eventually("all waiting", async || under_way().await >= 1000.0).await;
     rig.server.fail(Fault::None).await;
     while let Some(answer) = herd.join_next().await {

@@ -141,6 +141,38 @@ async fn an_issuer_that_is_removed_is_unknown_at_once_and_one_that_is_added_has_
 }
 
 #[tokio::test]
+async fn what_the_metrics_say_of_a_source_ends_when_another_one_takes_its_place() {
+    let provider = Provider::start().await;
+    let followed = Followed::start(&provider.config()).await;
+    let metric = async |part: &str| followed.service.metric(&[part]).await;
+    let of_source = ["jwks_keys{", "jwks_last_success", "jwks_usable_until", "jwks_origin{"];
+    for part in of_source {
+        assert!(metric(part).await > 0.0, "{part}");
+    }
+    let max_stale = metric("jwks_usable_until").await - metric("jwks_last_success").await;
+    assert!((max_stale - 86_400.0).abs() < 1.0, "{max_stale}");
+    // The same issuer and the same number, and nobody there.
+    let nobody = json!({"jwks_url": "http://127.0.0.1:1/jwks.json"});
+    followed.write(&config(&format!("http://{}", provider.address), &nobody));
+    followed.until_generation(2).await;
+    for part in of_source {
+        assert_eq!(metric(part).await, 0.0, "{part}");
+    }
+    assert_eq!(metric("claimgate_ready ").await, 1.0, "once ready it stays so, as /readyz does");
+    assert_eq!(followed.service.admin("/readyz").await.0, 200);
+    followed.service.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn one_without_keys_says_that_it_is_not_ready_wherever_it_is_asked() {
+    let nobody = json!({"jwks_url": "http://127.0.0.1:1/jwks.json"});
+    let service = TestService::start(config("http://127.0.0.1:1", &nobody)).await;
+    assert_eq!(service.metric(&["claimgate_ready "]).await, 0.0);
+    assert_eq!(service.admin("/readyz").await.0, 503);
+    service.stop().await.unwrap();
+}
+
+#[tokio::test]
 async fn what_takes_a_restart_is_said_and_the_rest_is_in_force() {
     let key = SigningKey::generate(Algorithm::EdDsa).unwrap();
     let followed = Followed::start(&inline(&key)).await;

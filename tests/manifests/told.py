@@ -37,13 +37,13 @@ def every_alert_is_about_the_pods_of_this_release_only():
     # That its metrics, labels and words are claimgate's is tested with those that are shipped.
     (group,) = one(render(chart.base(prometheusRule={"enabled": True})), "PrometheusRule")["spec"]["groups"]
     for alert in group["rules"]:
-        series = re.findall(r"\bclaimgate_[a-z_]+(\{[^}]*\})?", alert["expr"])
+        series = re.findall(r"\b(?:claimgate|process)_[a-z_]+(\{[^}]*\})?", alert["expr"])
         assert series and all('namespace="authz",pod=~"release-claimgate-.*"' in selector for selector in series), alert["expr"]
 
 
 @test
 def thresholds_and_the_place_of_the_runbook_are_values():
-    given = {"staleSeconds": 1000000, "unknownKidsPerSecond": 20, "deniedRatio": 0.25, "p99Seconds": 0.00001}
+    given = {"staleRatio": 0.75, "unknownKidsPerSecond": 20, "deniedRatio": 0.25, "p99Seconds": 0.00001}
     rule = {"enabled": True, "thresholds": given, "runbookPrefix": "https://runbooks.example.com/"}
     (group,) = one(render(chart.base(prometheusRule=rule)), "PrometheusRule")["spec"]["groups"]
     alerts = {alert["alert"]: alert for alert in group["rules"]}

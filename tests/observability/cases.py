@@ -1,4 +1,4 @@
-"""For every alert of deploy/observability/alerts.yaml at least one world in which it fires and one in which it does not, which
+"""For every alert of deploy/observability/alerts.yaml (`issuer_cases` has those of the issuer) at least one world in which it fires and one in which it does not, which
 `rules` has promtool play. A world is the series of one process, in promtool's notation: a value a minute from minute 0 on.
 """
 
@@ -46,20 +46,31 @@ def usable(values, source="0"):
     return of("claimgate_jwks_keys", f'issuer="accounts",source="{source}",state="usable"', values)
 
 
+def until(values, source="0"):
+    return of("claimgate_jwks_usable_until_timestamp_seconds", f'issuer="accounts",source="{source}"', values)
+
+
 def refreshes(result, values):
     return of("claimgate_jwks_refresh_total", f'result="{result}"', values, source=True)
 
 
 LAST = "claimgate_jwks_last_success_timestamp_seconds"
 BUILD = ("claimgate_build_info", 'version="0.1.0",profile="production"')
-HALF_A_DAY = 12 * 60
+HOUR, DAY = 60, 24 * 60
+# Read once, in the first minute: good for a day, or for an hour.
+ONCE, TILL_A_DAY, TILL_AN_HOUR = "60x1500", "86460x1500", "3660x1500"
 
-# promtool's clock begins at 0, so a last success at 0 is "never" as well as long ago.
 CASES = {
     "ClaimgateAbsent": [
         fires(6, [of("up", "", "0x10")], {"job": "claimgate"}, "No claimgate is scraped"),
         stays(4, [of("up", "", "0x10")]),
         stays(10, [of(*BUILD, "1x20")]),
+    ],
+    "ClaimgateNotReady": [
+        fires(6, [of("claimgate_ready", "", "0x9")], PROCESS, "a:9193 runs and is not ready"),
+        # A start, and an end.
+        stays(9, [of("claimgate_ready", "", "0x2 1x9")]),
+        stays(9, [of("claimgate_ready", "", "1x6 0x9")]),
     ],
     "ClaimgateAnswersUnavailable": [
         fires(10, [checks("keys_unavailable", "0+1x20")], {**_INSTANCE, "reason": "keys_unavailable"},
@@ -75,11 +86,31 @@ CASES = {
         # Shorter than its two minutes.
         stays(2, [checks("overloaded", "0+60x20", issuer="none")]),
     ],
+    "ClaimgateChecksPileUp": [
+        fires(10, [of("claimgate_inflight_checks", "", "6000x20"), of("claimgate_inflight_checks_limit", "", "8192x20")], PROCESS,
+              "a:9193 has 73.24% of the checks under way that it may have"),
+        # So many are a lot less where more may be.
+        stays(10, [of("claimgate_inflight_checks", "", "6000x20"), of("claimgate_inflight_checks_limit", "", "65536x20")]),
+        stays(20, [of("claimgate_inflight_checks", "", "8000x3 4x20"), of("claimgate_inflight_checks_limit", "", "8192x30")]),
+    ],
+    "ClaimgateConnectionsFillUp": [
+        fires(20, [of("claimgate_connections", 'listener="grpc"', "900x30"), of("claimgate_connections_limit", 'listener="grpc"', "1000x30")],
+              {**PROCESS, "listener": "grpc"}, "a:9193 has 90% of the connections that it may have, listener grpc"),
+        stays(20, [of("claimgate_connections", 'listener="grpc"', "100x30"), of("claimgate_connections_limit", 'listener="grpc"', "1000x30"),
+                   of("claimgate_connections", 'listener="admin"', "100x30"), of("claimgate_connections_limit", 'listener="admin"', "128x30")]),
+    ],
     "ClaimgateConnectionsFull": [
         fires(10, [of("claimgate_connections_turned_away_total", 'listener="grpc",reason="full"', "0+1x20")],
               {**_INSTANCE, "listener": "grpc"}, "a:9193 has no room for more connections, listener grpc"),
         stays(10, [of("claimgate_connections_turned_away_total", 'listener="grpc",reason="silent"', "0+1x20"),
                    of("claimgate_connections_turned_away_total", 'listener="grpc",reason="full"', "3x20")]),
+    ],
+    "ClaimgateFilesRunOut": [
+        fires(20, [of("process_open_fds", "", "950x30"), of("process_max_fds", "", "1000x30")], PROCESS,
+              "a:9193 has 95% of the files open that it may have"),
+        stays(20, [of("process_open_fds", "", "950x30"), of("process_max_fds", "", "65536x30")]),
+        # No limit: no such series.
+        stays(20, [of("process_open_fds", "", "950x30")]),
     ],
     "ClaimgateSlow": [
         # Two in a hundred take between 5 and 25 ms: the 99th is in the middle of them.
@@ -98,22 +129,33 @@ CASES = {
         stays(30, [checks("keys_unavailable", "0+9x40"), checks("none", "0+1x40", decision="allow")]),
     ],
     "ClaimgateNoUsableKeys": [
-        fires(15, [usable("0x20"), refreshes("timeout", "0+1x20")], {**_INSTANCE, "issuer": "accounts"},
+        fires(15, [usable("0x20"), until("0x20"), refreshes("timeout", "0+1x20")], {**_INSTANCE, "issuer": "accounts"},
               "a:9193 has no key of issuer accounts"),
+        # Too old to be used, though nobody has asked for them since.
+        fires(HOUR + 5, [usable("2x99"), until("3660x99"), refreshes("timeout", "0+1x99")], {**_INSTANCE, "issuer": "accounts"},
+              "a:9193 has no key of issuer accounts"),
+        stays(HOUR - 5, [usable("2x99"), until("3660x99"), refreshes("timeout", "0+1x99")]),
+        # Used for ever.
+        stays(HOUR + 5, [usable("2x99"), until("0x99"), refreshes("timeout", "0+1x99")]),
         # Another source of the issuer has some.
-        stays(15, [usable("0x20"), usable("2x20", source="1"), refreshes("timeout", "0+1x20")]),
+        stays(15, [usable("0x20"), until("0x20"), usable("2x20", source="1"), until("86400x20", source="1"), refreshes("timeout", "0+1x20")]),
         # Nobody reads it any more: it is configured no longer.
-        stays(15, [usable("0x20"), refreshes("timeout", "5x20")]),
+        stays(15, [usable("0x20"), until("0x20"), refreshes("timeout", "5x20")]),
     ],
     "ClaimgateNoSuccessfulRefresh": [
-        fires(HALF_A_DAY + 6, [of(LAST, "", "0x900", source=True), origin("network", "1x900")], {**PROCESS, **SOURCE},
+        fires(DAY // 2 + 10, [of(LAST, "", ONCE, source=True), until(TILL_A_DAY)], {**PROCESS, **SOURCE},
               "a:9193 has not read issuer accounts, source 0, for too long"),
-        stays(HALF_A_DAY - 1, [of(LAST, "", "0x900", source=True), origin("network", "1x900")]),
-        # Read once every five minutes.
-        stays(HALF_A_DAY + 60, [of(LAST, "", "0+60x900", source=True), origin("network", "1x900")]),
-        # Part of the configuration: read once only.
-        stays(HALF_A_DAY + 60, [of(LAST, "", "0x900", source=True), origin("network", "0x900"), origin("inline", "1x900")]),
-        stays(HALF_A_DAY + 60, [of(LAST, "", "0x900", source=True), origin("environment", "1x900")]),
+        stays(DAY // 2 - 1, [of(LAST, "", ONCE, source=True), until(TILL_A_DAY)]),
+        # Whatever max_stale is.
+        fires(HOUR // 2 + 10, [of(LAST, "", ONCE, source=True), until(TILL_AN_HOUR)], {**PROCESS, **SOURCE},
+              "a:9193 has not read issuer accounts, source 0, for too long"),
+        # Never since the start.
+        fires(6, [of(LAST, "", "0x20", source=True), until("0x20")], {**PROCESS, **SOURCE},
+              "a:9193 has not read issuer accounts, source 0, for too long"),
+        # Read once a minute.
+        stays(DAY, [of(LAST, "", "0+60x1500", source=True), until("86400+60x1500")]),
+        # Read once and good for ever: a part of the configuration, or max_stale: unlimited.
+        stays(DAY, [of(LAST, "", ONCE, source=True), until("0x1500")]),
     ],
     "ClaimgateKeysStale": [
         fires(16, [of("claimgate_jwks_stale", "", "1x20", source=True)], {**PROCESS, **SOURCE},
@@ -152,6 +194,8 @@ CASES = {
         stays(90, [of("claimgate_jwks_skipped_keys", 'reason="weak_key"', "0x90", source=True)]),
         # That has an alert of its own.
         stays(90, [of("claimgate_jwks_skipped_keys", 'reason="private_key"', "1x90", source=True)]),
+        # As every realm of a Keycloak has one.
+        stays(90, [of("claimgate_jwks_skipped_keys", 'reason="for_encryption"', "1x90", source=True)]),
     ],
     "ClaimgateSecretPublished": [
         fires(1, [of("claimgate_jwks_skipped_keys", 'reason="private_key"', "0 1", source=True)],
@@ -179,6 +223,14 @@ CASES = {
         stays(90, [of("claimgate_revocation_epoch_changes_total", "", "0x5 1x100"),
                    of("claimgate_revocation_syncs_total", 'result="unreachable"', "0+1x100")]),
     ],
+    "ClaimgateRevocationsFillUp": [
+        fires(20, [of("claimgate_revocation_entries", 'kind="token"', "800x30"), of("claimgate_revocation_entries", 'kind="session"', "100x30"),
+                   of("claimgate_revocation_entries_limit", "", "1000x30")], _INSTANCE,
+              "a:9193 has 90% of the revocations that it may have"),
+        stays(20, [of("claimgate_revocation_entries", 'kind="token"', "800x30"), of("claimgate_revocation_entries_limit", "", "2000x30")]),
+        # There is no source besides the configuration.
+        stays(20, [of("claimgate_revocation_entries", 'kind="token"', "8x30"), of("claimgate_revocation_entries_limit", "", "0x30")]),
+    ],
     "ClaimgateRevocationsSkipped": [
         fires(6, [of("claimgate_revocation_skipped_entries", "", "3x10")], PROCESS, "a:9193 finds 3 revocations that it cannot read"),
         stays(9, [of("claimgate_revocation_skipped_entries", "", "0x10")]),
@@ -197,10 +249,10 @@ CASES = {
         stays(25, [of("claimgate_tls_certificate_expiry_timestamp_seconds", 'listener="grpc"', f"{2 * 86400}x9 {90 * 86400}x30")]),
     ],
     "ClaimgateCertificateNotReloaded": [
-        fires(10, [of("claimgate_tls_reloads_total", 'listener="grpc",result="failed"', "0x5 1x10")], {**_INSTANCE, "listener": "grpc"},
+        fires(90, [of("claimgate_tls_last_reload_successful", 'listener="grpc"', "1x5 0x100")], {**PROCESS, "listener": "grpc"},
               "a:9193 cannot use the renewed certificate of listener grpc"),
-        stays(10, [of("claimgate_tls_reloads_total", 'listener="grpc",result="ok"', "0x5 1x10")]),
-        stays(40, [of("claimgate_tls_reloads_total", 'listener="grpc",result="failed"', "0x5 1x40")]),
+        # It was mended; a pair that was caught halfway.
+        stays(10, [of("claimgate_tls_last_reload_successful", 'listener="grpc"', "1x5 0 1x10")]),
     ],
     "ClaimgateInDevelopmentProfile": [
         fires(6, [of("claimgate_build_info", 'version="0.1.0",profile="development"', "1x10")],

@@ -1,20 +1,20 @@
-"""The dashboard's JSON, as far as it can be read without Grafana: that nothing is there twice, overlaps or leads nowhere, and that
-it shows every metric that there is. `answered` asks its queries."""
+"""The dashboards' JSON, as far as it can be read without Grafana: that nothing is there twice, overlaps or leads nowhere, and that
+they show every metric that there is. `answered` asks their queries."""
 
 import itertools
 import re
 
 import world
-from world import test
+from world import each_job, test
 
 # Grafana's own.
 BUILT_IN = {"__rate_interval", "__interval", "__range"}
 COLUMNS = 24
 
 
-@test
-def panels_have_a_place_and_a_name_of_their_own():
-    panels = world.dashboard()["panels"]
+@each_job
+def panels_have_a_place_and_a_name_of_their_own(job):
+    panels = world.dashboard(job)["panels"]
     assert len({panel["id"] for panel in panels}) == len(panels)
     for panel in panels:
         place = panel["gridPos"]
@@ -32,9 +32,9 @@ def panels_have_a_place_and_a_name_of_their_own():
     assert order == sorted(order)
 
 
-@test
-def every_query_is_asked_of_the_chosen_prometheus_and_every_variable_is_there():
-    board = world.dashboard()
+@each_job
+def every_query_is_asked_of_the_chosen_prometheus_and_every_variable_is_there(job):
+    board = world.dashboard(job)
     variables = {variable["name"]: variable for variable in board["templating"]["list"]}
     assert len(variables) == len(board["templating"]["list"])
     assert (variables["datasource"]["type"], variables["datasource"]["query"]) == ("datasource", "prometheus")
@@ -46,7 +46,7 @@ def every_query_is_asked_of_the_chosen_prometheus_and_every_variable_is_there():
         assert len({target["refId"] for target in targets}) == len(targets)
         parts += [panel, *targets] if targets else []
     assert all(part["datasource"] == asked for part in parts)
-    used = set(re.findall(r"\$\{?(\w+)", world.DASHBOARD.read_text())) - {"__all"}
+    used = set(re.findall(r"\$\{?(\w+)", world.DASHBOARDS[job].read_text())) - {"__all"}
     assert used <= variables.keys() | BUILT_IN, used - variables.keys() - BUILT_IN
     assert variables.keys() <= used, f"not used: {variables.keys() - used}"
     # Each is asked with those before it only.
@@ -56,24 +56,30 @@ def every_query_is_asked_of_the_chosen_prometheus_and_every_variable_is_there():
         assert variable["query"] == {"query": variable["definition"], "refId": variable["name"]}
 
 
-@test
-def it_shows_every_metric_with_labels_that_it_has_and_of_the_chosen_processes_only():
-    known, shown = world.documented(), set()
-    assert len(known) > 30, known
-    for title, expression in queries():
+@each_job
+def it_shows_every_metric_with_labels_that_it_has_and_of_the_chosen_processes_only(job):
+    known, own, shown = world.documented(), world.documented(job), set()
+    assert len(own) > 10 and len(known) > 50, known
+    for title, expression in queries(job):
         for metric, matchers in world.selectors(expression):
             kind, labels = known[world.base(metric)]
             shown.add(world.base(metric))
             assert matchers.pop("job") == ("=~", "$job") and matchers.pop("instance") == ("=~", "$instance"), title
             assert matchers.keys() <= labels, (title, matchers.keys() - labels)
             assert (kind == "histogram") == (metric != world.base(metric)), f"{title}: {metric} is a {kind}"
-    missing = known.keys() - shown
+    missing = own.keys() - shown
     assert not missing, f"on no panel: {missing}"
 
 
-def queries():
+@test
+def no_two_dashboards_take_each_others_place():
+    for member in ("uid", "title"):
+        assert len({world.dashboard(job)[member] for job in world.DASHBOARDS}) == len(world.DASHBOARDS), member
+
+
+def queries(job):
     """(what for, PromQL) of each."""
-    board = world.dashboard()
+    board = world.dashboard(job)
     for panel in board["panels"]:
         for target in panel.get("targets", []):
             yield f"{panel['title']} {target['refId']}", target["expr"]

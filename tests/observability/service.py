@@ -1,5 +1,6 @@
-"""Two claimgates that have decided and been through enough for every metric to say something, and the Prometheus that scrapes them:
-real processes on loopback, each ended by itself. One claimgate is well; the other reaches neither its provider nor its store.
+"""Two claimgates and two issuers that have been through enough for every metric to say something, and the Prometheus that scrapes
+them: real processes on loopback. One of each is well; the other claimgate reaches neither its provider nor its store, the other issuer
+not its store.
 """
 
 import base64
@@ -7,23 +8,16 @@ import contextlib
 import http.server
 import json
 import pathlib
-import signal
-import socket
-import subprocess
 import tempfile
 import threading
 import time
-import urllib.error
-import urllib.parse
-import urllib.request
 
 import world
+from issuer import Issuer
+from process import LOOPBACK, PATIENCE, Process, Prometheus, free_ports, run
 
-# Nothing that is waited for takes this long unless it never comes.
-PATIENCE = 60
 # More scrapes than a rate needs, before and after something happens.
 SCRAPES = 3
-LOOPBACK = "127.0.0.1"
 
 
 class Running:
@@ -48,15 +42,22 @@ class Running:
         provider = stack.enter_context(Provider(keys.document()))
         self.well = Claimgate(stack, folder / "well", lambda ports: well_configured(folder, provider, ports))
         self.poor = Claimgate(stack, folder / "poor", lambda ports: poorly_configured(provider, ports))
-        self.prometheus = Prometheus(stack, folder, [self.well.admin, self.poor.admin])
-        for service in (self.well, self.poor):
+        self.issuers = [Issuer(stack, folder, name, keys.folder) for name in ("issuer", "poor-issuer")]
+        targets = {"claimgate": [self.well.admin, self.poor.admin], "claimgate-issuer": [issuer.admin for issuer in self.issuers]}
+        self.prometheus = Prometheus(stack, folder, targets)
+        for service in (self.well, self.poor, *self.issuers):
             service.answers("/livez")
         self.prometheus.has_scraped(SCRAPES)
         go_through(self.well, keys)
         suffer(self.poor, keys)
+        for issuer in self.issuers:
+            issuer.issues()
+            issuer.rotates()
         # A series begins with its first check, and its rate with the second.
         self.prometheus.has_scraped(SCRAPES)
         decide(self.well, keys)
+        for issuer in self.issuers:
+            issuer.issues()
         self.prometheus.has_scraped(SCRAPES)
 
 
@@ -203,38 +204,6 @@ class Provider:
         self.server.server_close()
 
 
-class Process:
-    """One that is ended with the stack."""
-
-    def __init__(self, stack, folder, command):
-        self.log = folder / f"{pathlib.Path(command[0]).name}.log"
-        output = stack.enter_context(self.log.open("w"))
-        self.process = subprocess.Popen([str(part) for part in command], stdout=output, stderr=output)
-        stack.callback(self.end)
-
-    def end(self):
-        self.process.send_signal(signal.SIGTERM)
-        try:
-            self.process.wait(10)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
-
-    def get(self, url, headers=None, data=None):
-        """(status, headers, text), once somebody answers there."""
-        until = time.monotonic() + PATIENCE
-        while True:
-            try:
-                with urllib.request.urlopen(urllib.request.Request(url, data, headers or {}), timeout=PATIENCE) as answer:
-                    return answer.status, answer.headers, answer.read().decode()
-            except urllib.error.HTTPError as error:
-                return error.code, error.headers, error.read().decode()
-            except (urllib.error.URLError, ConnectionError) as error:
-                assert self.process.poll() is None, f"it ended: {self.log.read_text()}"
-                assert time.monotonic() < until, f"{url}: {error}: {self.log.read_text()}"
-                time.sleep(0.05)
-
-
 class Claimgate(Process):
     def __init__(self, stack, folder, configured):
         folder.mkdir()
@@ -244,11 +213,6 @@ class Claimgate(Process):
         self.file = folder / "claimgate.yaml"
         self.file.write_text(self.text)
         super().__init__(stack, folder, [world.CLAIMGATE, "serve", "--config", self.file, "--drain-delay", 0])
-
-    def answers(self, path):
-        status, _, text = self.get(f"http://{self.admin}{path}")
-        assert status == 200, text
-        return text
 
     def says(self, line):
         """A line of the metrics, at once or soon."""
@@ -274,69 +238,7 @@ class Claimgate(Process):
         beside.rename(self.file)
 
 
-class Prometheus(Process):
-    def __init__(self, stack, folder, targets):
-        configuration = {
-            "global": {"scrape_interval": "1s", "scrape_timeout": "1s", "evaluation_interval": "1s"},
-            "rule_files": [str(world.ALERTS)],
-            "scrape_configs": [{"job_name": "claimgate", "static_configs": [{"targets": targets}]}],
-        }
-        file = folder / "prometheus.json"
-        file.write_text(json.dumps(configuration))
-        self.targets = targets
-        self.url = f"http://{LOOPBACK}:{free_ports('web')['web']}"
-        listen = f"--web.listen-address={urllib.parse.urlsplit(self.url).netloc}"
-        super().__init__(stack, folder, ["prometheus", f"--config.file={file}", f"--storage.tsdb.path={folder}/tsdb", listen])
-
-    def has_scraped(self, times):
-        """Each target, so often from now on."""
-        begun = time.time()
-        wanted = ",".join(f"{target}" for target in self.targets)
-        until = time.monotonic() + PATIENCE
-        while True:
-            seconds = max(1, int(time.time() - begun))
-            counted = self.query(f'count_over_time(up{{job="claimgate"}}[{seconds}s])', wait=True)
-            if len(counted) == len(self.targets) and all(count >= times for _, count in counted):
-                return
-            assert time.monotonic() < until, f"{wanted}: {counted}: {self.log.read_text()}"
-            time.sleep(0.2)
-
-    def query(self, expression, wait=False):
-        """[(labels, value)] as of now."""
-        result = self.api("query", {"query": expression}, wait)
-        assert wait or result["resultType"] == "vector", expression
-        return [(one["metric"], float(one["value"][1])) for one in result["result"]] if result else []
-
-    def values(self, label, series):
-        return self.api(f"label/{label}/values", {"match[]": series})
-
-    def rules(self):
-        (group,) = self.api("rules", {})["groups"]
-        return group["rules"]
-
-    def api(self, path, parameters, wait=False):
-        status, _, text = self.get(f"{self.url}/api/v1/{path}?{urllib.parse.urlencode(parameters)}")
-        if wait and status == 503:
-            # It starts.
-            return None
-        answer = json.loads(text)
-        assert answer["status"] == "success", f"{parameters}: {answer}"
-        return answer["data"]
-
-
 def encoded(value):
     """In base64url; what is no bytes as JSON."""
     value = value if isinstance(value, bytes) else json.dumps(value).encode()
     return base64.urlsafe_b64encode(value).decode().rstrip("=")
-
-
-def run(*command, given=None):
-    done = subprocess.run([str(part) for part in command], input=given, capture_output=True, timeout=PATIENCE)
-    assert done.returncode == 0, f"{command}: {done.stderr.decode()}"
-    return done.stdout
-
-
-def free_ports(*names):
-    """One each, free a moment ago and all different."""
-    with contextlib.ExitStack() as stack:
-        return {name: stack.enter_context(socket.create_server((LOOPBACK, 0))).getsockname()[1] for name in names}

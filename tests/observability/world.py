@@ -10,8 +10,12 @@ import yaml
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 CLAIMGATE = str(pathlib.Path(os.environ["CLAIMGATE"]).resolve())
-ALERTS = ROOT / "deploy/observability/alerts.yaml"
-DASHBOARD = ROOT / "deploy/observability/dashboard.json"
+OBSERVED = ROOT / "deploy/observability"
+# By job: the alerts, the dashboard, and the page with the metrics that are its own. What every process of claimgate says is on the
+# first of the pages.
+ALERTS = {"claimgate": OBSERVED / "alerts.yaml", "claimgate-issuer": OBSERVED / "issuer-alerts.yaml"}
+DASHBOARDS = {"claimgate": OBSERVED / "dashboard.json", "claimgate-issuer": OBSERVED / "issuer-dashboard.json"}
+PAGES = {"claimgate": ROOT / "deploy/metrics.md", "claimgate-issuer": ROOT / "deploy/issuer.md"}
 
 TESTS = []
 COUNTS = {}
@@ -23,20 +27,33 @@ def test(function):
     return function
 
 
-def alerts():
-    """The rules, in their order."""
-    (group,) = yaml.safe_load(ALERTS.read_text())["groups"]
+def each_job(function):
+    """Registers a test for each job."""
+    for job in ALERTS:
+        def one(job=job):
+            function(job)
+        one.__name__ = f"{function.__name__}_{job}"
+        TESTS.append(one)
+    return function
+
+
+def alerts(job=None):
+    """The rules of a job, in their order; those of all, one job after the other."""
+    if job is None:
+        return [alert for job in ALERTS for alert in alerts(job)]
+    (group,) = yaml.safe_load(ALERTS[job].read_text())["groups"]
+    assert group["name"] == job
     return group["rules"]
 
 
-def dashboard():
-    return json.loads(DASHBOARD.read_text())
+def dashboard(job):
+    return json.loads(DASHBOARDS[job].read_text())
 
 
 def selectors(expression):
     """Every series that a query names: (metric, {label: (operator, value)})."""
     found = []
-    for metric, inside in re.findall(r"\b(claimgate_[a-z_]+)(?:\{([^}]*)\})?", without_strings_of_labels(expression)):
+    for metric, inside in re.findall(r"\b((?:claimgate|process)_[a-z_]+)(?:\{([^}]*)\})?", without_strings_of_labels(expression)):
         matchers = re.findall(r'([a-z_]+)\s*(=~|!~|!=|=)\s*"([^"]*)"', inside)
         found.append((metric, {label: (operator, value) for label, operator, value in matchers}))
     return found
@@ -47,10 +64,11 @@ def without_strings_of_labels(expression):
     return re.sub(r'(=~|!~|!=|=)\s*"claimgate_[^"]*"', r'\1""', expression)
 
 
-def documented():
-    """Every metric of deploy/metrics.md, which a unit test holds against the code, with its labels."""
-    text = (ROOT / "deploy/metrics.md").read_text()
-    rows = re.findall(r"^\| `(claimgate_[a-z_]+)` \| (\w+) \|([^|]*)\|", text, re.MULTILINE)
+def documented(job=None):
+    """Every metric of a job's page, or of all, which unit tests hold against the code, with its labels."""
+    pages = PAGES.values() if job is None else [PAGES[job]]
+    text = "".join(page.read_text() for page in pages)
+    rows = re.findall(r"^\| `((?:claimgate|process)_[a-z_]+)` \| (\w+) \|([^|]*)\|", text, re.MULTILINE)
     return {metric: (kind, set(re.findall(r"`(\w+)`", labels))) for metric, kind, labels in rows}
 
 

@@ -137,7 +137,7 @@ async fn a_check_online_says_what_the_store_has() {
     let _world = World::start(&json!({"url": redis.unix_url()})).await;
     let (code, out, errors) = said(&run(&check));
     assert_eq!(code, Some(0), "{out}{errors}");
-    assert!(out.contains("): 1 entries"), "{out}");
+    assert!(out.contains("): 1 entry"), "{out}");
     let (code, out, _) = said(&run(&[&check[..], &["--output", "json"]].concat()));
     let told: Value = serde_json::from_str(&out).unwrap();
     assert_eq!((code, &told["revocations"]["entries"]), (Some(0), &json!(1)));

@@ -186,7 +186,8 @@ pub(crate) async fn eventually(what: &str, mut holds: impl AsyncFnMut() -> bool)
 pub(crate) async fn metric(admin: SocketAddr, parts: &[&str]) -> f64 {
     let (_, text) = send(admin, "GET", "/metrics", &[], "").await;
     let samples = text.lines().filter(|line| !line.starts_with('#'));
-    let samples = samples.filter_map(|line| line.rsplit_once(' '));
+    // With the space behind it: the whole of a name that has no labels is one with it.
+    let samples = samples.filter_map(|line| line.split_at_checked(line.rfind(' ')? + 1));
     let wanted = samples.filter(|(series, _)| parts.iter().all(|part| series.contains(part)));
     wanted.map(|(_, value)| value.parse::<f64>().unwrap()).sum()
 }

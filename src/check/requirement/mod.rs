@@ -195,7 +195,11 @@ fn every<O: Observe<Weighing>>(parts: impl Iterator<Item = Result<(), Miss>>) ->
 enum Condition<'a> {
     Issuer(&'a Label),
     /// `None`: of an issuer that is not there, which is a bug; whoever it was meant for, it is not us.
-    Audiences(Option<&'a Audiences>),
+    Audiences {
+        accepted: Option<&'a Audiences>,
+        /// The issuer's claim in place of `aud`.
+        claim: Option<&'a str>,
+    },
     Subjects(&'a [TextPattern]),
     Claim(&'a ClaimCondition),
     When(&'a Expression),
@@ -225,15 +229,19 @@ impl TokenRequirement {
         token: &VerifiedToken,
         issuers: &'a [Issuer],
     ) -> impl Iterator<Item = Condition<'a>> {
-        let of_issuer = issuers.get(token.issuer().index()).map(|one| &one.audiences);
-        let audiences = self.audiences.as_ref().or(of_issuer);
+        let of_token = issuers.get(token.issuer().index());
+        // Whatever a rule asks for, the issuer decides where its tokens say it.
+        let audiences = Condition::Audiences {
+            accepted: self.audiences.as_ref().or_else(|| of_token.map(|one| &one.audiences)),
+            claim: of_token.and_then(|one| one.audience_claim.as_deref()),
+        };
         let subjects = (!self.subjects.is_empty()).then_some(self.subjects.as_slice());
         let (all, any) = (self.scopes.as_slice(), self.any_scope.as_slice());
         let scopes = !all.is_empty() || !any.is_empty();
         let scopes = scopes.then_some(Condition::Scopes { all, any });
         let issuer = self.issuer.as_ref().map(Condition::Issuer).into_iter();
         issuer
-            .chain([Condition::Audiences(audiences)])
+            .chain([audiences])
             .chain(subjects.map(Condition::Subjects))
             .chain(self.claims.iter().map(Condition::Claim))
             .chain(self.when.as_ref().map(Condition::When))
@@ -246,12 +254,14 @@ impl Condition<'_> {
         let claims = token.claims();
         let (holds, miss) = match self {
             Self::Issuer(issuer) => (*issuer == token.issuer(), Miss::OtherIssuer),
-            Self::Audiences(None) => (false, Miss::OtherAudience),
-            Self::Audiences(Some(audiences)) => match claims.judge_audience(audiences) {
-                Ok(()) => return Ok(()),
-                Err(Refusal::MissingClaim) => (false, Miss::NoAudience),
-                Err(_) => (false, Miss::OtherAudience),
-            },
+            Self::Audiences { accepted: None, .. } => (false, Miss::OtherAudience),
+            Self::Audiences { accepted: Some(accepted), claim } => {
+                match claims.judge_audience(accepted, *claim) {
+                    Ok(()) => return Ok(()),
+                    Err(Refusal::MissingClaim) => (false, Miss::NoAudience),
+                    Err(_) => (false, Miss::OtherAudience),
+                }
+            }
             Self::Subjects(patterns) => {
                 let is = |subject: &str| patterns.iter().any(|one| one.matches(subject));
                 (token.subject().is_some_and(is), Miss::Claims)

@@ -72,13 +72,7 @@ impl Weighing {
 fn wanted(condition: &Condition<'_>) -> String {
     match condition {
         Condition::Issuer(issuer) => format!("issuer: {issuer}"),
-        Condition::Audiences(Some(Audiences::AnyOf(several))) => {
-            format!("audiences: one of {}", several.join(", "))
-        }
-        Condition::Audiences(Some(Audiences::DangerNotChecked)) => {
-            "audiences: not checked".to_owned()
-        }
-        Condition::Audiences(None) => "audiences: none configured".to_owned(),
+        Condition::Audiences { accepted, claim } => audiences_wanted(*accepted, *claim),
         Condition::Subjects(patterns) => {
             let patterns: Vec<_> = patterns.iter().map(|one| format!("{one:?}")).collect();
             format!("subjects: {}", patterns.join(" or "))
@@ -94,6 +88,19 @@ fn wanted(condition: &Condition<'_>) -> String {
         Condition::Scopes { all, any } => {
             format!("scopes: all of {}, and one of {}", all.join(", "), any.join(", "))
         }
+    }
+}
+
+fn audiences_wanted(accepted: Option<&Audiences>, claim: Option<&str>) -> String {
+    match (accepted, claim) {
+        (Some(Audiences::AnyOf(several)), None) => {
+            format!("audiences: one of {}", several.join(", "))
+        }
+        (Some(Audiences::AnyOf(several)), Some(claim)) => {
+            format!("audiences: one of {} in {claim}, and no aud", several.join(", "))
+        }
+        (Some(Audiences::DangerNotChecked), _) => "audiences: not checked".to_owned(),
+        (None, _) => "audiences: none configured".to_owned(),
     }
 }
 
@@ -124,7 +131,11 @@ fn found(condition: &Condition<'_>, token: &VerifiedToken) -> String {
     let claims = token.claims();
     match condition {
         Condition::Issuer(_) => token.issuer().to_string(),
-        Condition::Audiences(_) => shown(claims.get("aud")),
+        // An `aud` that must not be there, too.
+        Condition::Audiences { claim, .. } => {
+            let aud = claims.get("aud");
+            shown(claim.filter(|_| aud.is_none()).map_or(aud, |claim| claims.get(claim)))
+        }
         Condition::Subjects(_) => shown(claims.get("sub")),
         Condition::Claim(condition) => shown(claims.at(&condition.claim)),
         // An expression looks where it likes.

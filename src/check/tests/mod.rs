@@ -62,6 +62,7 @@ fn authorizer(settings: &Settings) -> Authorizer {
             label,
             issuer: IssuerName::Exact(format!("https://{name}.example.com")),
             audiences: Audiences::AnyOf(vec!["orders".to_owned()]),
+            audience_claim: None,
             algorithms: AlgorithmSet::ALL,
             danger_accept_hs256: false,
             clock_skew: Duration::from_secs(30),

@@ -76,6 +76,16 @@ pub(super) fn ours(over: Value) -> String {
     token_of("accounts", &ACCOUNTS, &over)
 }
 
+/// Of `accounts`, for nobody.
+fn without_aud(over: Value) -> String {
+    let mut claims =
+        json!({"iss": "https://accounts.example.com", "sub": "alice", "exp": NOW + 300});
+    for (name, value) in over.as_object().unwrap() {
+        claims[name] = value.clone();
+    }
+    mint(&ACCOUNTS, &claims).unwrap()
+}
+
 pub(super) fn partners(over: Value) -> String {
     token_of("partner", &PARTNER, &over)
 }
@@ -107,6 +117,95 @@ fn the_audiences_of_a_rule_stand_in_place_of_the_issuers() {
         assert_eq!(with_token(&own, &token), of_own, "{aud}");
         assert_eq!(with_token(&default, &token), of_default, "{aud}");
     }
+}
+
+/// As Cognito does it: `accounts` has access tokens without an `aud`, `partner` is as everybody else.
+fn with_audience_claim(rule: Value) -> Authorizer {
+    let issuer = |name: &str, key: &SigningKey, over: Value| {
+        let mut issuer = json!({
+            "name": name, "issuer": format!("https://{name}.example.com"), "audiences": ["app"],
+            "algorithms": ["EdDSA"], "keys": [{"jwks": {"keys": [key.public_jwk()]}}],
+        });
+        for (key, value) in over.as_object().unwrap() {
+            issuer[key] = value.clone();
+        }
+        issuer
+    };
+    policy(json!({
+        "issuers": [
+            issuer("accounts", &ACCOUNTS, json!({"audience_claim": "client_id"})),
+            issuer("partner", &PARTNER, json!({})),
+        ],
+        "rules": [rule],
+    }))
+}
+
+#[test]
+fn an_issuer_may_name_its_audience_in_another_claim_and_its_id_tokens_still_do_not_pass() {
+    let any = with_audience_claim(
+        json!({"name": "one", "require": {"any_of": [{"issuer": "accounts"}, {"issuer": "partner"}]}}),
+    );
+    let access_only = with_audience_claim(json!({"name": "one", "require": {
+        "issuer": "accounts", "claims": [{"claim": "token_use", "equals": "access"}],
+    }}));
+    let of_rule = with_audience_claim(
+        json!({"name": "one", "require": {"issuer": "accounts", "audiences": ["admin"]}}),
+    );
+    let access = |client: Value| without_aud(json!({"client_id": client, "token_use": "access"}));
+    let table = [
+        (access(json!("app")), "allowed", "allowed", "audience_mismatch"),
+        (access(json!("admin")), "audience_mismatch", "audience_mismatch", "allowed"),
+        (access(json!(["app", 7])), "audience_mismatch", "audience_mismatch", "audience_mismatch"),
+        (
+            without_aud(json!({"token_use": "access"})),
+            "missing_claim",
+            "missing_claim",
+            "missing_claim",
+        ),
+        // An ID token, of this client; and one that has what an access token has.
+        (
+            ours(json!({"aud": "app", "token_use": "id"})),
+            "audience_mismatch",
+            "audience_mismatch",
+            "audience_mismatch",
+        ),
+        (
+            ours(json!({"aud": "app", "client_id": "app", "token_use": "access"})),
+            "audience_mismatch",
+            "audience_mismatch",
+            "audience_mismatch",
+        ),
+        // Without an `aud` only the claim tells what it is for.
+        (
+            without_aud(json!({"client_id": "app", "token_use": "id"})),
+            "allowed",
+            "claim_mismatch",
+            "audience_mismatch",
+        ),
+    ];
+    for (token, of_any, of_access, of_admin) in table {
+        // Twice: from the cache nothing else comes.
+        for _ in 0..2 {
+            assert_eq!(with_token(&any, &token), of_any, "{token}");
+            assert_eq!(with_token(&access_only, &token), of_access, "{token}");
+            assert_eq!(with_token(&of_rule, &token), of_admin, "{token}");
+        }
+    }
+    // What was looked for, and where, is told; and of an `aud` that it is there.
+    let told = |token: &str| {
+        let bearer = format!("Bearer {token}");
+        let request = request("/orders", &[("authorization", &bearer)]);
+        format!("{:?}", any.explain(&request, UnixTime::from_secs(NOW).unwrap()).1)
+    };
+    let wanted = r#"wanted: "audiences: one of app in client_id, and no aud", found: "#;
+    let of_other = told(&access(json!("admin")));
+    assert!(of_other.contains(&format!("{wanted}{:?}", "\"admin\"")), "{of_other}");
+    let of_id = told(&ours(json!({"aud": "app", "client_id": "mine"})));
+    assert!(of_id.contains(&format!("{wanted}{:?}", "\"app\"")), "{of_id}");
+    // The claim is that issuer's alone.
+    assert_eq!(with_token(&any, &partners(json!({"aud": "app"}))), "allowed");
+    let client_only = partners(json!({"aud": "others", "client_id": "app"}));
+    assert_eq!(with_token(&any, &client_only), "audience_mismatch");
 }
 
 #[test]

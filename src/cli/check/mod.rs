@@ -10,6 +10,7 @@ use std::process::ExitCode;
 use self::online::Sources;
 use super::USAGE;
 use super::output::{Output, complain};
+use super::shown::counted;
 use crate::config::{Config, ConfigError, ConfigErrors};
 
 /// Arguments of `check`.
@@ -121,11 +122,6 @@ fn summary(config: &Config) -> String {
     let issuers = counted(issuers, "issuer");
     let sources = counted(sources, "key source");
     format!("valid: profile {profile}, {issuers}, {sources}, {}", counted(rules, "rule"))
-}
-
-fn counted(count: usize, noun: &str) -> String {
-    let plural = if count == 1 { "" } else { "s" };
-    format!("{count} {noun}{plural}")
 }
 
 /// `weaknesses` is a member only where somebody asked for them.

@@ -6,7 +6,7 @@ use std::io;
 use serde_json::{Value, json};
 
 use crate::app::inquiry::{self, Keys};
-use crate::cli::shown::{ascii, error_text, shown};
+use crate::cli::shown::{ascii, counted, error_text, shown};
 use crate::config::Config;
 use crate::keys::status::SourceStatus;
 use crate::util::clock::{Clock as _, SystemClock};
@@ -84,10 +84,12 @@ impl Sources {
             let place = format!("revocations ({})", shown(&source.location));
             match &source.error {
                 Some(error) => format!("{place}: failed: {}", error_text(error)),
-                None if source.skipped == 0 => format!("{place}: {} entries", source.entries),
+                None if source.skipped == 0 => {
+                    format!("{place}: {}", counted(source.entries, "entry"))
+                }
                 None => {
-                    let (entries, skipped) = (source.entries, source.skipped);
-                    format!("{place}: {entries} entries, skipped {skipped} that cannot be read")
+                    let (entries, skipped) = (counted(source.entries, "entry"), source.skipped);
+                    format!("{place}: {entries}, skipped {skipped} that cannot be read")
                 }
             }
         });

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use crate::cli::USAGE;
 use crate::cli::output::{complain, print};
+use crate::cli::shown::counted;
 use crate::config::IssuerConfig;
 use crate::issuer::reference::KeyRing;
 
@@ -30,7 +31,8 @@ pub(super) fn run(args: &Args) -> ExitCode {
             return ExitCode::from(USAGE);
         }
     };
-    let mut told = format!("{file}: {} clients of {}\n", settings.clients.len(), settings.issuer);
+    let clients = counted(settings.clients.len(), "client");
+    let mut told = format!("{file}: {clients} of {}\n", settings.issuer);
     if !args.without_keys {
         match KeyRing::load(&settings.key_dir, settings.lifetime) {
             Ok(ring) => {

@@ -256,6 +256,7 @@ fn why(reason: SkipReason) -> &'static str {
         SkipReason::Malformed => {
             "not an object, or a member is missing, repeated or of a wrong form"
         }
+        SkipReason::ForEncryption => "it is for encryption, as it says itself",
         SkipReason::NotForVerification => "its use is not sig, or its key_ops lack verify",
         SkipReason::PrivateKey => "a private key was published: replace it, it is compromised",
         SkipReason::SymmetricKey => {

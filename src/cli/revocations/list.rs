@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use super::From;
 use crate::cli::output::Output;
-use crate::cli::shown::{ascii, shown};
+use crate::cli::shown::{ascii, counted, shown};
 use crate::revocation::{EntryKind, RevocationEntry};
 use crate::util::clock::{Clock as _, SystemClock, UnixTime};
 use crate::util::rfc3339::rfc3339;
@@ -49,7 +49,7 @@ pub(super) fn run(args: &Args) -> ExitCode {
             }
         }
         if args.output == Output::Text {
-            writeln!(out, "{count} {}", if count == 1 { "entry" } else { "entries" })?;
+            writeln!(out, "{}", counted(count, "entry"))?;
         }
         out.flush()
     };

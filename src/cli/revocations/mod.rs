@@ -12,7 +12,7 @@ use clap::Subcommand;
 
 use super::USAGE;
 use super::output::complain;
-use super::shown::error_text;
+use super::shown::{counted, error_text};
 use crate::config::Config;
 use crate::revocation::RevocationEntry;
 use crate::revocation::file::read_entries;
@@ -101,7 +101,8 @@ fn of_redis(settings: &RedisSettings) -> Result<Vec<RevocationEntry>, SourceErro
     runtime.shutdown_background();
     let (entries, unreadable) = listed?;
     if unreadable > 0 {
-        let text = format!("warning: {unreadable} entries cannot be read, and revoke nothing");
+        let entries = counted(unreadable, "entry");
+        let text = format!("warning: {entries} that cannot be read, and so without effect");
         complain("revocations", &text);
     }
     Ok(entries)

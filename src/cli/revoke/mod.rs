@@ -13,7 +13,7 @@ use self::store::{Failure, Store};
 use self::what::{Issuer, Key, Session, Subject, Target, Token};
 use super::USAGE;
 use super::output::{Output, complain, print};
-use super::shown::{ascii, error_text, shown};
+use super::shown::{ascii, counted, error_text, shown};
 use crate::revocation::redis::{Writer, Written};
 use crate::revocation::{EntryKind, RevocationEntry};
 use crate::util::clock::{Clock as _, SystemClock, UnixTime};
@@ -149,8 +149,8 @@ impl<What: clap::Args> Asked<What> {
     fn undone(&self, kind: EntryKind, removed: usize) -> String {
         match self.output {
             Output::Text => {
-                let entries = if removed == 1 { "entry" } else { "entries" };
-                format!("removed {removed} {entries} about this {}\n", kind.as_str())
+                let entries = counted(removed, "entry");
+                format!("removed {entries} about this {}\n", kind.as_str())
             }
             Output::Json => line(&json!({"removed": removed})),
         }

@@ -56,6 +56,7 @@ impl Compiler<'_> {
             label,
             issuer: self.issuer_name(path, raw),
             audiences: self.audiences(&path.key("audiences"), raw.audiences.as_ref()),
+            audience_claim: self.audience_claim(&path.key("audience_claim"), raw),
             algorithms,
             danger_accept_hs256,
             clock_skew,
@@ -127,6 +128,18 @@ impl Compiler<'_> {
                 Audiences::DangerNotChecked
             }
         }
+    }
+
+    /// `None`: `aud`.
+    fn audience_claim(&mut self, path: &Path, raw: &RawIssuer) -> Option<String> {
+        const EXPECTED: &str = "the name of a claim that says for which client or service a token is, such as client_id";
+        // RFC 7519 §4.1: what each of these says is something else.
+        const OTHERS: [&str; 6] = ["iss", "sub", "exp", "nbf", "iat", "jti"];
+        let claim = raw.audience_claim.as_deref()?;
+        if claim.is_empty() || OTHERS.contains(&claim) {
+            self.report.wrong(path, quote(claim), EXPECTED);
+        }
+        (claim != "aud").then(|| claim.to_owned())
     }
 
     /// The public-key algorithms, and whether HS256 is among the others.

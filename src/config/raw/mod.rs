@@ -136,6 +136,9 @@ pub(in crate::config) struct RawIssuer {
     pub(in crate::config) tenant_claim: Option<String>,
     /// `aud` must name one of these, unless a rule says otherwise; only development may leave it out.
     pub(in crate::config) audiences: Option<List<String>>,
+    /// A top-level claim that says it in place of `aud`, such as client_id; a token that has an `aud` all the same is
+    /// refused. Default aud.
+    pub(in crate::config) audience_claim: Option<String>,
     /// Of RS256, RS384, RS512, PS256, PS384, PS512, ES256, ES384, ES512, EdDSA, HS256. Default [RS256].
     pub(in crate::config) algorithms: Option<List<String>>,
     /// Lets HS256 into the production profile, for a staged move away from it. Default: not in production.

@@ -150,6 +150,7 @@ impl OwnTokens {
             issuer: IssuerName::Exact(issuer.to_owned()),
             // They are for others, and that is not what is asked here.
             audiences: Audiences::DangerNotChecked,
+            audience_claim: None,
             algorithms: AlgorithmSet::ALL,
             danger_accept_hs256: false,
             // A verifier may accept them for so much longer, and what anybody accepts can be taken back.

@@ -39,6 +39,7 @@ use super::secret_hash::SecretError;
 use super::settings::{Client, IssuerSettings};
 use super::workshop::Workshop;
 use super::{documents, revoke, token};
+use crate::revocation::EntryKind;
 use crate::telemetry::metrics::{Endpoint, IssuerMetrics};
 use crate::util::clock::{Clock, Stopwatch, UnixTime};
 
@@ -81,6 +82,8 @@ impl ReferenceIssuer {
         metrics: Arc<IssuerMetrics>,
         clock: Arc<dyn Clock>,
     ) -> Result<Self, SecretError> {
+        let kinds = EntryKind::ALL.map(EntryKind::as_str);
+        metrics.expect(settings.clients.iter().map(|client| &client.label), &kinds);
         let now = clock.now();
         let (clients, limits) = (settings.clients.clone().into(), settings.limits);
         let second = |count| Rate { count, per: Duration::from_secs(1) };
@@ -227,6 +230,7 @@ impl Parts {
         if let Some(families) = self.refresh.families() {
             self.metrics.families(families);
         }
+        self.metrics.unwritten(self.revocations.unwritten());
         self.metrics.upkeep();
     }
 }

@@ -192,8 +192,13 @@ impl Jwk<'_> {
         if private.iter().any(|part| self.0.get(part).is_some()) {
             return Err(SkipReason::PrivateKey);
         }
+        // Before the type: X25519, say, is one that nothing is verified with.
+        let operations = self.operations()?;
+        if self.is_for_encryption(operations.as_deref())? {
+            return Err(SkipReason::ForEncryption);
+        }
         let families = self.families(&kty)?;
-        self.check_use()?;
+        self.check_use(operations.as_deref())?;
         let accepted = self.pinned(families, accepted)?;
         match families {
             [Family::RsaPkcs1, Family::RsaPss] => {
@@ -235,16 +240,38 @@ impl Jwk<'_> {
         }
     }
 
-    fn check_use(&self) -> Result<(), SkipReason> {
+    /// `key_ops`, if there is such a member.
+    fn operations(&self) -> Result<Option<Vec<Cow<'_, str>>>, SkipReason> {
+        let Some(operations) = self.0.get("key_ops") else { return Ok(None) };
+        let operations = json::raw_elements(operations.get()).map_err(|_| SkipReason::Malformed)?;
+        let operations = operations.into_iter().map(json::string_of);
+        operations.collect::<Result<_, _>>().map(Some).map_err(|_| SkipReason::Malformed)
+    }
+
+    /// Whether the key says so itself: by its use, or without one by all of its operations, or by its algorithm.
+    fn is_for_encryption(&self, operations: Option<&[Cow<'_, str>]>) -> Result<bool, SkipReason> {
+        // RFC 7517 §4.3, those that are not of signatures.
+        const OF_ENCRYPTION: [&str; 6] =
+            ["encrypt", "decrypt", "wrapKey", "unwrapKey", "deriveKey", "deriveBits"];
+        if let Some(purpose) = self.optional("use")? {
+            return Ok(purpose == "enc");
+        }
+        if let Some(operations) = operations {
+            let is_of_encryption = |one: &Cow<'_, str>| OF_ENCRYPTION.contains(&one.as_ref());
+            return Ok(!operations.is_empty() && operations.iter().all(is_of_encryption));
+        }
+        // RFC 7518 §4.1, those of public keys.
+        let algorithm = self.optional("alg")?;
+        Ok(algorithm.is_some_and(|name| {
+            name == "RSA1_5" || name.starts_with("RSA-OAEP") || name.starts_with("ECDH-ES")
+        }))
+    }
+
+    fn check_use(&self, operations: Option<&[Cow<'_, str>]>) -> Result<(), SkipReason> {
         if self.optional("use")?.is_some_and(|purpose| purpose != "sig") {
             return Err(SkipReason::NotForVerification);
         }
-        let Some(operations) = self.0.get("key_ops") else { return Ok(()) };
-        let operations = json::raw_elements(operations.get()).map_err(|_| SkipReason::Malformed)?;
-        let operations = operations.into_iter().map(json::string_of);
-        let operations: Vec<_> =
-            operations.collect::<Result<_, _>>().map_err(|_| SkipReason::Malformed)?;
-        let verifies = operations.iter().any(|operation| operation == "verify");
+        let verifies = operations.is_none_or(|several| several.iter().any(|one| one == "verify"));
         if verifies { Ok(()) } else { Err(SkipReason::NotForVerification) }
     }
 

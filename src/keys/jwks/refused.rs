@@ -25,13 +25,16 @@ pub enum SkipReason {
     AlgorithmMismatch,
     /// Two different keys under one `kid` and algorithm: neither is used.
     DuplicateKid,
+    /// It says itself that it is for encryption: `use` is `enc`, or else `key_ops` has nothing but that, or `alg` is one of
+    /// JWE (RFC 7518 §4.1). Nobody signs with it, and it is no mistake.
+    ForEncryption,
     /// Not a valid key of its type.
     InvalidKey,
     /// A keyset calls it otherwise than its own `kid` does.
     KidMismatch,
     /// Not an object, a wrong type, a missing or repeated member, bad base64url.
     Malformed,
-    /// `use` is not `sig`, or `key_ops` lacks `verify` (RFC 7517 §4.2, §4.3); a certificate whose key usage
+    /// `use` is neither `sig` nor `enc`, or `key_ops` lacks `verify` (RFC 7517 §4.2, §4.3); a certificate whose key usage
     /// lacks `digitalSignature`, or is to sign certificates (RFC 5280 §4.2.1.3).
     NotForVerification,
     /// A private key was published. Its material is not looked at.
@@ -47,10 +50,11 @@ pub enum SkipReason {
 
 impl SkipReason {
     /// Every reason, for metrics.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::AlgorithmNotAccepted,
         Self::AlgorithmMismatch,
         Self::DuplicateKid,
+        Self::ForEncryption,
         Self::InvalidKey,
         Self::KidMismatch,
         Self::Malformed,
@@ -67,6 +71,7 @@ impl SkipReason {
             Self::AlgorithmNotAccepted => "algorithm_not_accepted",
             Self::AlgorithmMismatch => "algorithm_mismatch",
             Self::DuplicateKid => "duplicate_kid",
+            Self::ForEncryption => "for_encryption",
             Self::InvalidKey => "invalid_key",
             Self::KidMismatch => "kid_mismatch",
             Self::Malformed => "malformed",

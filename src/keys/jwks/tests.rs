@@ -51,7 +51,38 @@ fn every_bad_entry_is_skipped_for_its_reason_and_the_good_ones_stay() {
         (with(ec.clone(), "key_ops", json!("verify")), SkipReason::Malformed),
         (with(ec.clone(), "key_ops", json!([1])), SkipReason::Malformed),
         (with(ec.clone(), "alg", json!(256)), SkipReason::Malformed),
-        (with(ec.clone(), "use", json!("enc")), SkipReason::NotForVerification),
+        (with(ec.clone(), "use", json!("enc")), SkipReason::ForEncryption),
+        (
+            with(with(ec.clone(), "use", json!("enc")), "alg", json!("ES256")),
+            SkipReason::ForEncryption,
+        ),
+        (
+            with(ec.clone(), "key_ops", json!(["deriveKey", "deriveBits"])),
+            SkipReason::ForEncryption,
+        ),
+        (with(rsa.clone(), "key_ops", json!(["encrypt", "wrapKey"])), SkipReason::ForEncryption),
+        (with(rsa.clone(), "alg", json!("RSA-OAEP-256")), SkipReason::ForEncryption),
+        (with(rsa.clone(), "alg", json!("RSA1_5")), SkipReason::ForEncryption),
+        (with(ec.clone(), "alg", json!("ECDH-ES+A128KW")), SkipReason::ForEncryption),
+        // X25519, of which nothing else is known.
+        (
+            with(with(ed.clone(), "crv", json!("X25519")), "use", json!("enc")),
+            SkipReason::ForEncryption,
+        ),
+        // What it does not say so plainly is somebody's mistake: of what it is for, or of what signs.
+        (with(ec.clone(), "use", json!("tls")), SkipReason::NotForVerification),
+        (with(ec.clone(), "use", json!("ENC")), SkipReason::NotForVerification),
+        (with(ec.clone(), "key_ops", json!(["encrypt", "sign"])), SkipReason::NotForVerification),
+        (
+            with(with(rsa.clone(), "use", json!("sig")), "alg", json!("RSA-OAEP")),
+            SkipReason::AlgorithmMismatch,
+        ),
+        (
+            with(with(rsa.clone(), "use", json!("sig")), "key_ops", json!(["encrypt"])),
+            SkipReason::NotForVerification,
+        ),
+        // A secret is one whatever it is for.
+        (with(with(rsa.clone(), "use", json!("enc")), "d", json!("AQ")), SkipReason::PrivateKey),
         (with(ec.clone(), "key_ops", json!(["sign"])), SkipReason::NotForVerification),
         (with(ec.clone(), "key_ops", json!([])), SkipReason::NotForVerification),
         (with(ec.clone(), "alg", json!("RS256")), SkipReason::AlgorithmMismatch),
@@ -91,6 +122,26 @@ fn every_bad_entry_is_skipped_for_its_reason_and_the_good_ones_stay() {
         let reasons: Vec<_> = jwks.skipped.iter().map(|key| key.reason).collect();
         assert_eq!(reasons, [reason], "{entry}");
     }
+}
+
+/// As Keycloak publishes a realm's keys: the one that it signs with, and one that clients encrypt to it with.
+#[test]
+fn a_realm_s_key_for_encryption_is_told_apart_from_a_signing_key_that_cannot_be_used() {
+    let realm_key = |kid: &str, alg: &str, purpose: &str| {
+        let jwk = with(with(rsa_jwk(kid), "alg", json!(alg)), "use", json!(purpose));
+        let jwk =
+            with(with(jwk, "x5c", json!(["MIICmzCCAYMCBgGA"])), "x5t", json!("dGh1bWJwcmludA"));
+        with(jwk, "x5t#S256", json!("YSBsb25nZXIgdGh1bWJwcmludA"))
+    };
+    let realm = [
+        realm_key("FJ86GcF3jTbNLOco4NvZkUCIUmfYCqoqtOQeMfbhNlE", "RS256", "sig"),
+        realm_key("kVtOK9Gf2xUz3hbcL1mBqvMtxV6eGXLRkUxzHyTrQ3o", "RSA-OAEP", "enc"),
+    ];
+    let jwks = parse(&set(&realm)).unwrap();
+    assert_eq!(kids(&jwks), ["FJ86GcF3jTbNLOco4NvZkUCIUmfYCqoqtOQeMfbhNlE"]);
+    let [SkippedKey { kid, reason }] = &*jwks.skipped else { panic!("{:?}", jwks.skipped) };
+    assert_eq!(kid.as_deref(), Some("kVtOK9Gf2xUz3hbcL1mBqvMtxV6eGXLRkUxzHyTrQ3o"));
+    assert_eq!(*reason, SkipReason::ForEncryption);
 }
 
 fn with_null_d(jwk: &Value) -> Value {

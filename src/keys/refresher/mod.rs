@@ -102,6 +102,7 @@ impl KeyRefresher {
     /// Publishes what is there without asking anybody: keys that are part of the configuration, and what an
     /// earlier run kept. Called before the first request is accepted, so that such keys never count as missing.
     pub async fn prepare(&mut self) {
+        self.report.begin();
         match self.settings.kind.configured().cloned() {
             Some(jwks) => self.publish_configured(&Content::Public(jwks)),
             None => self.restore().await,

@@ -98,6 +98,7 @@ impl RevocationSync {
             None => Self::new(source, settings, metrics, clock),
         };
         sync.max_stale = settings.policy.max_stale;
+        sync.metrics.limit(settings.max_entries);
         sync.tell();
         Built { store: Arc::clone(&sync.store), board: Arc::clone(&sync.board), sync: Some(sync) }
     }
@@ -350,7 +351,9 @@ impl RevocationSync {
     }
 
     fn tell(&self) {
-        self.metrics.skipped(self.board.read().skipped.count);
+        let status = self.board.read();
+        self.metrics.skipped(status.skipped.count);
+        self.metrics.kept(status.kept);
         self.metrics.entries(self.store.load().counts());
         self.metrics.stale(!self.store.is_fresh(self.max_stale, self.clock.now()));
     }

@@ -137,6 +137,7 @@ pub async fn serve(
     metrics: ConnectionMetrics,
     shutdown: CancellationToken,
 ) {
+    metrics.limit(bounds.connections);
     let mut connections = Connections::new(service, bounds, metrics, shutdown.clone());
     loop {
         tokio::select! {

@@ -26,6 +26,8 @@ impl Listener {
             reasons: Vec::new(),
             algorithms: Vec::new(),
             profile: "development",
+            concurrent_checks: 100,
+            cache_bytes: 1000,
         });
         let whole = |body: Body| async move {
             body.collect()

@@ -88,6 +88,8 @@ impl Fixture {
             reasons: DenialReason::ALL.map(DenialReason::as_str).into(),
             algorithms: SignedWith::NAMES.into(),
             profile: "development",
+            concurrent_checks: 100,
+            cache_bytes: 1000,
         });
         let generation = Generation {
             authorizer: Authorizer::new(PolicySnapshot {

@@ -233,6 +233,7 @@ impl Tls {
         match self.reloaded().await {
             Ok(None) => {
                 if said.take().is_some() {
+                    self.metrics.in_its_files();
                     self.tell(|state| state.refused = None);
                     tracing::info!(
                         listener = self.name,

@@ -36,6 +36,8 @@ fn metrics() -> Metrics {
         reasons: Vec::new(),
         algorithms: Vec::new(),
         profile: "production",
+        concurrent_checks: 100,
+        cache_bytes: 1000,
     })
 }
 

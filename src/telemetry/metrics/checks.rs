@@ -161,18 +161,20 @@ fn empty<T>(cells: usize) -> Cells<T> {
     (0..cells).map(|_| OnceLock::new()).collect()
 }
 
-/// How long checks took, by what was decided.
+/// How long checks took, by what was decided: the same words as the counter has.
 #[derive(Debug, Default)]
 pub(super) struct CheckDurations {
     allowed: DurationHistogram,
     denied: DurationHistogram,
+    shadowed: DurationHistogram,
 }
 
 impl CheckDurations {
     pub(super) fn record(&self, verdict: CheckVerdict, took: Duration) {
         let durations = match verdict {
-            CheckVerdict::Allow | CheckVerdict::WouldDeny(_) => &self.allowed,
+            CheckVerdict::Allow => &self.allowed,
             CheckVerdict::Deny(_) => &self.denied,
+            CheckVerdict::WouldDeny(_) => &self.shadowed,
         };
         durations.record(took);
     }
@@ -183,8 +185,15 @@ impl CheckDurations {
             text,
             "# HELP {CHECK_DURATION} {CHECK_DURATION_HELP}\n# TYPE {CHECK_DURATION} histogram"
         );
-        self.allowed.write_to(text, CHECK_DURATION, r#"decision="allow""#);
-        self.denied.write_to(text, CHECK_DURATION, r#"decision="deny""#);
+        let of = [
+            (&self.allowed, CheckVerdict::Allow),
+            (&self.denied, CheckVerdict::Deny(0)),
+            (&self.shadowed, CheckVerdict::WouldDeny(0)),
+        ];
+        for (durations, verdict) in of {
+            let labels = format!("decision=\"{}\"", verdict.as_str());
+            durations.write_to(text, CHECK_DURATION, &labels);
+        }
     }
 }
 

@@ -5,13 +5,14 @@ use std::fmt;
 use metrics::{Counter, Gauge, Key, Label as Pair, Recorder as _};
 use metrics_exporter_prometheus::PrometheusRecorder;
 
-use super::names::{CONNECTIONS, TURNED_AWAY};
+use super::names::{CONNECTIONS, CONNECTIONS_LIMIT, TURNED_AWAY};
 use super::{METADATA, as_f64, gauge};
 
 /// The metrics of the connections of one kind of listener.
 #[derive(Clone)]
 pub struct ConnectionMetrics {
     open: Gauge,
+    limit: Gauge,
     turned_away: [Counter; TurnedAway::ALL.len()],
 }
 
@@ -24,6 +25,7 @@ impl ConnectionMetrics {
         };
         Self {
             open: gauge(recorder, CONNECTIONS, vec![of_listener()]),
+            limit: gauge(recorder, CONNECTIONS_LIMIT, vec![of_listener()]),
             turned_away: TurnedAway::ALL.map(counter),
         }
     }
@@ -31,6 +33,11 @@ impl ConnectionMetrics {
     /// How many are open: `connections{listener}`.
     pub fn open(&self, count: usize) {
         self.open.set(as_f64(count));
+    }
+
+    /// How many may be: `connections_limit{listener}`.
+    pub fn limit(&self, most: usize) {
+        self.limit.set(as_f64(most));
     }
 
     /// Counts one that was not served, or no longer: `connections_turned_away_total{listener,reason}`.

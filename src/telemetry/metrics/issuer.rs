@@ -12,8 +12,11 @@ use metrics_exporter_prometheus::{
     Matcher, PrometheusBuilder, PrometheusHandle, PrometheusRecorder,
 };
 
-use super::names::{BUILD_INFO, CONNECTIONS, TLS_EXPIRY, TLS_HANDSHAKES, TLS_RELOADS, TURNED_AWAY};
-use super::{ConnectionMetrics, METADATA, NONE, TlsMetrics, as_f64, gauge};
+use super::names::{
+    BUILD_INFO, CONNECTIONS, CONNECTIONS_LIMIT, READY, TLS_EXPIRY, TLS_HANDSHAKES, TLS_LAST_RELOAD,
+    TLS_RELOADS, TURNED_AWAY,
+};
+use super::{ConnectionMetrics, METADATA, NONE, TlsMetrics, as_f64, gauge, process};
 use crate::util::clock::UnixTime;
 use crate::util::label::Label;
 
@@ -24,9 +27,11 @@ const DOCUMENTS: &str = "claimgate_issuer_documents_total";
 const REUSED: &str = "claimgate_issuer_refresh_reuse_total";
 const FAMILIES: &str = "claimgate_issuer_refresh_families";
 const REVOCATIONS: &str = "claimgate_issuer_revocations_total";
+const UNWRITTEN: &str = "claimgate_issuer_unwritten_revocations";
 const KEYS: &str = "claimgate_issuer_keys";
 const ACTIVE_SINCE: &str = "claimgate_issuer_active_key_since_timestamp_seconds";
 const KEY_RELOADS: &str = "claimgate_issuer_key_reload_total";
+const KEY_LAST_RELOAD: &str = "claimgate_issuer_key_last_reload_successful";
 
 /// A token costs a signature, a secret that is not known yet a hash of tens of milliseconds.
 const BUCKETS: [f64; 9] = [500e-6, 1e-3, 2.5e-3, 5e-3, 10e-3, 50e-3, 250e-3, 1.0, 3.0];
@@ -37,6 +42,7 @@ pub struct IssuerMetrics {
     handle: PrometheusHandle,
     durations: [Histogram; Endpoint::ALL.len()],
     families: Gauge,
+    unwritten: Gauge,
     /// Registered on their first use: most combinations never happen. A map behind a lock, since a token costs a signature.
     counters: Mutex<HashMap<(&'static str, [usize; 3]), Counter>>,
 }
@@ -102,12 +108,30 @@ impl IssuerMetrics {
             vec![Pair::new("version", env!("CARGO_PKG_VERSION")), Pair::new("profile", profile)];
         gauge(&recorder, BUILD_INFO, build).set(1.0);
         let families = gauge(&recorder, FAMILIES, vec![]);
-        let handle = recorder.handle();
-        let metrics = Self { recorder, handle, durations, families, counters: Mutex::default() };
+        let unwritten = gauge(&recorder, UNWRITTEN, vec![]);
+        let (handle, counters) = (recorder.handle(), Mutex::default());
+        let metrics = Self { recorder, handle, durations, families, unwritten, counters };
         // Prometheus sees no increase where a series begins with its first count, and these are to be alerted on.
         metrics.count(KEY_RELOADS, [0, 0, 0], 0, || vec![Pair::new("result", "ok")]);
         metrics.count(KEY_RELOADS, [1, 0, 0], 0, || vec![Pair::new("result", "failed")]);
+        metrics.keys_in_force(true);
         metrics
+    }
+
+    /// Whether requests may come: `ready`. To be told before each [`Self::render`].
+    pub fn ready(&self, is_ready: bool) {
+        gauge(&self.recorder, READY, vec![]).set(if is_ready { 1.0 } else { 0.0 });
+    }
+
+    /// The clients that there are and the kinds of revocations: what is counted of them and alerted on begins at zero.
+    pub fn expect<'a>(&self, clients: impl IntoIterator<Item = &'a Label>, kinds: &[&'static str]) {
+        for client in clients {
+            self.count_reused(client, 0);
+        }
+        for kind in kinds.iter().copied().enumerate() {
+            self.count_revocation(kind, true, 0);
+            self.count_revocation(kind, false, 0);
+        }
     }
 
     /// Counts a request that is over: `issuer_requests_total{endpoint,client,result}`, `issuer_request_duration_seconds{endpoint}`.
@@ -159,7 +183,11 @@ impl IssuerMetrics {
 
     /// Counts a refresh token that came a second time: `issuer_refresh_reuse_total{client}`.
     pub fn reused(&self, client: &Label) {
-        self.count(REUSED, [client.index(), 0, 0], 1, || vec![client_pair(Some(client))]);
+        self.count_reused(client, 1);
+    }
+
+    fn count_reused(&self, client: &Label, by: u64) {
+        self.count(REUSED, [client.index(), 0, 0], by, || vec![client_pair(Some(client))]);
     }
 
     /// How many families of refresh tokens there are: `issuer_refresh_families`.
@@ -169,11 +197,20 @@ impl IssuerMetrics {
 
     /// Counts a revocation that was to be written: `issuer_revocations_total{kind,result}`. `place` is that of the kind in
     /// the list of kinds.
-    pub fn revocation(&self, (place, kind): (usize, &'static str), is_written: bool) {
+    pub fn revocation(&self, kind: (usize, &'static str), is_written: bool) {
+        self.count_revocation(kind, is_written, 1);
+    }
+
+    fn count_revocation(&self, (place, kind): (usize, &'static str), is_written: bool, by: u64) {
         let result = if is_written { "ok" } else { "failed" };
-        self.count(REVOCATIONS, [place, usize::from(is_written), 0], 1, || {
+        self.count(REVOCATIONS, [place, usize::from(is_written), 0], by, || {
             vec![Pair::new("kind", kind), Pair::new("result", result)]
         });
+    }
+
+    /// How many sessions are to be revoked and could not be yet: `issuer_unwritten_revocations`.
+    pub fn unwritten(&self, count: usize) {
+        self.unwritten.set(as_f64(count));
     }
 
     /// How many keys are in a state: `issuer_keys{state}`.
@@ -187,8 +224,14 @@ impl IssuerMetrics {
         gauge(&self.recorder, ACTIVE_SINCE, vec![]).set(since);
     }
 
+    /// Whether the key directory is in force as it is now: `issuer_key_last_reload_successful`.
+    pub fn keys_in_force(&self, are: bool) {
+        gauge(&self.recorder, KEY_LAST_RELOAD, vec![]).set(if are { 1.0 } else { 0.0 });
+    }
+
     /// Counts a change of the key directory: `issuer_key_reload_total{result}`.
     pub fn keys_reloaded(&self, result: KeyReload) {
+        self.keys_in_force(result == KeyReload::Ok);
         let (place, word) = match result {
             KeyReload::Ok => (0, "ok"),
             KeyReload::Failed => (1, "failed"),
@@ -211,7 +254,9 @@ impl IssuerMetrics {
     /// Everything in Prometheus' text format.
     #[must_use]
     pub fn render(&self) -> String {
-        self.handle.render()
+        let mut text = self.handle.render();
+        process::write_to(&mut text);
+        text
     }
 
     /// Histograms collect what was recorded until this is called; to be called every few seconds.
@@ -259,10 +304,21 @@ fn describe(recorder: &PrometheusRecorder) {
     ];
     let gauges = [
         (FAMILIES, "Families of refresh tokens that have not ended."),
+        (UNWRITTEN, "Sessions that are to be revoked and could not be yet."),
         (KEYS, "Keys of the directory by state."),
         (ACTIVE_SINCE, "Since when the active key signs; 0 when none does."),
+        (
+            KEY_LAST_RELOAD,
+            "0 while a changed key directory is refused and the keys before are in force.",
+        ),
         (TLS_EXPIRY, "When the certificate of a listener ends."),
+        (
+            TLS_LAST_RELOAD,
+            "0 while a listener's changed certificate files are refused and the certificate before is in use.",
+        ),
         (CONNECTIONS, "Connections that are open on a listener."),
+        (CONNECTIONS_LIMIT, "Connections that a listener may have open."),
+        (READY, "1 while requests may come, 0 before and when draining, as /readyz says."),
         (BUILD_INFO, "1, with version and profile."),
     ];
     for (name, help) in counters {
@@ -314,6 +370,41 @@ mod tests {
     }
 
     #[test]
+    fn what_is_alerted_on_begins_at_zero() {
+        let metrics = IssuerMetrics::new("production");
+        let worker = Label::new(0, "worker");
+        metrics.expect([&worker], &["token", "session"]);
+        let text = metrics.render();
+        for line in [
+            r#"claimgate_issuer_refresh_reuse_total{client="worker"} 0"#,
+            r#"claimgate_issuer_revocations_total{kind="session",result="failed"} 0"#,
+            "claimgate_issuer_unwritten_revocations 0",
+            "claimgate_issuer_key_last_reload_successful 1",
+            "# TYPE process_start_time_seconds gauge",
+        ] {
+            assert!(text.contains(line), "{line} is not in\n{text}");
+        }
+        metrics.reused(&worker);
+        metrics.revocation((1, "session"), false);
+        metrics.unwritten(2);
+        metrics.keys_reloaded(KeyReload::Failed);
+        metrics.ready(true);
+        let text = metrics.render();
+        for line in [
+            r#"claimgate_issuer_refresh_reuse_total{client="worker"} 1"#,
+            r#"claimgate_issuer_revocations_total{kind="session",result="failed"} 1"#,
+            r#"claimgate_issuer_revocations_total{kind="token",result="failed"} 0"#,
+            "claimgate_issuer_unwritten_revocations 2",
+            "claimgate_issuer_key_last_reload_successful 0",
+            "claimgate_ready 1",
+        ] {
+            assert!(text.contains(line), "{line} is not in\n{text}");
+        }
+        metrics.keys_in_force(true);
+        assert!(metrics.render().contains("claimgate_issuer_key_last_reload_successful 1\n"));
+    }
+
+    #[test]
     fn every_metric_is_in_the_document() {
         let document = include_str!("../../../deploy/issuer.md");
         for name in [
@@ -327,6 +418,8 @@ mod tests {
             KEYS,
             ACTIVE_SINCE,
             KEY_RELOADS,
+            KEY_LAST_RELOAD,
+            UNWRITTEN,
         ] {
             assert!(document.contains(&format!("`{name}")), "{name} is not in deploy/issuer.md");
         }

@@ -11,6 +11,7 @@ mod decisions;
 mod histogram;
 mod issuer;
 mod names;
+mod process;
 mod revocation;
 mod sharded;
 mod source;
@@ -35,7 +36,8 @@ pub use self::decisions::DecisionCount;
 use self::decisions::Decisions;
 pub use self::issuer::{Document, Endpoint, IssuerMetrics, KeyReload};
 use self::names::{
-    BUILD_INFO, FETCH_DURATION, GENERATION, INFLIGHT, LAST_RELOAD, RELOADS, describe,
+    BUILD_INFO, CACHE_LIMIT, FETCH_DURATION, GENERATION, INFLIGHT, INFLIGHT_LIMIT, LAST_RELOAD,
+    READY, RELOADS, describe,
 };
 pub use self::revocation::{RevocationMetrics, SyncResult};
 use self::source::Retired;
@@ -62,6 +64,10 @@ pub struct MetricsSettings {
     pub algorithms: Vec<&'static str>,
     /// `production` or `development`.
     pub profile: &'static str,
+    /// How many checks may be under way.
+    pub concurrent_checks: usize,
+    /// How much memory verified tokens may hold.
+    pub cache_bytes: usize,
 }
 
 /// The metrics of one running service.
@@ -118,6 +124,9 @@ impl Metrics {
         self.build_info(1.0);
         // Exact below 2^53 configurations.
         gauge(&self.recorder, GENERATION, vec![]).set(generation as f64);
+        let MetricsSettings { concurrent_checks, cache_bytes, .. } = self.settings;
+        gauge(&self.recorder, INFLIGHT_LIMIT, vec![]).set(as_f64(concurrent_checks));
+        gauge(&self.recorder, CACHE_LIMIT, vec![]).set(as_f64(cache_bytes));
     }
 
     fn build_info(&self, value: f64) {
@@ -126,6 +135,11 @@ impl Metrics {
             Pair::new("profile", self.settings.profile),
         ];
         gauge(&self.recorder, BUILD_INFO, pairs).set(value);
+    }
+
+    /// Whether requests may come: `ready`. To be told before each [`Self::render`].
+    pub fn ready(&self, is_ready: bool) {
+        gauge(&self.recorder, READY, vec![]).set(if is_ready { 1.0 } else { 0.0 });
     }
 
     /// Counts an attempt to read the configuration again: `config_reload_total{result}`, and
@@ -237,6 +251,7 @@ impl Metrics {
         self.inflight.set(self.under_way.count() as f64);
         let mut text = self.retired.taken_out_of(self.handle.render());
         self.durations.write_to(&mut text);
+        process::write_to(&mut text);
         text
     }
 
@@ -306,7 +321,7 @@ fn gauge(recorder: &PrometheusRecorder, name: &'static str, pairs: Vec<Pair>) ->
     recorder.register_gauge(&Key::from_parts(name, pairs), &METADATA)
 }
 
-/// Exact below 2^53, which no count of keys reaches.
+/// Exact below 2^53, which nothing that is counted so reaches.
 fn as_f64(count: usize) -> f64 {
     count as f64
 }

@@ -8,8 +8,8 @@ use metrics::{Counter, Gauge, Key, Label as Pair, Recorder as _};
 use metrics_exporter_prometheus::PrometheusRecorder;
 
 use super::names::{
-    REVOCATION_ENTRIES, REVOCATION_EPOCH_CHANGES, REVOCATION_LAST_SYNC, REVOCATION_SKIPPED,
-    REVOCATION_STALE, REVOCATION_SYNCS, REVOCATION_UNCHECKED,
+    REVOCATION_ENTRIES, REVOCATION_EPOCH_CHANGES, REVOCATION_KEPT, REVOCATION_LAST_SYNC,
+    REVOCATION_LIMIT, REVOCATION_SKIPPED, REVOCATION_STALE, REVOCATION_SYNCS, REVOCATION_UNCHECKED,
 };
 use super::{METADATA, as_f64, gauge};
 use crate::util::clock::UnixTime;
@@ -31,6 +31,16 @@ impl RevocationMetrics {
                 entries.set(as_f64(count));
             }
         });
+    }
+
+    /// How many entries the source may hold: `revocation_entries_limit`.
+    pub fn limit(&self, most: usize) {
+        self.with(|handles| handles.limit.set(as_f64(most)));
+    }
+
+    /// How many entries are in force although the source does not have them any more: `revocation_kept_entries`.
+    pub fn kept(&self, count: usize) {
+        self.with(|handles| handles.kept.set(as_f64(count)));
     }
 
     /// How many entries of the source cannot be read: `revocation_skipped_entries`.
@@ -60,7 +70,8 @@ impl RevocationMetrics {
     /// There is no source, and perhaps nothing that is revoked: what was said of both is taken back.
     pub fn clear(&self) {
         self.with(|handles| {
-            let gauges = [&handles.skipped, &handles.last_sync, &handles.stale].into_iter();
+            let Handles { limit, kept, skipped, last_sync, stale, .. } = handles;
+            let gauges = [limit, kept, skipped, last_sync, stale].into_iter();
             gauges.chain(&handles.entries).for_each(|gauge| gauge.set(0.0));
         });
     }
@@ -84,6 +95,8 @@ impl RevocationMetrics {
 
 struct Handles {
     entries: Vec<Gauge>,
+    limit: Gauge,
+    kept: Gauge,
     skipped: Gauge,
     syncs: [Counter; SyncResult::ALL.len()],
     last_sync: Gauge,
@@ -101,6 +114,8 @@ impl Handles {
         };
         Self {
             entries: kinds.iter().map(entries).collect(),
+            limit: gauge(recorder, REVOCATION_LIMIT, vec![]),
+            kept: gauge(recorder, REVOCATION_KEPT, vec![]),
             skipped: gauge(recorder, REVOCATION_SKIPPED, vec![]),
             syncs: SyncResult::ALL.map(|result| {
                 let pairs = vec![Pair::new("result", result.as_str())];

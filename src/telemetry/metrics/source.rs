@@ -10,6 +10,7 @@ use metrics_exporter_prometheus::PrometheusRecorder;
 
 use super::names::{
     FETCH_DURATION, KEYS, LAST_SUCCESS, ORIGIN, PERSISTED, REFRESHES, SKIPPED_KEYS, STALE,
+    USABLE_UNTIL,
 };
 use super::{METADATA, as_f64, gauge};
 use crate::util::clock::UnixTime;
@@ -51,6 +52,23 @@ impl SourceMetrics {
     /// When a refresh last succeeded: `jwks_last_success_timestamp_seconds{issuer,source}`.
     pub fn succeeded(&self, at: UnixTime) {
         self.with(|handles| handles.last_success.set(at.as_secs_f64()));
+    }
+
+    /// When the keys become too old to be used, `None` when they never do or there are none:
+    /// `jwks_usable_until_timestamp_seconds{issuer,source}`.
+    pub fn usable_until(&self, until: Option<UnixTime>) {
+        self.with(|handles| handles.usable_until.set(until.map_or(0.0, UnixTime::as_secs_f64)));
+    }
+
+    /// A source that nothing is known of yet, perhaps in the place of another one under the same labels.
+    pub fn begin(&self) {
+        self.with(|handles| {
+            let SourceHandles { last_success, usable_until, usable, skipped_keys, stale, .. } =
+                handles;
+            for gauge in [last_success, usable_until, usable, skipped_keys, stale] {
+                gauge.set(0.0);
+            }
+        });
     }
 
     /// How many keys are in force and how many were passed over: `jwks_keys{issuer,source,state}`.
@@ -152,6 +170,7 @@ struct SourceHandles {
     refreshes: Vec<(RefreshResult, Counter)>,
     fetch_duration: Histogram,
     last_success: Gauge,
+    usable_until: Gauge,
     usable: Gauge,
     skipped_keys: Gauge,
     stale: Gauge,
@@ -182,6 +201,7 @@ impl SourceHandles {
             refreshes: refreshes.into(),
             fetch_duration: recorder.register_histogram(&fetches, &METADATA),
             last_success: gauge(recorder, LAST_SUCCESS, pairs.clone()),
+            usable_until: gauge(recorder, USABLE_UNTIL, pairs.clone()),
             usable: gauge(recorder, KEYS, with("state", "usable")),
             skipped_keys: gauge(recorder, KEYS, with("state", "skipped")),
             stale: gauge(recorder, STALE, pairs.clone()),

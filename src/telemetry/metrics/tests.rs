@@ -13,6 +13,8 @@ fn metrics() -> Metrics {
         reasons: vec!["missing_token", "expired"],
         algorithms: vec!["HS256", "RS256"],
         profile: "production",
+        concurrent_checks: 100,
+        cache_bytes: 1000,
     })
 }
 
@@ -119,7 +121,7 @@ fn how_long_checks_took_is_written_as_the_exporter_would_write_it() {
         None,
         "Time from a check's arrival to its answer.".into(),
     );
-    let [allowed, denied] = ["allow", "deny"].map(|decision| {
+    let [allowed, denied, shadowed] = ["allow", "deny", "would_deny"].map(|decision| {
         let key = Key::from_parts(CHECK_DURATION, vec![Pair::new("decision", decision)]);
         twin.register_histogram(&key, &METADATA)
     });
@@ -132,7 +134,7 @@ fn how_long_checks_took_is_written_as_the_exporter_would_write_it() {
         metrics.checked(outcome(CheckVerdict::Allow), took);
         allowed.record(took.as_secs_f64());
         metrics.checked(outcome(CheckVerdict::WouldDeny(0)), took);
-        allowed.record(took.as_secs_f64());
+        shadowed.record(took.as_secs_f64());
         metrics.checked(outcome(CheckVerdict::Deny(0)), took);
         denied.record(took.as_secs_f64());
     }
@@ -147,7 +149,7 @@ fn how_long_checks_took_is_written_as_the_exporter_would_write_it() {
     let (text, mut sums) = lines(metrics.render());
     let (expected, mut expected_sums) = lines(twin.handle().render());
     assert_eq!(text, expected);
-    assert_eq!((text.len(), sums.len()), (2 + 2 * 14, 2));
+    assert_eq!((text.len(), sums.len()), (2 + 3 * 14, 3));
     sums.sort_by(f64::total_cmp);
     expected_sums.sort_by(f64::total_cmp);
     let differ = |(one, other): (&f64, &f64)| (one - other).abs() > 1e-9;
@@ -193,10 +195,17 @@ fn the_list_for_operators_names_every_metric_and_word_and_no_other() {
         include_str!("checks.rs"),
         include_str!("connections.rs"),
         include_str!("revocation.rs"),
+        include_str!("process.rs"),
         include_str!("source.rs"),
         include_str!("tls.rs")
     );
     assert_eq!(names(list), names(code));
+    for (name, kind, _) in process::PROCESS {
+        assert!(
+            list.contains(&format!("| `{name}` | {kind} |")),
+            "{name} is not in deploy/metrics.md"
+        );
+    }
     let words = RefreshResult::ALL.map(RefreshResult::as_str).into_iter();
     let words = words.chain(UnknownKidOutcome::ALL.map(UnknownKidOutcome::as_str));
     let words = words.chain(ReloadResult::ALL.map(|(_, word)| word));
@@ -235,6 +244,72 @@ fn whether_the_keys_in_force_are_on_disk_is_told_once_it_is_known() {
         let text = metrics.render();
         assert!(text.contains(&line), "{line} is not in\n{text}");
     }
+}
+
+#[test]
+fn when_keys_become_too_old_is_told_and_0_where_they_never_do() {
+    let metrics = metrics();
+    let source = metrics.source(&Label::new(0, "accounts"), &Label::new(0, "0"));
+    let name = r#"claimgate_jwks_usable_until_timestamp_seconds{issuer="accounts",source="0"}"#;
+    let shown = |value: &str| metrics.render().contains(&format!("{name} {value}\n"));
+    assert!(shown("0"), "there are none yet");
+    source.usable_until(Some(UnixTime::from_millis(1_700_000_000_500)));
+    assert!(shown("1700000000.5"));
+    source.usable_until(None);
+    assert!(shown("0"));
+    source.usable_until(Some(UnixTime::from_millis(2_000)));
+    source.keys(3, 1);
+    source.begin();
+    assert!(shown("0"), "another source is in its place");
+    assert!(!metrics.render().contains("} 3\n"));
+}
+
+#[test]
+fn what_there_may_be_is_told_beside_what_there_is() {
+    let metrics = metrics();
+    let settings =
+        MetricsSettings { concurrent_checks: 7, cache_bytes: 0, ..metrics.settings.clone() };
+    metrics.connections("grpc").limit(16);
+    let revocation = metrics.revocation(&["token"]);
+    revocation.limit(50);
+    revocation.kept(4);
+    let renamed = metrics.renamed(settings, 2);
+    let text = renamed.render();
+    for line in [
+        "claimgate_inflight_checks_limit 7",
+        "claimgate_token_cache_limit_bytes 0",
+        r#"claimgate_connections_limit{listener="grpc"} 16"#,
+        "claimgate_revocation_entries_limit 50",
+        "claimgate_revocation_kept_entries 4",
+        "# TYPE process_open_fds gauge",
+    ] {
+        assert!(text.contains(&format!("{line}\n")), "{line} is not in\n{text}");
+    }
+    revocation.clear();
+    let text = metrics.render();
+    for line in ["claimgate_revocation_entries_limit 0", "claimgate_revocation_kept_entries 0"] {
+        assert!(text.contains(&format!("{line}\n")), "{line} is not in\n{text}");
+    }
+}
+
+#[test]
+fn a_refused_certificate_shows_until_its_files_are_good_again() {
+    let metrics = metrics();
+    let tls = metrics.tls("grpc");
+    let shown = |value| {
+        let line = format!("claimgate_tls_last_reload_successful{{listener=\"grpc\"}} {value}\n");
+        metrics.render().contains(&line)
+    };
+    let expires = UnixTime::from_millis(1_000);
+    tls.loaded(expires);
+    assert!(shown(1), "the one that it began with");
+    tls.reload_failed();
+    assert!(shown(0));
+    tls.in_its_files();
+    assert!(shown(1), "the old one was put back");
+    tls.reload_failed();
+    tls.reloaded(expires);
+    assert!(shown(1));
 }
 
 #[test]

@@ -5,13 +5,14 @@ use std::fmt;
 use metrics::{Counter, Gauge, Key, Label as Pair, Recorder as _};
 use metrics_exporter_prometheus::PrometheusRecorder;
 
-use super::names::{TLS_EXPIRY, TLS_HANDSHAKES, TLS_RELOADS};
+use super::names::{TLS_EXPIRY, TLS_HANDSHAKES, TLS_LAST_RELOAD, TLS_RELOADS};
 use super::{METADATA, gauge};
 use crate::util::clock::UnixTime;
 
 /// The metrics of TLS on one kind of listener.
 pub struct TlsMetrics {
     expiry: Gauge,
+    last_reload: Gauge,
     reloaded: Counter,
     reload_failed: Counter,
     handshakes: [Counter; HandshakeResult::ALL.len()],
@@ -26,6 +27,7 @@ impl TlsMetrics {
         };
         Self {
             expiry: gauge(recorder, TLS_EXPIRY, vec![of_listener()]),
+            last_reload: gauge(recorder, TLS_LAST_RELOAD, vec![of_listener()]),
             reloaded: counter(TLS_RELOADS, "ok"),
             reload_failed: counter(TLS_RELOADS, "failed"),
             handshakes: HandshakeResult::ALL.map(|result| counter(TLS_HANDSHAKES, result.as_str())),
@@ -35,6 +37,12 @@ impl TlsMetrics {
     /// The first certificate is in force until `expires`: `tls_certificate_expiry_timestamp_seconds{listener}`.
     pub fn loaded(&self, expires: UnixTime) {
         self.expiry.set(expires.as_secs_f64());
+        self.in_its_files();
+    }
+
+    /// What is in the files is what is in use: `tls_last_reload_successful{listener}`.
+    pub fn in_its_files(&self) {
+        self.last_reload.set(1.0);
     }
 
     /// Another certificate took its place: `tls_reloads_total{listener,result}`.
@@ -46,6 +54,7 @@ impl TlsMetrics {
     /// What is in the files now cannot be used.
     pub fn reload_failed(&self) {
         self.reload_failed.increment(1);
+        self.last_reload.set(0.0);
     }
 
     /// Counts a handshake: `tls_handshakes_total{listener,result}`.

@@ -49,6 +49,7 @@ impl Fixture {
             label: Label::new(index, "-"),
             issuer: IssuerName::Exact(iss.to_owned()),
             audiences: Audiences::AnyOf(vec!["orders".to_owned()]),
+            audience_claim: None,
             algorithms: AlgorithmSet::from_iter([Algorithm::Rs256]),
             danger_accept_hs256,
             clock_skew: Duration::ZERO,

@@ -58,8 +58,14 @@ impl Fixture {
         let verified = self.verifier.verify(RawToken::new(token), &self.keys.load(), now);
         let verified = verified.map_err(|refused| refused.refusal)?;
         let issuer = &self.verifier.issuers()[verified.issuer().index()];
-        verified.claims().judge_audience(&issuer.audiences)?;
+        verified.claims().judge_audience(&issuer.audiences, issuer.audience_claim.as_deref())?;
         Ok(verified)
+    }
+
+    /// Whomever it is for.
+    fn verify_unjudged(&self, token: &str) -> VerifiedToken {
+        let now = UnixTime::from_secs(NOW).unwrap();
+        self.verifier.verify(RawToken::new(token), &self.keys.load(), now).unwrap()
     }
 
     fn refusal(&self, token: &str) -> Option<Refusal> {
@@ -72,6 +78,7 @@ fn issuer(index: usize, name: &str, iss: &str) -> Issuer {
         label: Label::new(index, name),
         issuer: IssuerName::Exact(iss.to_owned()),
         audiences: Audiences::AnyOf(vec!["orders".to_owned(), "billing".to_owned()]),
+        audience_claim: None,
         algorithms: AlgorithmSet::ALL,
         danger_accept_hs256: false,
         clock_skew: Duration::from_secs(30),
@@ -499,6 +506,53 @@ fn the_audience_is_a_string_or_strings_of_which_one_is_exactly_ours() {
     }
     let token = mint(&RSA, &claims_without("aud")).unwrap();
     assert_eq!(fixture.refusal(&token), Some(Refusal::MissingClaim));
+}
+
+#[test]
+fn a_claim_in_place_of_the_audience_is_judged_as_strictly_and_alone() {
+    let fixture = Fixture::new();
+    let ours = Audiences::AnyOf(vec!["orders".to_owned(), "billing".to_owned()]);
+    // Without an `aud`: every token of this issuer is one for nobody else.
+    let judged = |over: &Value, claim: &str| {
+        let mut claims = claims_with(over);
+        if claims["aud"] == "orders" {
+            claims.as_object_mut().unwrap().shift_remove("aud");
+        }
+        let token = fixture.verify_unjudged(&mint(&RSA, &claims).unwrap());
+        token.claims().judge_audience(&ours, Some(claim)).err()
+    };
+    for named in [json!("orders"), json!(["x", "billing"])] {
+        assert_eq!(judged(&json!({"client_id": named}), "client_id"), None, "{named}");
+    }
+    for named in [
+        json!("Orders"),
+        json!("orders "),
+        json!(""),
+        json!([]),
+        json!(null),
+        json!(7),
+        json!(true),
+        json!({"orders": "orders"}),
+        json!([["orders"]]),
+        json!(["orders", 7]),
+        json!(["orders", null]),
+    ] {
+        let refusal = judged(&json!({"client_id": named}), "client_id");
+        assert_eq!(refusal, Some(Refusal::AudienceMismatch), "{named}");
+    }
+    assert_eq!(judged(&json!({}), "client_id"), Some(Refusal::MissingClaim));
+    // A name and no path.
+    let inside = json!({"client": {"id": "orders"}});
+    assert_eq!(judged(&inside, "client.id"), Some(Refusal::MissingClaim));
+    assert_eq!(judged(&json!({"client.id": "orders"}), "client.id"), None);
+    // One that has an `aud` is another kind of token, whomever both are for.
+    for aud in [json!("billing"), json!(["orders"]), json!([]), json!("others")] {
+        let refusal = judged(&json!({"aud": aud, "client_id": "orders"}), "client_id");
+        assert_eq!(refusal, Some(Refusal::AudienceMismatch), "{aud}");
+    }
+    let unchecked = fixture.verify_unjudged(&genuine(&json!({})));
+    let judged = unchecked.claims().judge_audience(&Audiences::DangerNotChecked, Some("client_id"));
+    assert_eq!(judged, Ok(()));
 }
 
 #[test]

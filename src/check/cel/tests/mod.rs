@@ -35,6 +35,7 @@ static VERIFIER: LazyLock<Verifier> = LazyLock::new(|| {
         label: Label::new(0, "accounts"),
         issuer: IssuerName::Exact("i".to_owned()),
         audiences: Audiences::AnyOf(vec!["orders".to_owned()]),
+        audience_claim: None,
         algorithms: AlgorithmSet::ALL,
         danger_accept_hs256: false,
         clock_skew: Duration::from_secs(30),

@@ -8,7 +8,7 @@ use crate::check::locations::Found;
 use crate::check::requirement::{Node, Part};
 use crate::check::rules::{CONTEXT_RULE, NoRule, PathMatch, RuleMatch, RuleMode, RuleSet};
 use crate::check::trace::{Fact, RulesFact, Step};
-use crate::cli::shown::shown;
+use crate::cli::shown::{counted, shown};
 use crate::keys::status::SourceStatus;
 use crate::revocation::Verdict;
 use crate::util::clock::UnixTime;
@@ -166,7 +166,7 @@ fn conditions(matches: &RuleMatch) -> String {
         all.push(matches.methods.join(" or "));
     }
     if !matches.hosts.is_empty() {
-        all.push(format!("{} hosts", matches.hosts.len()));
+        all.push(counted(matches.hosts.len(), "host"));
     }
     all.extend(matches.headers.iter().map(|header| format!("header {}", header.name)));
     if all.is_empty() { "everything".to_owned() } else { shown(&all.join(", ")) }
@@ -194,7 +194,7 @@ fn tokens(found: &[(String, Found)]) -> &'static str {
 
 fn stands(found: Found) -> String {
     match found {
-        Found::Token { bytes } => format!("{bytes} bytes"),
+        Found::Token { bytes } => counted(bytes, "byte"),
         Found::Nothing => "nothing".to_owned(),
         Found::Several => "more than one".to_owned(),
         Found::Malformed => "announced, and not there or ambiguous".to_owned(),

@@ -3,7 +3,7 @@
 use super::{Around, Line};
 use crate::check::DenialReason;
 use crate::cli::at;
-use crate::cli::shown::{duration, error_text, shown};
+use crate::cli::shown::{counted, duration, error_text, shown};
 use crate::keys::status::SourceStatus;
 use crate::token::observe::{KeyFact, Times, TokenFact};
 use crate::util::clock::UnixTime;
@@ -83,12 +83,8 @@ fn key(issuer: &Label, kid: Option<&str>, found: KeyFact, around: &Around<'_>) -
         KeyFact::Unavailable => "cannot be looked for: not every source has been read",
     };
     let below = of_issuer().map(|source| source_line(source, kid, around.now)).collect();
-    let known = keys(known);
+    let known = counted(known, "key");
     Line::new("key", format!("{named} {found}; {known} of {issuer} known"), None).with(below)
-}
-
-fn keys(count: usize) -> String {
-    if count == 1 { "1 key".to_owned() } else { format!("{count} keys") }
 }
 
 fn source_line(source: &SourceStatus, kid: Option<&str>, now: UnixTime) -> Line {
@@ -99,7 +95,7 @@ fn source_line(source: &SourceStatus, kid: Option<&str>, now: UnixTime) -> Line 
         (Some(read), None) => {
             let has = kid.is_some_and(|kid| source.kids.iter().any(|known| known == kid));
             let has = if has { ", this kid among them" } else { "" };
-            let (count, origin) = (keys(source.kids.len()), source.origin.as_str());
+            let (count, origin) = (counted(source.kids.len(), "key"), source.origin.as_str());
             let age = now.since(read).as_secs();
             let age = if age > 0 { format!(", read {} ago", duration(age)) } else { String::new() };
             let is_old = source.usable_until.is_some_and(|until| now > until);

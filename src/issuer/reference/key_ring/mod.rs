@@ -332,6 +332,7 @@ impl KeyFollower {
             }
             self.ring.store(Arc::new(ring));
         } else if over {
+            self.metrics.keys_in_force(true);
             tracing::info!("the key directory can be read again");
         }
     }

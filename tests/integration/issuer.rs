@@ -21,6 +21,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::authority::{Authority, Mounted};
 use crate::issuer_process::{IssuerProcess, SECRET, Tokens, claimgate, config};
+use crate::kept;
 use crate::service::{Answer, TestService, eventually, metric, send};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -90,6 +91,7 @@ fn it_does_not_start_without_keys_or_with_keys_that_others_can_read_and_makes_no
         let mut command = Command::new(env!("CARGO_BIN_EXE_claimgate"));
         command.args(["issuer", "--config", "issuer.yaml"]).current_dir(folder.path());
         let output = command.stdin(Stdio::null()).output().unwrap();
+        kept::printed(&output);
         (output.status.code(), String::from_utf8(output.stderr).unwrap())
     };
     let (code, told) = start();
@@ -121,6 +123,15 @@ fn a_secret_is_hashed_from_standard_input_or_made() {
         // One that reads nothing may have gone.
         let _gone = child.stdin.take().unwrap().write_all(input.as_bytes()).is_err();
         let output = child.wait_with_output().unwrap();
+        if args.is_empty() {
+            // Others are refused, and some are words of a message.
+            if output.status.success() {
+                kept::secret(input.trim_end());
+            }
+            kept::printed(&output);
+        } else {
+            kept::printed_but("`issuer hash-secret --generate` says the secret it made", &output);
+        }
         (output.status.code().unwrap(), String::from_utf8(output.stdout).unwrap(), output.stderr)
     };
     for input in ["a-secret-of-a-client", "a-secret-of-a-client\n", "a-secret-of-a-client\r\n"] {
@@ -384,6 +395,7 @@ mod document {
         }
         assert!(commands >= 20, "{commands}");
         drop(issuer);
+        kept::folder(folder.path());
     }
 
     #[test]
@@ -413,14 +425,23 @@ mod document {
     }
 
     fn background(folder: &Path, command: &str) -> Background {
-        Background(shell(folder, &format!("exec {command}")).spawn().unwrap())
+        let mut shell = shell(folder, &format!("exec {command}"));
+        // What it does not send to a file.
+        shell.stdout(kept::stream("issuer")).stderr(kept::stream("issuer"));
+        Background(shell.spawn().unwrap())
     }
 
     /// What a command prints on both streams; it exits with 0.
     async fn run(folder: &Path, command: &str) -> String {
         let mut shell = shell(folder, &format!("exec 2>&1\n{command}"));
         let output = tokio::task::spawn_blocking(move || shell.output().unwrap()).await.unwrap();
+        if command.contains("/token") {
+            kept::printed_but("the token endpoint answers with tokens", &output);
+        } else {
+            kept::printed(&output);
+        }
         let printed = String::from_utf8(output.stdout).unwrap();
+        kept::sent(&printed);
         assert!(output.status.success(), "{command}\n{printed}");
         printed
     }

@@ -155,6 +155,7 @@ class Keys:
     def __init__(self, folder):
         self.folder = folder / "keys"
         run(world.CLAIMGATE, "keys", "generate", "--dir", self.folder, "--kid", "key-1", "--type", "rsa-2048")
+        world.kept.key((self.folder / "key-1.pem").read_text())
 
     def document(self):
         """The JWK Set, with two keys that are not used: a secret, and one of a kind that is not accepted."""
@@ -173,7 +174,9 @@ class Keys:
         claims = {"iss": "https://accounts.example", "aud": "orders", "sub": "alice", "jti": "one", "iat": now, "exp": now + 600, **claims}
         signed = f"{encoded({'alg': 'RS256', 'kid': kid})}.{encoded(claims)}"
         signature = run("openssl", "dgst", "-sha256", "-sign", self.folder / "key-1.pem", given=signed.encode())
-        return f"{signed}.{encoded(signature)}"
+        token = f"{signed}.{encoded(signature)}"
+        world.kept.token(token)
+        return token
 
 
 class Provider:
@@ -219,6 +222,7 @@ class Process:
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
+        world.kept.printed(self.log.read_text(errors="replace"), of="service" if isinstance(self, Claimgate) else "printed")
 
     def get(self, url, headers=None, data=None):
         """(status, headers, text), once somebody answers there."""
@@ -248,6 +252,7 @@ class Claimgate(Process):
     def answers(self, path):
         status, _, text = self.get(f"http://{self.admin}{path}")
         assert status == 200, text
+        world.kept.printed(text, of="service")
         return text
 
     def says(self, line):
@@ -261,6 +266,8 @@ class Claimgate(Process):
         """The reason, as a proxy that speaks HTTP is told; "none" for a request that passes."""
         headers = {**({"authorization": f"Bearer {token}"} if token else {}), **dict(more)}
         status, headers, text = self.get(f"http://{self.http}/auth/envoy{path}", headers)
+        if status != 200:
+            world.kept.printed(f"{headers}\n{text}", of="service")
         return "none" if status == 200 else headers.get("x-ext-auth-reason", f"{status} {text}")
 
     def refresh_keys(self):

@@ -5,6 +5,7 @@ import json
 import os
 import pathlib
 import re
+import sys
 
 import yaml
 
@@ -12,6 +13,9 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 CLAIMGATE = str(pathlib.Path(os.environ["CLAIMGATE"]).resolve())
 ALERTS = ROOT / "deploy/observability/alerts.yaml"
 DASHBOARD = ROOT / "deploy/observability/dashboard.json"
+
+sys.path.append(str(ROOT / "tests/leaks"))
+import kept  # noqa: E402,F401  for the search of tests/leaks
 
 TESTS = []
 COUNTS = {}

@@ -21,7 +21,7 @@ from search import Searched
 # beside has a stream of its own.
 INSIDE = ("log.service", "pages.service")
 SUITES = {
-    "attacks": INSIDE, "differential": INSIDE, "documents": ("printed",), "e2e": (*INSIDE, "printed", "demo", "envoy", "issuer", "proxy"),
+    "attacks": INSIDE, "differential": INSIDE, "documents": ("printed",), "e2e": (*INSIDE, "printed", "envoy", "issuer", "proxy"),
     "faults": INSIDE, "image": ("[0-9].service",), "integration": (*INSIDE, "printed", "[0-9].service", "issuer"), "manifests": ("[0-9].service", ".printed"),
     "observability": ("[0-9].service", ".printed"), "redis": (*INSIDE, "printed"), "runbook": (*INSIDE, "printed"), "step": ("",),
 }

@@ -55,8 +55,10 @@ def main():
     shown = sorted({line for path in (kept / "shown").glob("*") for line in path.read_text().splitlines()})
     print("".join(f"not searched, since it is for showing: {line}\n" for line in shown), end="")
     kinds = searched.kinds
-    print(f"tokens: {kinds['token']}, claims: {searched.claims}, other secrets: {kinds['secret']}, private keys: {kinds['key']}; "
-          f"files: {searched.files}, lines: {searched.lines}, bytes: {searched.octets}, in {time.monotonic() - begun:.1f} s")
+    for number, what in ((kinds["token"], "tokens"), (searched.claims, "claims"), (kinds["secret"] + kinds["key"], "keys and other secrets")):
+        print(f"counted: {number} {what} that nothing may show")
+    print(f"counted: {searched.lines} lines searched for parts of them")
+    print(f"{searched.files} files, {searched.octets} bytes, {time.monotonic() - begun:.1f} s")
     print(f"{passed} passed, {failed} failed")
     return 1 if failed else 0
 

@@ -30,6 +30,11 @@ failed=0
 must_count=no
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
+# What all of them print and use, for the last step.
+CLAIMGATE_TEST_KEPT=$(realpath -m "${CARGO_TARGET_DIR:-target}")/kept
+export CLAIMGATE_TEST_KEPT
+rm -rf "$CLAIMGATE_TEST_KEPT"
+mkdir -p "$CLAIMGATE_TEST_KEPT/told"
 
 main() {
   deploy/prerequisites.sh --tests
@@ -53,17 +58,18 @@ main() {
   counted step "the image, and the compose file" tests/image/run.sh
   counted step "the README, as a stranger follows it in a fresh clone" tests/stranger/run.sh
   counted step "the demo, as a stranger runs it" deploy/demo.sh --check
+  counted step "no part of a token in what all of that printed" python3 -B tests/leaks/main.py "$CLAIMGATE_TEST_KEPT"
   summary
   printf '\n%s passed, %s failed\n' "$passed" "$failed"
   [ "$failed" -eq 0 ]
 }
 
-# step NAME COMMAND...: prints what it runs, runs it, counts it.
+# step NAME COMMAND...: prints what it runs, runs it, counts it, and keeps what it printed.
 step() {
   local name=$1 status=0 begun=$SECONDS
   shift
   printf '\n== %s: %s\n' "$name" "$*"
-  "$@" 2>&1 | tee "$log" || status=$?
+  "$@" 2>&1 | tee "$log" "$CLAIMGATE_TEST_KEPT/told/step-${name//[ \/]/-}" || status=$?
   count "$status"
   printf '== %s: %s after %s s\n' "$name" "$verdict" "$((SECONDS - begun))"
 }

@@ -4,10 +4,10 @@ use aws_lc_rs::hmac;
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use claimgate::issuer::SigningKey;
-use claimgate::issuer::mint::mint_with_header;
 use claimgate::keys::key::Algorithm;
 use serde_json::{Value, json};
 
+use crate::kept::mint_with_header;
 use crate::table::Attack;
 use crate::world::{PARTNER, World, encode, parts, sign};
 

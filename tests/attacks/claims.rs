@@ -1,8 +1,8 @@
 //! Claims that are judged: times, audience, issuer, names (RFC 7519 §4.1, RFC 8725 §3.8 and §3.9).
 
-use claimgate::issuer::mint::mint;
 use serde_json::{Value, json};
 
+use crate::kept::mint;
 use crate::table::{Attack, Expected};
 use crate::world::{ISSUER, World};
 

@@ -5,12 +5,12 @@ use aws_lc_rs::digest::{SHA256, digest};
 use aws_lc_rs::rand;
 use aws_lc_rs::signature::{ED25519, UnparsedPublicKey};
 use claimgate::issuer::SigningKey;
-use claimgate::issuer::mint::{mint, mint_with_header};
 use claimgate::keys::key::Algorithm;
 use num_bigint::BigUint;
 use serde_json::{Value, json};
 
 use crate::arithmetic::{padded, small_order_points};
+use crate::kept::{mint, mint_with_header};
 use crate::table::Attack;
 use crate::world::{PARTNER, World, encode, sign};
 

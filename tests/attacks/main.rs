@@ -24,7 +24,13 @@ mod claims;
 mod envoy;
 mod form;
 mod json_text;
+#[allow(dead_code, reason = "shared by all tests; each uses a part of it")]
+#[path = "../support/kept.rs"]
+mod kept;
 mod key;
+#[allow(dead_code, reason = "shared by all tests; each uses a part of it")]
+#[path = "../support/logs.rs"]
+mod logs;
 mod request;
 mod revocation;
 mod rsa_padding;

@@ -1,10 +1,10 @@
 //! Ways around a revocation: other texts of the same token, other types and spellings of what it is known by.
 
-use claimgate::issuer::mint::{mint, mint_with_header};
 use num_bigint::BigUint;
 use serde_json::{Value, json};
 
 use crate::arithmetic::{order, padded};
+use crate::kept::{mint, mint_with_header};
 use crate::table::Attack;
 use crate::world::{ISSUER, World, encode, parts, resigned, sign, signature_of};
 

@@ -212,7 +212,7 @@ fn ecdsa(world: &World) -> Vec<Attack> {
 fn with_leading_zero(world: &World, key: &SigningKey) -> String {
     let tokens = (0..).map(|nth| {
         let claims = world.claims_with(&json!({"nth": nth}));
-        claimgate::issuer::mint::mint(key, &claims).unwrap()
+        crate::kept::mint(key, &claims).unwrap()
     });
     let mut found = tokens.take(100_000).filter(|token| signature_of(token)[0] == 0);
     found.next().expect("one in 256 is")

@@ -8,7 +8,6 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use claimgate::issuer::SigningKey;
-use claimgate::issuer::mint::{mint, mint_with_header};
 use claimgate::keys::key::Algorithm;
 use claimgate::proto::envoy::config::core::v3::header_value_option::HeaderAppendAction;
 use claimgate::proto::envoy::service::auth::v3::check_response::HttpResponse;
@@ -18,6 +17,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::arithmetic::RsaPrivate;
+use crate::kept::{mint, mint_with_header};
 use crate::key;
 use crate::revocation;
 use crate::service::{Answer, TestService, request};

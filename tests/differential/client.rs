@@ -8,6 +8,7 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use crate::http2;
+use crate::kept;
 use crate::service::PATIENCE;
 
 /// What is sent.
@@ -72,6 +73,10 @@ impl Answer {
 /// Sends one request and reads its answer: up to where it says that it ends, since Envoy keeps the connection for a
 /// second after that.
 pub(crate) async fn send(address: SocketAddr, request: &Request) -> Answer {
+    kept::sent(&request.target);
+    for (_, value) in &request.headers {
+        kept::sent(&String::from_utf8_lossy(value));
+    }
     if request.http2 {
         return http2::send(address, request).await;
     }

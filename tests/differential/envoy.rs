@@ -13,6 +13,7 @@ use tempfile::TempDir;
 use tokio::process::{Child, Command};
 
 use crate::client::{Request, send};
+use crate::kept;
 use crate::service::eventually;
 use crate::world::World;
 
@@ -212,6 +213,8 @@ impl Envoy {
         let directory = tempfile::tempdir().unwrap();
         let file = |name: &str| directory.path().join(name);
         fs::write(file("envoy.json"), config.to_string()).unwrap();
+        // Envoy appends to what is there.
+        drop(kept::file("envoy", &file("envoy.log")));
         let child = Command::new(path)
             .arg("--config-path")
             .arg(file("envoy.json"))

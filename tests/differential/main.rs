@@ -24,6 +24,12 @@ mod envoy;
 mod faulty;
 mod http2;
 mod jwt_authn;
+#[allow(dead_code, reason = "shared by all tests; each uses a part of it")]
+#[path = "../support/kept.rs"]
+mod kept;
+#[allow(dead_code, reason = "shared by all tests; each uses a part of it")]
+#[path = "../support/logs.rs"]
+mod logs;
 mod migration;
 mod over_time;
 mod report;

@@ -3,11 +3,12 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use claimgate::issuer::SigningKey;
-use claimgate::issuer::mint::{mint_bytes, mint_with_header, overlay};
+use claimgate::issuer::mint::overlay;
 use claimgate::keys::key::Algorithm;
 use claimgate::util::clock::{Clock as _, SystemClock};
 use serde_json::{Value, json};
 
+use crate::kept::{mint_bytes, mint_with_header};
 use crate::world::iss;
 
 /// One key an algorithm, whose `kid` is the algorithm's name, and some that no issuer publishes as they should be.

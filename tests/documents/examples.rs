@@ -16,7 +16,7 @@ use claimgate::check::{
 };
 use claimgate::config::Config;
 use claimgate::issuer::SigningKey;
-use claimgate::issuer::mint::{mint, overlay};
+use claimgate::issuer::mint::overlay;
 use claimgate::keys::jwks::Jwks;
 use claimgate::keys::key::{Algorithm, AlgorithmSet};
 use claimgate::keys::store::{KeyStore, SourceKeys};
@@ -25,6 +25,7 @@ use claimgate::util::clock::UnixTime;
 use serde_json::{Value, json};
 
 use crate::blocks::Block;
+use crate::kept::mint;
 
 const NOW: i64 = 1_800_000_000;
 

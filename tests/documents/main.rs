@@ -17,6 +17,9 @@ mod blocks;
 mod comparison;
 mod examples;
 mod facts;
+#[allow(dead_code, reason = "shared by all tests; each uses a part of it")]
+#[path = "../support/kept.rs"]
+mod kept;
 mod links;
 mod logs;
 #[path = "../runbook/output.rs"]

@@ -85,6 +85,7 @@ impl World {
                 }
             }
         }
+        crate::kept::folder(self.folder.path());
         commands
     }
 

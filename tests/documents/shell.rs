@@ -12,6 +12,8 @@ use std::time::Duration;
 use claimgate::util::clock::Stopwatch;
 use rustix::process::{Pid, Signal, kill_process_group};
 
+use crate::kept;
+
 /// For one command.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -71,6 +73,7 @@ impl Shell {
         if printed.last().is_some_and(String::is_empty) {
             printed.pop();
         }
+        kept::line(&printed.join("\n"));
         printed
     }
 }

@@ -4,13 +4,13 @@
 use claimgate::app::Options;
 use claimgate::config::Config;
 use claimgate::issuer::SigningKey;
-use claimgate::issuer::mint::mint;
 use claimgate::keys::key::Algorithm;
 use claimgate::util::clock::{Clock as _, SystemClock};
 use reqwest::{Response, StatusCode};
 use serde_json::{Value, json};
 
 use crate::envoy::{Envoy, manager, pass_on_to, shipped, tcp};
+use crate::kept::mint;
 use crate::service::{TestService, configuration, eventually};
 use crate::upstream::Upstream;
 

@@ -6,7 +6,7 @@ use std::process::{Child, Command, Output, Stdio};
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::{envoy, redis};
+use crate::{envoy, kept, redis};
 
 /// What it expects of itself: each line of its tables is one.
 const STEPS: [&str; 2] = ["29 passed, 0 failed", "41 passed, 0 failed"];
@@ -17,7 +17,9 @@ fn demo(arguments: &[&str]) -> Command {
     command
 }
 
+#[track_caller]
 fn said(output: &Output) -> (Option<i32>, String, String) {
+    kept::printed(output);
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     (output.status.code(), text(&output.stdout), text(&output.stderr))
 }
@@ -72,8 +74,14 @@ impl Drop for Shown {
 fn what_it_says_to_paste_takes_a_token_back() {
     let mut command = demo(&["--envoy"]);
     command.arg(envoy::executable()).arg("--redis").arg(redis::executable());
-    let mut shown = Shown(command.stdout(Stdio::piped()).spawn().unwrap());
+    let mut shown =
+        Shown(command.stdout(Stdio::piped()).stderr(kept::stream("demo")).spawn().unwrap());
     let lines = BufReader::new(shown.0.stdout.take().unwrap()).lines().map(Result::unwrap);
+    // The one line that is there to show a token; the requests that are pasted below it show none.
+    let lines =
+        lines.inspect(
+            |line| if line.starts_with("TOKEN=") { kept::sent(line) } else { kept::line(line) },
+        );
     let welcome: Vec<String> = lines.take_while(|line| !line.starts_with("Ctrl-C")).collect();
     let begin = welcome.iter().position(|line| line.starts_with("LOGIN=")).unwrap();
     let output = Command::new("bash").args(["-c", &welcome[begin..].join("\n")]).output();

@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::ROOT;
+use crate::kept;
 use crate::load::report;
 use crate::service::eventually;
 
@@ -44,8 +45,8 @@ impl Envoy {
             .arg("--admin-address-path")
             .arg(place("admin"))
             .stdin(Stdio::null())
-            .stdout(fs::File::create(place("access.log")).unwrap())
-            .stderr(fs::File::create(place("envoy.log")).unwrap())
+            .stdout(kept::file("envoy", &place("access.log")))
+            .stderr(kept::file("envoy", &place("envoy.log")))
             .spawn()
             .expect("Envoy runs");
         let client = reqwest::Client::builder().no_proxy().build().unwrap();

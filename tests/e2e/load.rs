@@ -5,12 +5,12 @@ use std::io::{self, Write as _};
 use std::net::SocketAddr;
 
 use claimgate::issuer::SigningKey;
-use claimgate::issuer::mint::mint;
 use claimgate::keys::key::Algorithm;
 use claimgate::util::clock::{Clock as _, SystemClock};
 use futures_util::future::join_all;
 use serde_json::json;
 
+use crate::kept::mint;
 use crate::service::eventually;
 
 const ASKERS: usize = 8;

@@ -36,7 +36,13 @@ mod issuer_clients;
 #[allow(dead_code, reason = "shared with the integration tests, which use more of it")]
 #[path = "../support/issuer.rs"]
 mod issuer_process;
+#[allow(dead_code, reason = "shared by all tests; each uses a part of it")]
+#[path = "../support/kept.rs"]
+mod kept;
 mod load;
+#[allow(dead_code, reason = "shared by all tests; each uses a part of it")]
+#[path = "../support/logs.rs"]
+mod logs;
 mod mtls;
 mod nginx;
 mod provider;

@@ -14,6 +14,7 @@ use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use serde_json::{Value, json};
 
 use crate::ROOT;
+use crate::kept;
 use crate::service::{TestService, eventually, send};
 
 /// Where its files are, and where the ones that it runs are installed.
@@ -101,7 +102,10 @@ async fn token(provider: SocketAddr) -> String {
     let (status, answer) = send(provider, "POST", "/token", &headers, form).await;
     assert_eq!(status, 200, "{answer}");
     let answer: Value = serde_json::from_str(&answer).unwrap();
-    answer["access_token"].as_str().unwrap().to_owned()
+    let token = answer["access_token"].as_str().unwrap();
+    kept::token(token);
+    kept::secret(&credentials);
+    token.to_owned()
 }
 
 fn kid(token: &str) -> String {

@@ -8,7 +8,6 @@ use std::process::{Child, Command, Stdio};
 
 use claimgate::app::Options;
 use claimgate::config::Config;
-use claimgate::issuer::mint::mint;
 use claimgate::util::clock::{Clock as _, SystemClock};
 use serde_json::json;
 use tempfile::TempDir;
@@ -19,6 +18,8 @@ use tokio::time::timeout;
 use crate::ROOT;
 use crate::configuration::inline;
 use crate::envoy::loopback;
+use crate::kept;
+use crate::kept::mint;
 use crate::load::{key_and_token, report};
 use crate::service::{PATIENCE, TestService, eventually};
 use crate::upstream::Upstream;
@@ -68,7 +69,7 @@ impl Proxy {
         let directory = tempfile::tempdir().unwrap();
         let address = TcpListener::bind(loopback()).unwrap().local_addr().unwrap();
         fs::write(directory.path().join("config"), config(address, directory.path())).unwrap();
-        let log = fs::File::create(directory.path().join("log")).unwrap();
+        let log = kept::file("proxy", &directory.path().join("log"));
         let child = Command::new(executable(name))
             .args(arguments)
             .current_dir(directory.path())
@@ -284,6 +285,7 @@ pub(crate) async fn ask(
     let head = format!(
         "{method} {target} HTTP/1.1\r\nhost: orders.example.com\r\nconnection: close\r\n{headers}\r\n{body}"
     );
+    kept::sent(&head);
     stream.write_all(head.as_bytes()).await.unwrap();
     let mut answer = Vec::new();
     timeout(PATIENCE, stream.read_to_end(&mut answer)).await.unwrap().unwrap();

@@ -16,6 +16,7 @@ use tokio::time::timeout;
 
 use crate::configuration::inline;
 use crate::envoy::{self, CLAIMGATE, Envoy};
+use crate::kept;
 use crate::load::{Load, key_and_token, report};
 use crate::service::{PATIENCE, eventually, metric};
 
@@ -91,7 +92,7 @@ impl Replica {
             .args(["serve", "--drain-delay", DRAIN_DELAY, "--config"])
             .arg(directory.path().join("claimgate.yaml"))
             .stdin(Stdio::null())
-            .stderr(Stdio::null())
+            .stderr(kept::stream("service"))
             .kill_on_drop(true)
             .spawn()
             .unwrap()

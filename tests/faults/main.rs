@@ -14,6 +14,12 @@
 )]
 
 mod cases;
+#[allow(dead_code, reason = "shared by all tests; each uses a part of it")]
+#[path = "../support/kept.rs"]
+mod kept;
+#[allow(dead_code, reason = "shared by all tests; each uses a part of it")]
+#[path = "../support/logs.rs"]
+mod logs;
 mod memory;
 mod table;
 

@@ -132,6 +132,7 @@ class Scene:
         except AssertionError as error:
             raise AssertionError(f"{error}\n" + "\n".join(logs(name))) from error
         finally:
+            world.kept.printed("\n".join(logs(name)), of="service")
             world.run("podman", "rm", "--force", "--time", "0", name)
 
     def until_ready(self, name):

@@ -12,6 +12,7 @@ import shutil
 import socket
 import struct
 import subprocess
+import sys
 import tempfile
 import time
 
@@ -19,6 +20,9 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 TARGET = pathlib.Path(os.environ.get("CARGO_TARGET_DIR") or ROOT / "target").resolve()
 IMAGE = "localhost/claimgate:test"
 DOCKERFILE = ROOT / "deploy/docker/Dockerfile"
+
+sys.path.append(str(ROOT / "tests/leaks"))
+import kept  # noqa: E402,F401  for the search of tests/leaks
 
 # Nothing that is waited for takes this long unless it never comes.
 PATIENCE = 60

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::convert::Infallible;
 
-use claimgate::issuer::mint::mint;
 use claimgate::issuer::{SigningKey, forgery};
 use claimgate::keys::key::Algorithm;
 use claimgate::proto::envoy::service::auth::v3::{CheckRequest, CheckResponse};
@@ -16,6 +15,7 @@ use serde_json::{Value, json};
 use tonic::client::GrpcService;
 use tonic::transport::Channel;
 
+use crate::kept::mint;
 use crate::provider::inline;
 use crate::service::{Answer, TestService, request};
 

@@ -3,7 +3,6 @@
 
 use std::cell::Cell;
 use std::io::{self, Write as _};
-use std::process::Stdio;
 
 use bytes::{BufMut as _, BytesMut};
 use claimgate::app::raise_open_files;
@@ -14,6 +13,7 @@ use tokio::time::timeout;
 use tonic::transport::Channel;
 
 use crate::answers::key;
+use crate::kept;
 use crate::provider::inline;
 use crate::running::{Running, ask};
 use crate::service::{Answer, PATIENCE, check, eventually, request};
@@ -31,7 +31,7 @@ async fn ten_thousand_idle_connections_cost_little_and_hold_up_nobody() {
         files > IDLE as u64 + 1000,
         "the hard limit of open files is {files}: ulimit -Hn 20000"
     );
-    let running = Running::start(&inline(&key()), "", Stdio::null()).await;
+    let running = Running::start(&inline(&key()), "", kept::stream("service")).await;
     let other = running.channel();
     all_answered(&other, 100).await;
     let (memory, open) = (running.memory("VmRSS"), running.files());
@@ -66,7 +66,7 @@ async fn ten_thousand_idle_connections_cost_little_and_hold_up_nobody() {
 
 #[tokio::test]
 async fn huge_requests_are_answered_and_those_that_are_never_whole_share_a_limit() {
-    let running = Running::start(&inline(&key()), "", Stdio::null()).await;
+    let running = Running::start(&inline(&key()), "", kept::stream("service")).await;
     let other = running.channel();
     all_answered(&other, 10).await;
     let long = "x".repeat(MIB);
@@ -123,7 +123,7 @@ async fn huge_requests_are_answered_and_those_that_are_never_whole_share_a_limit
 #[tokio::test]
 async fn streams_that_are_reset_at_once_cost_little_and_hold_up_nobody() {
     const RESETS: usize = 20_000;
-    let running = Running::start(&inline(&key()), "", Stdio::null()).await;
+    let running = Running::start(&inline(&key()), "", kept::stream("service")).await;
     let other = running.channel();
     all_answered(&other, 10).await;
     let memory = running.memory("VmRSS");

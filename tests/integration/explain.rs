@@ -6,7 +6,6 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
 use claimgate::check::DenialReason;
-use claimgate::issuer::mint::{mint, mint_with_header};
 use claimgate::issuer::{SigningKey, forgery};
 use claimgate::keys::key::Algorithm;
 use claimgate::keys::source::remote::HttpClient;
@@ -17,6 +16,8 @@ use tokio::process::Command;
 use tokio::time::timeout;
 
 use crate::answers::{claims, key};
+use crate::kept;
+use crate::kept::{mint, mint_with_header};
 use crate::provider::{Provider, inline};
 use crate::service::{PATIENCE, TestService};
 
@@ -317,6 +318,8 @@ impl Files {
         let _unread = stdin.write_all(input.as_bytes()).await.is_err();
         drop(stdin);
         let output = timeout(PATIENCE, child.wait_with_output()).await.unwrap().unwrap();
+        kept::sent(input);
+        kept::printed(&output);
         Told {
             code: output.status.code().unwrap(),
             output: String::from_utf8(output.stdout).unwrap(),

@@ -5,11 +5,11 @@ use std::collections::BTreeSet;
 
 use claimgate::app::Options;
 use claimgate::issuer::SigningKey;
-use claimgate::issuer::mint::{mint, mint_with_header};
 use claimgate::keys::key::Algorithm;
 use serde_json::{Value, json};
 
 use crate::answers::{claims, key};
+use crate::kept::{mint, mint_with_header};
 use crate::logs;
 use crate::provider::inline;
 use crate::service::{Answer, TestService, request};

@@ -7,7 +7,6 @@ use std::path::Path;
 use claimgate::app::Options;
 use claimgate::config::Config;
 use claimgate::issuer::SigningKey;
-use claimgate::issuer::mint::mint;
 use claimgate::proto::envoy::service::auth::v3::CheckRequest;
 use claimgate::proto::envoy::service::auth::v3::check_response::HttpResponse;
 use serde_json::{Value, json};
@@ -16,6 +15,7 @@ use tokio::net::{TcpStream, UnixStream};
 use tokio::time::timeout;
 
 use crate::answers::{claims, key};
+use crate::kept::mint;
 use crate::logs;
 use crate::provider::inline;
 use crate::service::{Answer, PATIENCE, TestService, eventually, request};

@@ -10,12 +10,13 @@ use aws_lc_rs::hmac;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use claimgate::issuer::SigningKey;
-use claimgate::issuer::mint::mint;
 use claimgate::keys::key::Algorithm;
 use claimgate::util::clock::{Clock as _, SystemClock};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use crate::kept;
+use crate::kept::mint;
 use crate::logs;
 use crate::service::{Answer, TestService, eventually};
 
@@ -45,6 +46,7 @@ impl Operator {
 
     /// Puts another file in its place, as a secrets manager does.
     fn write_secret(&self, content: &str, mode: u32) {
+        kept::secret(content.trim());
         let next = self.path("next");
         fs::write(&next, content).unwrap();
         fs::set_permissions(&next, Permissions::from_mode(mode)).unwrap();
@@ -82,6 +84,7 @@ impl Operator {
         fs::write(&file, config.to_string()).unwrap();
         let mut command = Command::new(env!("CARGO_BIN_EXE_claimgate"));
         let output = command.arg("check").args(arguments).arg(&file).output().unwrap();
+        kept::printed(&output);
         let text = |bytes| String::from_utf8(bytes).unwrap();
         (output.status.code().unwrap(), text(output.stdout), text(output.stderr))
     }
@@ -101,7 +104,9 @@ fn hs256(secret: &str, kid: Option<&str>) -> String {
     let input = format!("{}.{}", encode(&header), encode(&claims()));
     let key = hmac::Key::new(hmac::HMAC_SHA256, secret.as_bytes());
     let tag = hmac::sign(&key, input.as_bytes());
-    format!("{input}.{}", URL_SAFE_NO_PAD.encode(tag))
+    let token = format!("{input}.{}", URL_SAFE_NO_PAD.encode(tag));
+    kept::token(&token);
+    token
 }
 
 /// How many tokens were counted under each algorithm.
@@ -322,6 +327,7 @@ fn one_service_that_is_not_ready_for_rs256_holds_up_the_roll_out() {
     let asked = |others: &[&PathBuf]| {
         let mut command = Command::new(env!("CARGO_BIN_EXE_claimgate"));
         let output = command.args(["check", "--strict"]).args(&good).args(others).output().unwrap();
+        kept::printed(&output);
         let told = String::from_utf8(output.stderr).unwrap();
         (output.status.code().unwrap(), told)
     };

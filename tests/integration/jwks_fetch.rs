@@ -12,6 +12,7 @@ use tokio::net::TcpListener;
 use tokio::process::Command;
 use tokio::time::timeout;
 
+use crate::kept;
 use crate::provider::Provider;
 use crate::service::PATIENCE;
 
@@ -187,6 +188,7 @@ async fn fetch(arguments: &[&str]) -> Told {
     let mut command = Command::new(env!("CARGO_BIN_EXE_claimgate"));
     command.args(["jwks", "fetch"]).args(arguments).stdin(Stdio::null()).kill_on_drop(true);
     let output = timeout(PATIENCE, command.output()).await.unwrap().unwrap();
+    kept::printed(&output);
     Told {
         code: output.status.code().unwrap(),
         output: String::from_utf8(output.stdout).unwrap(),

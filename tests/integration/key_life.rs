@@ -14,6 +14,8 @@ use claimgate::util::clock::Stopwatch;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use crate::kept;
+
 struct Keys {
     folder: TempDir,
 }
@@ -44,7 +46,9 @@ impl Keys {
     }
 
     fn run(&self, args: &[&str]) -> Outcome {
-        outcome(&mut self.command(args))
+        let outcome = outcome(&mut self.command(args));
+        kept::keys(&self.path());
+        outcome
     }
 
     fn json(&self, args: &[&str]) -> (i32, Value) {
@@ -70,6 +74,7 @@ impl Keys {
 
 fn outcome(command: &mut Command) -> Outcome {
     let output = command.stdin(Stdio::null()).output().unwrap();
+    kept::printed(&output);
     Outcome {
         code: output.status.code().unwrap(),
         out: String::from_utf8(output.stdout).unwrap(),
@@ -84,6 +89,7 @@ fn evidence(args: &[&str], input: &str) -> Outcome {
     let mut child = command.spawn().unwrap();
     child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
     let output = child.wait_with_output().unwrap();
+    kept::printed(&output);
     Outcome {
         code: output.status.code().unwrap(),
         out: String::from_utf8(output.stdout).unwrap(),
@@ -257,7 +263,8 @@ fn rotations_that_are_killed_leave_a_directory_that_the_next_call_understands() 
     let a_call = watch.elapsed();
     for round in 0_u32..60 {
         let mut command = keys.command(&["rotate", "--force"]);
-        let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        command.stdout(kept::stream("keys")).stderr(kept::stream("keys"));
+        let mut child = command.spawn().unwrap();
         // Spread over what a call takes, mostly its end, where it writes; where exactly it hits is up to the machine.
         thread::sleep(a_call * (10 + round % 23) / 30);
         // SIGKILL; an error means that it had ended.

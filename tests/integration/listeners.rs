@@ -10,7 +10,6 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use claimgate::app::{App, Options};
 use claimgate::config::Config;
-use claimgate::issuer::mint::mint;
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -21,6 +20,8 @@ use tonic::transport::Channel;
 
 use crate::answers::{claims, key};
 use crate::authority::channel;
+use crate::kept;
+use crate::kept::mint;
 use crate::provider::inline;
 use crate::service::{Answer, PATIENCE, TestService, check, eventually, request};
 
@@ -153,5 +154,6 @@ pub(crate) fn serve(directory: &TempDir, config: &Value) -> (Option<i32>, String
     std::fs::write(&file, config.to_string()).unwrap();
     let mut command = Command::new(env!("CARGO_BIN_EXE_claimgate"));
     let output = command.args(["serve", "--config"]).arg(&file).output().unwrap();
+    kept::printed(&output);
     (output.status.code(), String::from_utf8(output.stderr).unwrap())
 }

@@ -16,6 +16,9 @@ mod forward_auth;
 mod hs256;
 mod issuer;
 mod jwks_fetch;
+#[allow(dead_code, reason = "shared by all tests; each uses a part of it")]
+#[path = "../support/kept.rs"]
+mod kept;
 mod key_life;
 mod keys;
 mod lifecycle;

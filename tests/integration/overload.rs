@@ -4,13 +4,13 @@
 use std::collections::BTreeMap;
 
 use claimgate::issuer::SigningKey;
-use claimgate::issuer::mint::mint;
 use claimgate::keys::key::Algorithm;
 use serde_json::json;
 use tokio::task::JoinSet;
 
 use crate::answers::{claims, key};
 use crate::bounds::say;
+use crate::kept::mint;
 use crate::provider::inline;
 use crate::service::{Answer, TestService, check, connect, eventually, request};
 

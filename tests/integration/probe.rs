@@ -5,6 +5,7 @@ use std::process::{Output, Stdio};
 
 use tokio::process::Command;
 
+use crate::kept;
 use crate::provider::Provider;
 use crate::service::TestService;
 
@@ -47,7 +48,9 @@ async fn somebody_who_is_no_claimgate_is_not_serving() {
 async fn probe(address: SocketAddr) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_claimgate"));
     command.args(["probe", "--timeout", "20s", &address.to_string()]).stdin(Stdio::null());
-    command.output().await.unwrap()
+    let output = command.output().await.unwrap();
+    kept::printed(&output);
+    output
 }
 
 fn text(told: &Output) -> String {

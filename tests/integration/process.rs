@@ -8,6 +8,7 @@ use std::thread;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
+use crate::kept;
 use crate::provider::Provider;
 use crate::service::{PATIENCE, eventually};
 
@@ -103,7 +104,7 @@ impl Process {
             .arg("--config")
             .arg(&file)
             .stdin(Stdio::null())
-            .stdout(Stdio::null())
+            .stdout(kept::stream("service"))
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
@@ -111,6 +112,7 @@ impl Process {
         let (send, log) = channel();
         let _ends_with_the_process = thread::spawn(move || {
             for line in stderr.lines().map_while(Result::ok) {
+                kept::logged(format!("{line}\n").as_bytes());
                 if send.send(line).is_err() {
                     return;
                 }

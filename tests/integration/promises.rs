@@ -7,11 +7,11 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::time::Duration;
 
 use claimgate::issuer::forgery;
-use claimgate::issuer::mint::{mint, mint_with_header};
 use serde_json::json;
 use tokio::task::JoinSet;
 
 use crate::faulty::{Fault, KeyServer};
+use crate::kept::{mint, mint_with_header};
 use crate::logs;
 use crate::rig::{Rig, key};
 use crate::service::{Answer, check, connect, eventually, request};

@@ -10,12 +10,13 @@ use std::time::Duration;
 use claimgate::app::{ConfigFile, Options};
 use claimgate::config::Config;
 use claimgate::issuer::SigningKey;
-use claimgate::issuer::mint::{mint, mint_with_header};
 use claimgate::util::clock::{Clock, ManualClock, SystemClock};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::answers::{claims, key};
+use crate::kept;
+use crate::kept::{mint, mint_with_header};
 use crate::provider::inline;
 use crate::service::{Answer, TestService, eventually};
 
@@ -405,8 +406,9 @@ async fn a_new_configuration_goes_on_with_what_is_known_and_revokes_what_it_says
 }
 
 fn claimgate(arguments: &[&str]) -> (i32, String, String) {
-    let Output { status, stdout, stderr } =
-        Command::new(env!("CARGO_BIN_EXE_claimgate")).args(arguments).output().unwrap();
+    let output = Command::new(env!("CARGO_BIN_EXE_claimgate")).args(arguments).output().unwrap();
+    kept::printed(&output);
+    let Output { status, stdout, stderr } = output;
     let text = |bytes| String::from_utf8(bytes).unwrap();
     (status.code().unwrap(), text(stdout), text(stderr))
 }

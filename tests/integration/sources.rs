@@ -12,7 +12,6 @@ use std::sync::{Arc, Mutex};
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use claimgate::issuer::SigningKey;
-use claimgate::issuer::mint::mint;
 use claimgate::keys::key::Algorithm;
 use pkcs1::{RsaPublicKeyRef, UintRef};
 use rcgen::{CertificateParams, Issuer, PublicKeyData, SignatureAlgorithm};
@@ -23,6 +22,8 @@ use tokio::net::TcpListener;
 use x509_cert::der::Encode as _;
 
 use crate::answers::claims;
+use crate::kept;
+use crate::kept::mint;
 use crate::provider::config;
 use crate::service::{Answer, TestService, eventually};
 
@@ -131,6 +132,7 @@ fn an_environment_variable_is_read_with_the_configuration() {
         let mut check = Command::new(env!("CARGO_BIN_EXE_claimgate"));
         check.arg("check").arg(&file).env_clear().envs(value.map(|value| ("ACCOUNTS_JWKS", value)));
         let output = check.output().unwrap();
+        kept::printed(&output);
         let text = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
         assert_eq!(output.status.code(), Some(code), "{text}");
         assert!(text.contains(said) && !text.contains(MARKER), "{text}");

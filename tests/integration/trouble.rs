@@ -11,6 +11,7 @@ use tokio::net::UnixStream;
 
 use crate::answers::key;
 use crate::authority::{Authority, Mounted, Pair};
+use crate::kept;
 use crate::listeners::{listening, serve};
 use crate::provider::{Provider, inline};
 use crate::running::{Running, ask};
@@ -59,6 +60,7 @@ async fn keys_that_cannot_be_kept_on_a_full_disk_are_used_and_told_of() {
     assert!(running.stop().await.success());
     let mut said = String::new();
     log.read_to_string(&mut said).unwrap();
+    kept::logged(said.as_bytes());
     assert!(said.contains("File too large"), "{said}");
 }
 
@@ -88,6 +90,7 @@ async fn a_process_that_may_open_no_more_files_serves_on_and_recovers() {
         assert!(running.stop().await.success());
         let mut said = String::new();
         log.read_to_string(&mut said).unwrap();
+        kept::logged(said.as_bytes());
         let complaints = said.matches("no connection can be accepted").count();
         assert!(complaints <= 1, "{complaints} at {limit}: {said}");
     }
@@ -96,7 +99,7 @@ async fn a_process_that_may_open_no_more_files_serves_on_and_recovers() {
 #[tokio::test]
 async fn a_configuration_that_cannot_be_read_is_told_of_and_the_one_before_stays() {
     let config = inline(&key());
-    let running = Running::start(&config, "", Stdio::null()).await;
+    let running = Running::start(&config, "", kept::stream("service")).await;
     let (file, channel) = (running.path("claimgate.yaml"), running.channel());
     let right = fs::read_to_string(&file).unwrap();
     let beside = running.path("beside");

@@ -98,6 +98,8 @@ def running(command, folder, name):
             raise AssertionError(f"{error}\n{log.read_text()}") from error
         finally:
             process.kill()
+            process.wait()
+            world.kept.printed(log.read_text(errors="replace"), of="service" if name == "claimgate" else "printed")
 
 
 def assert_serving(address):

@@ -6,6 +6,7 @@ import os
 import pathlib
 import re
 import subprocess
+import sys
 import tempfile
 
 import jsonschema
@@ -19,6 +20,9 @@ CHART = ROOT / "helm/claimgate"
 HELM = os.environ["HELM"]
 CLAIMGATE = str(pathlib.Path(os.environ["CLAIMGATE"]).resolve())
 SCHEMA = json.loads((ROOT / "deploy/claimgate.schema.json").read_text())
+
+sys.path.append(str(ROOT / "tests/leaks"))
+import kept  # noqa: E402  for the search of tests/leaks
 
 # The oldest Kubernetes that Chart.yaml admits, and the newest whose schemas there are.
 KUBERNETES = ("1.27", "1.37")
@@ -121,7 +125,7 @@ def check(configuration):
     with tempfile.NamedTemporaryFile("w", suffix=".yaml") as file:
         file.write(configuration)
         file.flush()
-        done = subprocess.run([CLAIMGATE, "check", file.name], capture_output=True, text=True, timeout=30)
+        done = kept.done(subprocess.run([CLAIMGATE, "check", file.name], capture_output=True, text=True, timeout=30))
     assert done.returncode == 0, f"{done.stderr}\nin\n{configuration}"
     jsonschema.validate(yaml.load(configuration, Loader=StrictLoader), SCHEMA)
     CHECKED += 1
@@ -132,7 +136,7 @@ def is_accepted(configuration):
     with tempfile.NamedTemporaryFile("w", suffix=".yaml") as file:
         file.write(json.dumps(configuration))
         file.flush()
-        done = subprocess.run([CLAIMGATE, "check", file.name], capture_output=True, text=True, timeout=30)
+        done = kept.done(subprocess.run([CLAIMGATE, "check", file.name], capture_output=True, text=True, timeout=30))
     assert done.returncode in (0, 2), done.stderr
     return done.returncode == 0, jsonschema.Draft202012Validator(SCHEMA).is_valid(configuration)
 

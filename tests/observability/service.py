@@ -156,6 +156,7 @@ class Keys:
     def __init__(self, folder):
         self.folder = folder / "keys"
         run(world.CLAIMGATE, "keys", "generate", "--dir", self.folder, "--kid", "key-1", "--type", "rsa-2048")
+        world.kept.key((self.folder / "key-1.pem").read_text())
 
     def document(self):
         """The JWK Set, with two keys that are not used: a secret, and one of a kind that is not accepted."""
@@ -174,7 +175,9 @@ class Keys:
         claims = {"iss": "https://accounts.example", "aud": "orders", "sub": "alice", "jti": "one", "iat": now, "exp": now + 600, **claims}
         signed = f"{encoded({'alg': 'RS256', 'kid': kid})}.{encoded(claims)}"
         signature = run("openssl", "dgst", "-sha256", "-sign", self.folder / "key-1.pem", given=signed.encode())
-        return f"{signed}.{encoded(signature)}"
+        token = f"{signed}.{encoded(signature)}"
+        world.kept.token(token)
+        return token
 
 
 class Provider:
@@ -220,6 +223,17 @@ class Claimgate(Process):
         while f"{line}\n" not in self.answers("/metrics"):
             assert time.monotonic() < until, f"{line}: {self.log.read_text()}"
             time.sleep(0.05)
+
+    def get(self, url, headers=None, data=None):
+        status, headers, text = super().get(url, headers, data)
+        # Who is let in gets claims in headers.
+        if status != 200 or self.admin in url:
+            world.kept.printed(f"{headers}\n{text}", of="service")
+        return status, headers, text
+
+    def end(self):
+        super().end()
+        world.kept.printed(self.log.read_text(errors="replace"), of="service")
 
     def asked(self, path, token, more=()):
         """The reason, as a proxy that speaks HTTP is told; "none" for a request that passes."""

@@ -5,6 +5,7 @@ import json
 import os
 import pathlib
 import re
+import sys
 
 import yaml
 
@@ -16,6 +17,9 @@ OBSERVED = ROOT / "deploy/observability"
 ALERTS = {"claimgate": OBSERVED / "alerts.yaml", "claimgate-issuer": OBSERVED / "issuer-alerts.yaml"}
 DASHBOARDS = {"claimgate": OBSERVED / "dashboard.json", "claimgate-issuer": OBSERVED / "issuer-dashboard.json"}
 PAGES = {"claimgate": ROOT / "deploy/metrics.md", "claimgate-issuer": ROOT / "deploy/issuer.md"}
+
+sys.path.append(str(ROOT / "tests/leaks"))
+import kept  # noqa: E402,F401  for the search of tests/leaks
 
 TESTS = []
 COUNTS = {}

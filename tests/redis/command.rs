@@ -8,11 +8,14 @@ use claimgate::issuer::SigningKey;
 use claimgate::keys::key::Algorithm;
 use serde_json::{Value, json};
 
+use crate::kept;
 use crate::server::RedisServer;
 use crate::world::{ISSUER, World, configuration, key};
 
 fn run(arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_claimgate")).args(arguments).output().unwrap()
+    let output = Command::new(env!("CARGO_BIN_EXE_claimgate")).args(arguments).output().unwrap();
+    kept::printed(&output);
+    output
 }
 
 fn said(output: &Output) -> (Option<i32>, String, String) {
@@ -193,11 +196,13 @@ fn a_line_for_a_file_is_printed_without_a_store() {
 
 #[test]
 fn a_password_comes_from_a_file_that_nobody_else_reads() {
+    const PASSWORD: &str = "the-password-of-the-revoker";
     let redis = RedisServer::start();
-    redis.ask(&["ACL", "SETUSER", "revoker", "on", ">secret", "~*", "+@all"]);
+    redis.ask(&["ACL", "SETUSER", "revoker", "on", &format!(">{PASSWORD}"), "~*", "+@all"]);
     redis.ask(&["ACL", "SETUSER", "default", "off"]);
     let file = redis.directory.path().join("password");
-    fs::write(&file, "secret\n").unwrap();
+    fs::write(&file, format!("{PASSWORD}\n")).unwrap();
+    kept::secret(PASSWORD);
     let url = redis.unix_url();
     let init = ["revoke", "init", "--redis", &url, "--username", "revoker", "--password-file"];
     let with = |mode: u32| {
@@ -211,5 +216,5 @@ fn a_password_comes_from_a_file_that_nobody_else_reads() {
     let (code, _, errors) = said(&run(&["revoke", "init", "--redis", &url]));
     assert_eq!(code, Some(1), "{errors}");
     let epoch = key("epoch");
-    assert!(!errors.contains("secret"), "{epoch}: {errors}");
+    assert!(!errors.contains(PASSWORD), "{epoch}: {errors}");
 }

@@ -17,7 +17,13 @@ mod authority;
 mod command;
 mod document;
 mod faults;
+#[allow(dead_code, reason = "shared by all tests; each uses a part of it")]
+#[path = "../support/kept.rs"]
+mod kept;
 mod latency;
+#[allow(dead_code, reason = "shared by all tests; each uses a part of it")]
+#[path = "../support/logs.rs"]
+mod logs;
 #[allow(dead_code, reason = "shared with the integration tests, which use more of it")]
 #[path = "../support/provider.rs"]
 mod provider;

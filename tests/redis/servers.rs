@@ -7,12 +7,16 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use crate::authority::{Authority, Pair};
+use crate::kept;
 use crate::server::RedisServer;
 use crate::service::eventually;
 use crate::world::{World, key};
 
 fn put(directory: &Path, name: &str, text: &str) -> String {
     let path = directory.join(name);
+    if name == "password" {
+        kept::secret(text);
+    }
     fs::write(&path, text).unwrap();
     fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
     path.display().to_string()
@@ -110,18 +114,20 @@ async fn as_a_user_that_may_only_read() {
 
 #[tokio::test]
 async fn with_the_wrong_password() {
+    const WRONG: &str = "another-password-than-its-own";
+    const RIGHT: &str = "the-password-of-claimgate";
     let redis = RedisServer::start();
-    redis.ask(&["ACL", "SETUSER", "claimgate", "on", ">right", "~*", "+@all"]);
+    redis.ask(&["ACL", "SETUSER", "claimgate", "on", &format!(">{RIGHT}"), "~*", "+@all"]);
     let files = tempfile::tempdir().unwrap();
-    let password_file = put(files.path(), "password", "wrong");
+    let password_file = put(files.path(), "password", WRONG);
     let store =
         json!({"url": redis.unix_url(), "username": "claimgate", "password_file": password_file});
     let unix = json!({"url": redis.unix_url()});
     let mut world = World::start_as_it_is(json!({"redis": store}), &unix).await;
     world.until_synced_with("denied").await;
     let (_, page) = world.service.admin("/status").await;
-    assert!(page.contains("WRONGPASS") && !page.contains("wrong\""), "{page}");
-    put(files.path(), "password", "right");
+    assert!(page.contains("WRONGPASS") && !page.contains(WRONG), "{page}");
+    put(files.path(), "password", RIGHT);
     world.writer.init("one").await.unwrap();
     world.until_ready().await;
     world.revoke("later").await;

@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use claimgate::config::Config;
 use claimgate::issuer::SigningKey;
-use claimgate::issuer::mint::mint;
 use claimgate::keys::key::Algorithm;
 use claimgate::revocation::redis::Writer;
 use claimgate::revocation::source::SourceSettings;
@@ -13,6 +12,7 @@ use claimgate::revocation::{RevocationEntry, Revoked};
 use claimgate::util::clock::{Clock as _, SystemClock};
 use serde_json::{Value, json};
 
+use crate::kept::mint;
 use crate::provider;
 use crate::service::{Answer, TestService, eventually};
 

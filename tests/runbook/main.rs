@@ -10,6 +10,12 @@
 )]
 
 mod document;
+#[allow(dead_code, reason = "shared by all tests; each uses a part of it")]
+#[path = "../support/kept.rs"]
+mod kept;
+#[allow(dead_code, reason = "shared by all tests; each uses a part of it")]
+#[path = "../support/logs.rs"]
+mod logs;
 mod output;
 #[path = "../support/service.rs"]
 #[expect(dead_code, reason = "it offers what integration tests need too")]

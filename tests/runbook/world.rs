@@ -18,7 +18,6 @@ use axum::routing::get;
 use claimgate::app::Options;
 use claimgate::config::Config;
 use claimgate::issuer::forgery;
-use claimgate::issuer::mint::mint;
 use claimgate::keys::lifecycle::directory::KeyDirectory;
 use claimgate::util::clock::{Clock as _, ManualClock, SystemClock, UnixTime};
 use claimgate::util::rfc3339::{parse_rfc3339, rfc3339};
@@ -29,6 +28,8 @@ use tokio::process::Command;
 use tokio::time::{sleep, timeout};
 
 use crate::document::Step;
+use crate::kept;
+use crate::kept::mint;
 use crate::output::matches;
 use crate::service::{Answer, PATIENCE, TestService, eventually};
 
@@ -80,6 +81,7 @@ impl World {
     }
 
     pub(crate) async fn end(self) {
+        kept::folder(self.folder.path());
         if let Some(service) = self.service {
             service.stop().await.unwrap();
         }
@@ -130,6 +132,7 @@ impl World {
         });
         if hs256 {
             let secret = fs::read(self.folder.path().join("hs256.secret")).unwrap();
+            kept::secret(String::from_utf8_lossy(&secret).trim());
             return forgery::keyed_with_public(&secret, "any", &claims).unwrap();
         }
         let keys = KeyDirectory::read(&self.folder.path().join("keys")).unwrap();
@@ -177,6 +180,7 @@ impl World {
         shell.args(["-c", &script]).current_dir(self.folder.path()).stdin(Stdio::null());
         shell.env("BINARIES", binary.parent().unwrap()).env("LC_ALL", "C").kill_on_drop(true);
         let output = timeout(PATIENCE, shell.output()).await.expect(command).unwrap();
+        kept::printed(&output);
         (String::from_utf8(output.stdout).unwrap(), output.status.success())
     }
 }

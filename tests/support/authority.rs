@@ -23,6 +23,8 @@ use tokio_rustls::rustls::{ClientConfig, RootCertStore, SupportedProtocolVersion
 use tonic::transport::{Channel, Endpoint};
 use tower::service_fn;
 
+use crate::kept;
+
 pub(crate) struct Authority {
     issuer: Issuer<'static, KeyPair>,
     pub(crate) pem: String,
@@ -68,7 +70,9 @@ impl Authority {
         params.not_after = date_time_ymd(year, 1, 1);
         let key = KeyPair::generate().unwrap();
         let certificate = params.signed_by(&key, &self.issuer).unwrap().pem();
-        Pair { certificate, key: key.serialize_pem() }
+        let key = key.serialize_pem();
+        kept::key(&key);
+        Pair { certificate, key }
     }
 
     /// A client that trusts this authority and shows `pair`.

@@ -11,6 +11,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use crate::kept;
 use crate::service::{eventually, send};
 
 /// Of every client of [`config`].
@@ -67,6 +68,7 @@ impl IssuerProcess {
         let made =
             claimgate(folder.path(), &[&["keys", "generate", "--dir", "keys"], key].concat());
         assert!(made.0, "{}", made.1);
+        kept::keys(&folder.path().join("keys"));
         let free = [0, 1].map(|_| TcpListener::bind((Ipv4Addr::new(127, 0, 0, host), 0)).unwrap());
         let [http, admin] = free.map(|listener| listener.local_addr().unwrap());
         let mut config = config;
@@ -109,6 +111,8 @@ impl IssuerProcess {
     /// A form from a client, with its secret.
     pub(crate) async fn post(&self, path: &str, client: &str, body: &str) -> (u16, Value) {
         let basic = format!("Basic {}", STANDARD.encode(format!("{client}:{SECRET}")));
+        kept::secret(SECRET);
+        kept::secret(&basic);
         let kind = ("content-type", "application/x-www-form-urlencoded");
         let headers = [("authorization", basic.as_str()), kind];
         let (status, body) = send(self.http, "POST", path, &headers, body).await;
@@ -134,6 +138,7 @@ impl IssuerProcess {
         let (good, told) =
             claimgate(self.folder.path(), &["keys", "rotate", "--force", "--dir", "keys"]);
         assert!(good, "{told}");
+        kept::keys(&self.path("keys"));
         eventually("rotated", async || self.published().await != before).await;
     }
 
@@ -167,7 +172,10 @@ impl IssuerProcess {
 impl Tokens {
     pub(crate) fn of(answer: &Value) -> Self {
         let text = |name: &str| answer[name].as_str().unwrap_or_default().to_owned();
-        Self { access: text("access_token"), refresh: text("refresh_token") }
+        let tokens = Self { access: text("access_token"), refresh: text("refresh_token") };
+        kept::token(&tokens.access);
+        kept::secret(&tokens.refresh);
+        tokens
     }
 
     /// The claims of the access token, unverified.
@@ -186,13 +194,12 @@ impl Drop for IssuerProcess {
 }
 
 fn spawn(folder: &Path) -> Child {
-    let log =
-        fs::File::options().create(true).append(true).open(folder.join("issuer.log")).unwrap();
+    let log = kept::file("issuer", &folder.join("issuer.log"));
     Command::new(env!("CARGO_BIN_EXE_claimgate"))
         .args(["issuer", "--drain-delay", "0", "--log-level", "trace", "--config"])
         .arg(folder.join("issuer.yaml"))
         .stdin(Stdio::null())
-        .stdout(Stdio::null())
+        .stdout(kept::stream("issuer"))
         .stderr(log)
         .spawn()
         .unwrap()
@@ -202,6 +209,7 @@ fn spawn(folder: &Path) -> Child {
 pub(crate) fn claimgate(folder: &Path, args: &[&str]) -> (bool, String) {
     let mut command = Command::new(env!("CARGO_BIN_EXE_claimgate"));
     let output = command.args(args).current_dir(folder).stdin(Stdio::null()).output().unwrap();
+    kept::printed(&output);
     let printed = [output.stdout, output.stderr].concat();
     (output.status.success(), String::from_utf8(printed).unwrap())
 }

@@ -9,6 +9,8 @@ use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
+use crate::kept;
+
 /// A provider that serves until it is dropped.
 pub(crate) struct Provider {
     pub(crate) issuer: DevelopmentIssuer,
@@ -30,7 +32,9 @@ impl Provider {
     }
 
     pub(crate) fn token(&self, over: &Value) -> String {
-        self.issuer.token(over, None).unwrap()
+        let token = self.issuer.token(over, None).unwrap();
+        kept::token(&token);
+        token
     }
 
     /// A service that reads this provider's keys each second.

@@ -6,12 +6,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use claimgate::issuer::SigningKey;
-use claimgate::issuer::mint::mint;
 use claimgate::keys::key::Algorithm;
 use claimgate::util::clock::{Clock as _, ManualClock, SystemClock};
 use serde_json::{Value, json};
 
 use crate::faulty::KeyServer;
+use crate::kept::mint;
 use crate::provider::config;
 use crate::service::{TestService, eventually};
 

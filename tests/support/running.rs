@@ -16,6 +16,7 @@ use tokio::time::timeout;
 use tonic::transport::Channel;
 
 use crate::authority::channel;
+use crate::kept;
 use crate::service::{PATIENCE, check, eventually, request};
 
 /// A running claimgate, ended with this.
@@ -44,7 +45,7 @@ impl Running {
             .args(["serve", "--drain-delay", "0", "--log-sample", "1", "--config"])
             .arg(&file)
             .stdin(Stdio::null())
-            .stdout(Stdio::null())
+            .stdout(kept::stream("service"))
             .stderr(stderr)
             .spawn()
             .unwrap();
@@ -67,6 +68,7 @@ impl Running {
         stream.write_all(request.as_bytes()).await?;
         let mut answer = String::new();
         timeout(PATIENCE, stream.read_to_string(&mut answer)).await.expect("an answer")?;
+        kept::page(&answer);
         let (_, body) = answer.split_once("\r\n\r\n").ok_or(io::ErrorKind::UnexpectedEof)?;
         Ok(body.to_owned())
     }

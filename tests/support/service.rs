@@ -20,6 +20,8 @@ use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tonic::transport::Channel;
 
+use crate::{kept, logs};
+
 /// A running service.
 pub(crate) struct TestService {
     pub(crate) grpc: SocketAddr,
@@ -29,6 +31,9 @@ pub(crate) struct TestService {
     pub(crate) shutdown: CancellationToken,
     running: JoinHandle<Result<(), AppError>>,
 }
+
+/// Pages of the admin port.
+const OPERATORS: [&str; 5] = ["/", "/livez", "/metrics", "/readyz", "/status"];
 
 /// Nothing that is waited for takes this long unless it never comes.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
@@ -48,7 +53,12 @@ impl TestService {
     }
 
     /// Starts with exactly this configuration.
-    pub(crate) async fn run(config: Config, options: Options) -> Self {
+    pub(crate) async fn run(config: Config, mut options: Options) -> Self {
+        logs::keep();
+        if kept::is_on() {
+            // So that requests which are allowed are in the log as well.
+            options.log_sample = options.log_sample.min(10);
+        }
         let bound = App::bind_with(config, options).await.unwrap();
         let (grpc, http, admin) = (bound.grpc_addr(), bound.http_addr(), bound.admin_addr());
         let shutdown = CancellationToken::new();
@@ -199,8 +209,27 @@ pub(crate) fn connect(grpc: SocketAddr) -> Channel {
 
 /// Sends a request of any form, from wherever.
 pub(crate) async fn check(channel: Channel, request: CheckRequest) -> CheckResponse {
+    keep_tokens(&request);
     let mut client = AuthorizationClient::new(channel);
-    client.check(request).await.expect("a denial is no gRPC error").into_inner()
+    let answer = client.check(request).await.expect("a denial is no gRPC error").into_inner();
+    if let Some(HttpResponse::DeniedResponse(denied)) = &answer.http_response {
+        kept::page(&format!("{denied:?}"));
+    }
+    answer
+}
+
+fn keep_tokens(request: &CheckRequest) {
+    let attributes = request.attributes.as_ref();
+    let http = attributes.and_then(|attributes| attributes.request.as_ref()?.http.as_ref());
+    let Some(http) = http.filter(|_| kept::is_on()) else { return };
+    let raw = http.header_map.iter().flat_map(|map| &map.headers);
+    for header in raw {
+        kept::sent(&header.value);
+        kept::sent(&String::from_utf8_lossy(&header.raw_value));
+    }
+    for value in http.headers.values().chain([&http.path, &http.method, &http.host, &http.query]) {
+        kept::sent(value);
+    }
 }
 
 /// Status and body of the answer to one HTTP request.
@@ -219,9 +248,15 @@ pub(crate) async fn send(
          content-length: {}\r\n{headers}\r\n{body}",
         body.len(),
     );
+    kept::sent(&request);
     stream.write_all(request.as_bytes()).await.unwrap();
     let mut answer = String::new();
     timeout(PATIENCE, stream.read_to_string(&mut answer)).await.unwrap().unwrap();
     let (head, body) = answer.split_once("\r\n\r\n").unwrap();
-    (head.split(' ').nth(1).unwrap().parse().unwrap(), body.to_owned())
+    let status = head.split(' ').nth(1).unwrap().parse().unwrap();
+    // An answer of 200 to others than operators is for whoever may have it: a new token, verified claims.
+    if status >= 400 || OPERATORS.contains(&target) {
+        kept::page(&answer);
+    }
+    (status, body.to_owned())
 }

@@ -32,9 +32,8 @@ const LAYERS: [(&str, u8); 13] = [
 ];
 
 /// What may be imported from beside: tokens are verified with keys, the configuration makes the listeners' settings.
-const SIDEWAYS: [(&str, &[&str]); 3] = [
+const SIDEWAYS: [(&str, &[&str]); 2] = [
     ("token", &["keys::key", "keys::store"]),
-    ("revocation", &["keys::source::file"]),
     (
         "config",
         &[
@@ -237,7 +236,7 @@ fn planted_violations_are_found() {
         ("config/compile.rs", "use crate::issuer::mint;"),
         ("config/compile.rs", "use jsonwebtoken as jwt;"),
         ("keys/store.rs", "use crate::token::Claims;"),
-        ("keys/source/file.rs", "use ::reqwest::Client;"),
+        ("keys/source/reader.rs", "use ::reqwest::Client;"),
         ("keys/refresher.rs", "fn f() { tokio::spawn(async {}); }"),
         ("keys/refresher.rs", "fn f() { tokio::task::spawn::<F>(async {}); }"),
         ("main.rs", "use claimgate::app::App;"),

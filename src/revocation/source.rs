@@ -265,9 +265,8 @@ pub enum SourceError {
     TooMany(usize),
 }
 
-/// The kind of a [`SourceError`], for metrics.
 impl SourceError {
-    /// In a word.
+    /// How metrics call it.
     pub(super) fn result(&self) -> crate::telemetry::metrics::SyncResult {
         use crate::telemetry::metrics::SyncResult;
         match self {

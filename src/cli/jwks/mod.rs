@@ -15,7 +15,8 @@ use super::output::{Output, answer, complain};
 use crate::keys::jwks::Examined;
 use crate::keys::key::{Algorithm, AlgorithmSet};
 use crate::keys::source::remote::HttpClient;
-use crate::keys::source::{SourceError, SourceKind, file};
+use crate::keys::source::{SourceError, SourceKind};
+use crate::util::file;
 
 /// Arguments of `jwks`.
 #[derive(Clone, Debug, clap::Args)]

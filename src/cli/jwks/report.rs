@@ -10,7 +10,8 @@ use crate::cli::shown::{ascii, duration, shown};
 use crate::keys::jwks::{DocumentError, Examined, SkipReason, SkippedKey};
 use crate::keys::key::{Family, VerificationKey};
 use crate::keys::schedule::{self, Cause, Schedule};
-use crate::keys::source::{RefreshSettings, SourceError, file};
+use crate::keys::source::reader::FILE_POLL;
+use crate::keys::source::{RefreshSettings, SourceError};
 use crate::util::clock::UnixTime;
 
 /// What came with the document over HTTP.
@@ -216,7 +217,7 @@ impl Refresh {
                     duration(about),
                 )
             }
-            Self::Polled => format!("looked at every {}", duration(file::POLL.as_secs())),
+            Self::Polled => format!("looked at every {}", duration(FILE_POLL.as_secs())),
         }
     }
 
@@ -229,7 +230,7 @@ impl Refresh {
                     "earliest_seconds": earliest, "latest_seconds": latest,
                 })
             }
-            Self::Polled => json!({"poll_seconds": file::POLL.as_secs()}),
+            Self::Polled => json!({"poll_seconds": FILE_POLL.as_secs()}),
         }
     }
 }

@@ -19,7 +19,8 @@ use url::Url;
 use super::super::jwks::Jwks;
 use super::super::key::{Algorithm, AlgorithmSet};
 use super::super::source::discovery::Discovery;
-use super::super::source::{RefreshSettings, SourceKind, file};
+use super::super::source::reader::FILE_POLL;
+use super::super::source::{RefreshSettings, SourceKind};
 use super::super::status::{Origin, Persistence, SourceStatus};
 use super::super::store::{KeyLookup, SourceId};
 use super::super::testing::{ed25519_jwk, set};
@@ -580,7 +581,7 @@ async fn a_file_that_breaks_keeps_its_last_good_keys_and_is_read_again_when_it_i
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("jwks.json");
     let mut rig = Rig::new(SourceKind::File(path.clone()), |_| {});
-    assert_eq!(rig.refresh().await, file::POLL);
+    assert_eq!(rig.refresh().await, FILE_POLL);
     assert!(rig.error().contains("No such file"), "{}", rig.error());
     let breakages: [Breakage; 8] = [
         ("truncated", |path| fs::write(path, "{\"keys\":[").unwrap(), "not a JSON object"),
@@ -600,7 +601,7 @@ async fn a_file_that_breaks_keeps_its_last_good_keys_and_is_read_again_when_it_i
         assert_eq!((rig.status().origin, rig.status().last_error), (Origin::File, None));
         breaks(&path);
         for _ in 0..2 {
-            assert_eq!(rig.refresh().await, file::POLL, "{name}");
+            assert_eq!(rig.refresh().await, FILE_POLL, "{name}");
             assert!(rig.has(&kid), "{name}");
             assert!(rig.error().contains(expected), "{name}: {}", rig.error());
         }
@@ -688,8 +689,8 @@ async fn run_picks_up_a_new_file_until_shutdown() {
             while !matches!(find(&store, kid, now), KeyLookupIs::Found) {
                 polls += 1;
                 assert!(polls < 1000, "{kid} was never picked up");
-                clock.advance(file::POLL);
-                time::sleep(file::POLL).await;
+                clock.advance(FILE_POLL);
+                time::sleep(FILE_POLL).await;
             }
         }
         shutdown.cancel();

@@ -6,6 +6,7 @@ use super::discovery::DiscoveryError;
 use crate::keys::hmac::HmacKeyError;
 use crate::keys::jwks::DocumentError;
 use crate::telemetry::metrics::RefreshResult;
+use crate::util::file::FileError;
 
 /// Why a source gave no keys. The text names what happened, never what was read; who reports it puts the
 /// location in front.
@@ -57,6 +58,16 @@ pub enum SourceError {
         /// What happened there.
         error: Box<Self>,
     },
+}
+
+impl From<FileError> for SourceError {
+    fn from(error: FileError) -> Self {
+        match error {
+            FileError::Timeout(timeout) => Self::Timeout(timeout),
+            FileError::TooLarge(max_bytes) => Self::TooLarge(max_bytes),
+            FileError::Unreadable(text) => Self::Unreachable(text),
+        }
+    }
 }
 
 impl SourceError {

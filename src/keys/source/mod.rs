@@ -4,7 +4,6 @@
 pub mod command;
 pub mod discovery;
 mod error;
-pub mod file;
 pub mod reader;
 pub mod remote;
 #[cfg(test)]

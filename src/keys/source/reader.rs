@@ -9,12 +9,16 @@ use tokio::time;
 
 use super::discovery::DiscoveryReader;
 use super::remote::{Fetched, HttpClient, Validators};
-use super::{HmacFile, SourceError, SourceKind, SourceSettings, file};
+use super::{HmacFile, SourceError, SourceKind, SourceSettings};
 use crate::keys::content::Content;
 use crate::keys::hmac::{HmacKey, MAX_CONTENT_BYTES};
 use crate::keys::jwks::Jwks;
 use crate::util::clock::UnixTime;
+use crate::util::file;
 use crate::util::watch::Watch;
+
+/// How often a file is looked at: watches are sooner, and say nothing on some network file systems.
+pub const FILE_POLL: Duration = Duration::from_secs(1);
 
 /// Reads one source. Making one does no I/O.
 #[derive(Debug)]
@@ -108,18 +112,17 @@ impl SourceReader {
             (SourceKind::File(path) | SourceKind::Pem { path, .. }, Way::File(watch)) => {
                 // Before it is read: what happens to it meanwhile is a reason to read it again.
                 let _late = time::timeout(timeout, watch.arm()).await.is_err();
-                local(file::read(turn, path, max_bytes, timeout).await)
+                Ok(without_validators(file::read(turn, path, max_bytes, timeout).await?))
             }
             (SourceKind::Hmac(HmacFile { path, must_be_private, .. }), Way::File(watch)) => {
                 let _late = time::timeout(timeout, watch.arm()).await.is_err();
-                local(if *must_be_private {
-                    file::read_private(turn, path, MAX_CONTENT_BYTES, timeout).await
-                } else {
-                    file::read(turn, path, MAX_CONTENT_BYTES, timeout).await
-                })
+                let accepts_readable = !must_be_private;
+                let max_bytes = MAX_CONTENT_BYTES;
+                let read = file::read_secret(turn, path, max_bytes, timeout, accepts_readable);
+                Ok(without_validators(read.await?))
             }
             (SourceKind::Command(command), _) => {
-                local(Box::pin(command.run(max_bytes, timeout)).await)
+                Box::pin(command.run(max_bytes, timeout)).await.map(without_validators)
             }
             // What came with the configuration does not change.
             (_, Way::Plain | Way::Http(_) | Way::File(_)) => {
@@ -168,7 +171,7 @@ impl SourceReader {
     /// freshness decides.
     pub fn poll_interval(&self) -> Option<Duration> {
         match &self.way {
-            Way::File(_) => Some(file::POLL),
+            Way::File(_) => Some(FILE_POLL),
             Way::Http(_) | Way::Discovery(..) | Way::Plain => None,
         }
     }
@@ -190,10 +193,9 @@ impl SourceReader {
     }
 }
 
-/// A document of this machine comes without validators.
-fn local(content: Result<Vec<u8>, SourceError>) -> Result<Answer, SourceError> {
-    let validators = Validators::default();
-    Ok(Answer::Document { content: content?, validators, cache_control: None })
+/// A document of this machine.
+fn without_validators(content: Vec<u8>) -> Answer {
+    Answer::Document { content, validators: Validators::default(), cache_control: None }
 }
 
 #[cfg(test)]

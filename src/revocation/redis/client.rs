@@ -8,7 +8,7 @@ use super::connection::Connection;
 use super::reply;
 use super::servers;
 use super::settings::RedisSettings;
-use crate::keys::source::file::Turn;
+use crate::util::file::Turn;
 
 /// Runs scripts in a Redis. Making one does no I/O.
 #[derive(Debug)]

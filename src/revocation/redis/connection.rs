@@ -18,7 +18,7 @@ use super::reply::{self, Odd};
 use super::settings::{Account, Address, RedisSettings};
 use super::tls::{self, Tls};
 use super::transport::{self, Budget};
-use crate::keys::source::file::Turn;
+use crate::util::file::Turn;
 
 /// Until a connection stands, TLS and password included.
 pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);

@@ -8,7 +8,7 @@ use super::RedisError;
 use super::connection::Connection;
 use super::reply::{self, Odd};
 use super::settings::{Account, Address, RedisSettings, Servers};
-use crate::keys::source::file::Turn;
+use crate::util::file::Turn;
 
 /// How often Sentinels are asked whether the master is still the same. A master that is cut off from them answers as
 /// ever, and hears of nothing new.

@@ -15,8 +15,8 @@ use super::link::{Link, PAUSES, Seen, State, Step};
 use super::schema::StreamId;
 use super::servers;
 use super::settings::RedisSettings;
-use crate::keys::source::file::Turn;
 use crate::revocation::source::{Epoch, Intake, SourceError, Update};
+use crate::util::file::Turn;
 
 /// Reads a Redis. Making one does no I/O.
 pub(in crate::revocation) struct RedisSource {

@@ -17,7 +17,7 @@ use tokio_rustls::rustls::{ClientConfig, RootCertStore, crypto};
 
 use super::RedisError;
 use super::settings::{RedisSettings, RedisTls};
-use crate::keys::source::file;
+use crate::util::file;
 
 /// What connections are secured with.
 pub(super) struct Tls {
@@ -89,11 +89,8 @@ pub(super) async fn secret(
     path: &Path,
     accepts_readable: bool,
 ) -> Result<zeroize::Zeroizing<Vec<u8>>, RedisError> {
-    let content = if accepts_readable {
-        file::read(turn, path, MAX_FILE_BYTES, FILE_TIMEOUT).await
-    } else {
-        file::read_private(turn, path, MAX_FILE_BYTES, FILE_TIMEOUT).await
-    };
+    let content =
+        file::read_secret(turn, path, MAX_FILE_BYTES, FILE_TIMEOUT, accepts_readable).await;
     content.map(zeroize::Zeroizing::new).map_err(|error| wrong(key, path, error))
 }
 

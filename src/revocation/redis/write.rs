@@ -12,10 +12,10 @@ use super::scan::{Scan, Visit};
 use super::schema::{ENTRY, EPOCH, Prefix, REMOVED};
 use super::servers;
 use super::settings::RedisSettings;
-use crate::keys::source::file::Turn;
 use crate::revocation::entry::{EntryKind, MAX_LINE_BYTES, RevocationEntry};
 use crate::revocation::snapshot::LEEWAY;
 use crate::util::clock::UnixTime;
+use crate::util::file::Turn;
 
 /// The stream is cut off at about this many changes. A reader that was away for longer reads everything.
 const STREAM_LENGTH: usize = 100_000;

@@ -20,8 +20,8 @@ use zeroize::Zeroizing;
 
 use super::verifier::AllowedClients;
 use super::{CertificateState, TlsError, TlsSettings, TlsVersion, san};
-use crate::keys::source::file;
 use crate::util::clock::{Clock, UnixTime};
+use crate::util::file;
 use crate::util::rfc3339::rfc3339;
 
 /// What the files hold, read at one time.
@@ -54,12 +54,9 @@ impl Files {
     pub(super) async fn read(turn: &file::Turn, settings: &TlsSettings) -> Result<Self, TlsError> {
         let TlsSettings { cert_file, key_file, client_ca_file, accepts_readable_key, .. } =
             settings;
-        let key = if *accepts_readable_key {
-            file::read(turn, key_file, MAX_FILE_BYTES, FILE_TIMEOUT).await
-        } else {
-            file::read_private(turn, key_file, MAX_FILE_BYTES, FILE_TIMEOUT).await
-        };
-        let key = key.map_err(|error| TlsError::new(KEY_FILE, key_file, error))?;
+        let key =
+            file::read_secret(turn, key_file, MAX_FILE_BYTES, FILE_TIMEOUT, *accepts_readable_key);
+        let key = key.await.map_err(|error| TlsError::new(KEY_FILE, key_file, error))?;
         let authorities = match client_ca_file {
             Some(path) => Some(read(turn, CLIENT_CA_FILE, path).await?),
             None => None,

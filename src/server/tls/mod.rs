@@ -27,9 +27,9 @@ use tokio_util::sync::CancellationToken;
 
 use self::files::Files;
 pub use self::san::{ACCEPTED as ACCEPTED_SAN, AllowedSan};
-use crate::keys::source::file::Turn;
 use crate::telemetry::metrics::{HandshakeResult, TlsMetrics};
 use crate::util::clock::{Clock, UnixTime};
+use crate::util::file::Turn;
 use crate::util::rfc3339::rfc3339;
 use crate::util::watch::Watch;
 

@@ -10,7 +10,8 @@ use reqwest::{Certificate, ClientBuilder, Identity, Proxy, redirect};
 use url::Url;
 
 use super::{CONNECT_TIMEOUT, innermost};
-use crate::keys::source::{ClientCertificate, HttpSettings, SourceError, file};
+use crate::keys::source::{ClientCertificate, HttpSettings, SourceError};
+use crate::util::file::{self, FileError};
 
 /// Longer certificate, key and token files are refused.
 const MAX_FILE_BYTES: usize = 1 << 20;
@@ -130,12 +131,9 @@ async fn identity(
     let ClientCertificate { cert_file, key_file, accepts_readable_key } = certificate;
     let mut content = read(turn, "client_cert_file", cert_file).await?;
     content.push(b'\n');
-    let key = if *accepts_readable_key {
-        file::read(turn, key_file, MAX_FILE_BYTES, FILE_TIMEOUT).await
-    } else {
-        file::read_private(turn, key_file, MAX_FILE_BYTES, FILE_TIMEOUT).await
-    };
-    content.extend(key.map_err(|error| error.at(place("client_key_file", key_file)))?);
+    let key =
+        file::read_secret(turn, key_file, MAX_FILE_BYTES, FILE_TIMEOUT, *accepts_readable_key);
+    content.extend(key.await.map_err(|error| at("client_key_file", key_file, error))?);
     Ok(content)
 }
 
@@ -184,7 +182,11 @@ fn cannot(error: &reqwest::Error) -> SourceError {
 
 async fn read(turn: &file::Turn, key: &str, path: &Path) -> Result<Vec<u8>, SourceError> {
     let read = file::read(turn, path, MAX_FILE_BYTES, FILE_TIMEOUT).await;
-    read.map_err(|error| error.at(place(key, path)))
+    read.map_err(|error| at(key, path, error))
+}
+
+fn at(key: &str, path: &Path, error: FileError) -> SourceError {
+    SourceError::from(error).at(place(key, path))
 }
 
 fn place(key: &str, path: &Path) -> String {

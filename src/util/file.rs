@@ -1,8 +1,7 @@
-//! Reads a file that others replace while we look: a mounted secret, a rendered template. Keys first of all, but
-//! certificates, passwords and revocations are read with it as well.
+//! Reads a file that others replace while we look: a mounted secret, a rendered template. Keys, certificates, passwords
+//! and revocations are read with it; [`super::watch`] tells when to, [`super::fs`] is what writes.
 //!
-//! It is polled: watches ([`crate::util::watch`]) are sooner, and say nothing on some network file systems.
-//! [`super::reader`] calls [`read`]; what a failure means is the refresher's to decide.
+//! Whatever is at the path, reading it ends: nothing but a regular file is opened, and none is read without bounds.
 
 use std::fs::{self, File, Metadata, OpenOptions};
 use std::io::{self, Read as _};
@@ -14,11 +13,6 @@ use std::time::Duration;
 use tokio::sync::Mutex;
 use tokio::task;
 use tokio::time;
-
-use super::SourceError;
-
-/// How often the file is looked at.
-pub const POLL: Duration = Duration::from_secs(1);
 
 /// One read after the other, beyond the caller's patience too: a file system that never answers costs one thread and
 /// not one for each attempt. There are only so many threads for this, and names are resolved on them as well.
@@ -34,21 +28,52 @@ pub async fn read(
     path: &Path,
     max_bytes: usize,
     timeout: Duration,
-) -> Result<Vec<u8>, SourceError> {
+) -> Result<Vec<u8>, FileError> {
     in_turn(turn, path, max_bytes, timeout, check_type).await
 }
 
-/// The same, of a file that nobody but its owner and group has any access to.
+/// The same, of a secret: nobody but the file's owner and group may have any access to it, unless `accepts_readable`.
 ///
 /// # Errors
 /// The same, and a mode that gives others anything.
-pub async fn read_private(
+pub async fn read_secret(
     turn: &Turn,
     path: &Path,
     max_bytes: usize,
     timeout: Duration,
-) -> Result<Vec<u8>, SourceError> {
-    in_turn(turn, path, max_bytes, timeout, check_private).await
+    accepts_readable: bool,
+) -> Result<Vec<u8>, FileError> {
+    let check = if accepts_readable { check_type } else { check_private };
+    in_turn(turn, path, max_bytes, timeout, check).await
+}
+
+/// The regular file at `path`, symlinks followed, to be read at leisure. Blocks: not for a worker.
+///
+/// # Errors
+/// Anything but a regular file that can be opened.
+pub fn open(path: &Path) -> io::Result<File> {
+    open_checked(path, check_type)
+}
+
+/// Why a file is not read. Quotes nothing of it.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum FileError {
+    /// Not whole within the deadline.
+    #[error("no whole answer within {0:?}")]
+    Timeout(Duration),
+    /// More bytes than the limit.
+    #[error("longer than the limit of {0} bytes")]
+    TooLarge(usize),
+    /// There is none, it is no regular file, we may not read it, or a secret's mode lets others.
+    #[error("cannot be read: {0}")]
+    Unreadable(String),
+}
+
+/// The operating system's words, which name no content.
+impl From<io::Error> for FileError {
+    fn from(error: io::Error) -> Self {
+        Self::Unreadable(error.to_string())
+    }
 }
 
 async fn in_turn(
@@ -56,8 +81,8 @@ async fn in_turn(
     path: &Path,
     max_bytes: usize,
     timeout: Duration,
-    check: fn(&Metadata) -> Result<(), SourceError>,
-) -> Result<Vec<u8>, SourceError> {
+    check: Check,
+) -> Result<Vec<u8>, FileError> {
     let (turn, path) = (Arc::clone(turn), path.to_owned());
     let done = async {
         let turn = turn.lock_owned().await;
@@ -71,61 +96,52 @@ async fn in_turn(
     match time::timeout(timeout, done).await {
         Ok(Ok(outcome)) => outcome,
         // It panicked, or the runtime is shutting down.
-        Ok(Err(ended)) => Err(SourceError::Unreachable(ended.to_string())),
-        Err(_) => Err(SourceError::Timeout(timeout)),
+        Ok(Err(ended)) => Err(FileError::Unreadable(ended.to_string())),
+        Err(_) => Err(FileError::Timeout(timeout)),
     }
 }
 
-fn read_bounded(
-    path: &Path,
-    max_bytes: usize,
-    check: fn(&Metadata) -> Result<(), SourceError>,
-) -> Result<Vec<u8>, SourceError> {
-    // Looked at before it is opened: opening some devices has effects.
-    let before = fs::metadata(path).map_err(|error| unreadable(&error))?;
-    check(&before)?;
-    let file = open(path).map_err(|error| unreadable(&error))?;
-    // And after: between the two it may have become another one.
-    let opened = file.metadata().map_err(|error| unreadable(&error))?;
-    check(&opened)?;
-    let limit = u64::try_from(max_bytes).unwrap_or(u64::MAX);
-    if opened.len() > limit {
-        return Err(SourceError::TooLarge(max_bytes));
+fn read_bounded(path: &Path, max_bytes: usize, check: Check) -> Result<Vec<u8>, FileError> {
+    let file = open_checked(path, check)?;
+    let (limit, length) = (u64::try_from(max_bytes).unwrap_or(u64::MAX), file.metadata()?.len());
+    if length > limit {
+        return Err(FileError::TooLarge(max_bytes));
     }
     // Of the right size: a secret that is moved as it grows leaves copies behind.
-    let mut content = Vec::with_capacity(usize::try_from(opened.len()).unwrap_or(0) + 1);
+    let mut content = Vec::with_capacity(usize::try_from(length).unwrap_or(0) + 1);
     // One byte more than allowed shows that it grew meanwhile.
-    let mut reader = file.take(limit.saturating_add(1));
-    reader.read_to_end(&mut content).map_err(|error| unreadable(&error))?;
-    if content.len() > max_bytes { Err(SourceError::TooLarge(max_bytes)) } else { Ok(content) }
+    file.take(limit.saturating_add(1)).read_to_end(&mut content)?;
+    if content.len() > max_bytes { Err(FileError::TooLarge(max_bytes)) } else { Ok(content) }
 }
 
-/// `O_NONBLOCK`: opening a FIFO that nobody writes to would otherwise hold a thread for ever.
-fn open(path: &Path) -> io::Result<File> {
-    OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(path)
+fn open_checked(path: &Path, check: Check) -> io::Result<File> {
+    // Looked at before it is opened: opening some devices has effects.
+    check(&fs::metadata(path)?)?;
+    // `O_NONBLOCK`: opening a FIFO that nobody writes to would otherwise hold a thread for ever.
+    let file = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(path)?;
+    // And after: between the two it may have become another one.
+    check(&file.metadata()?)?;
+    Ok(file)
 }
 
-fn check_type(metadata: &Metadata) -> Result<(), SourceError> {
+type Check = fn(&Metadata) -> io::Result<()>;
+
+fn check_type(metadata: &Metadata) -> io::Result<()> {
     if metadata.is_file() {
         return Ok(());
     }
     let what = if metadata.is_dir() { "a directory" } else { "neither a file nor a link to one" };
-    Err(SourceError::Unreachable(format!("it is {what}")))
+    Err(io::Error::other(format!("it is {what}")))
 }
 
-fn check_private(metadata: &Metadata) -> Result<(), SourceError> {
+fn check_private(metadata: &Metadata) -> io::Result<()> {
     check_type(metadata)?;
     let mode = metadata.permissions().mode() & 0o777;
     if mode & 0o007 == 0 {
         return Ok(());
     }
     let accepted = "a secret needs a mode that gives others nothing, such as 0600 or 0640";
-    Err(SourceError::Unreachable(format!("its mode is {mode:04o}, {accepted}")))
-}
-
-/// The operating system's words, which name no content.
-fn unreadable(error: &io::Error) -> SourceError {
-    SourceError::Unreachable(error.to_string())
+    Err(io::Error::other(format!("its mode is {mode:04o}, {accepted}")))
 }
 
 #[cfg(test)]
@@ -151,16 +167,18 @@ mod tests {
         ] {
             set_permissions(&file, Permissions::from_mode(mode)).unwrap();
             let timeout = Duration::from_secs(20);
-            let outcome = read_private(&Turn::default(), &file, 100, timeout).await;
+            let outcome = read_secret(&Turn::default(), &file, 100, timeout, false).await;
             assert_eq!(outcome.is_ok(), is_private, "{mode:o}");
             if let Err(error) = outcome {
                 assert!(error.to_string().contains(&format!("{mode:04o}")), "{error}");
             }
-            assert!(read(&Turn::default(), &file, 100, timeout).await.is_ok(), "{mode:o}");
+            let accepted = read_secret(&Turn::default(), &file, 100, timeout, true).await;
+            assert!(accepted.is_ok(), "{mode:o}");
         }
         let link = directory.path().join("link");
         std::os::unix::fs::symlink(&file, &link).unwrap();
-        let outcome = read_private(&Turn::default(), &link, 100, Duration::from_secs(20)).await;
+        let timeout = Duration::from_secs(20);
+        let outcome = read_secret(&Turn::default(), &link, 100, timeout, false).await;
         assert!(outcome.is_err(), "what counts is the file, not the link");
     }
 
@@ -174,7 +192,7 @@ mod tests {
         for _ in 0..3 {
             let timeout = Duration::from_millis(1);
             let outcome = read(&turn, &file, 100, timeout).await;
-            assert_eq!(outcome, Err(SourceError::Timeout(timeout)), "the one before is not over");
+            assert_eq!(outcome, Err(FileError::Timeout(timeout)), "the one before is not over");
         }
         drop(held);
         assert!(read(&turn, &file, 100, Duration::from_secs(20)).await.is_ok());

@@ -4,10 +4,11 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use super::decision::{Allowance, Decision, Denial, DenialReason};
+use super::decision::{Allowance, Decision, Denial};
 use super::forward::{Forward, HeaderMutations, Unforwardable};
 use super::locations::{Extracted, TokenLocations, TokenTraces};
 use super::preflight::is_preflight;
+use super::reason::DenialReason;
 use super::request::CheckRequest;
 use super::requirement::Facts;
 use super::revoked;

@@ -4,9 +4,10 @@ use std::net::Ipv6Addr;
 
 use super::Compiler;
 use crate::check::forward::plain_header_name;
+use crate::check::host::HostPattern;
 use crate::check::path::RequestPath;
 use crate::check::pattern::TextPattern;
-use crate::check::rules::{HeaderMatch, HostPattern, PathMatch, PathTemplate, RuleMatch};
+use crate::check::rules::{HeaderMatch, PathMatch, PathTemplate, RuleMatch};
 use crate::config::raw::{RawHeaderMatch, RawMatch};
 use crate::config::report::{Path, quote};
 use crate::config::scalar::{List, Mapping};

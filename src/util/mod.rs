@@ -2,6 +2,7 @@
 
 pub mod backoff;
 pub mod clock;
+pub mod escape;
 pub mod file;
 pub mod fs;
 pub mod json;

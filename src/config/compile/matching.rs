@@ -13,7 +13,7 @@ use crate::config::report::{Path, quote};
 use crate::config::scalar::{List, Mapping};
 
 const PATH: &str =
-    "a path that starts with /, without //, a segment . or .., and any of %;?#*\\ or space";
+    "a path that starts with / and has no //, no segment . or .., and none of %;?#*\\ and space";
 
 impl Compiler<'_> {
     pub(super) fn rule_match(&mut self, path: &Path, raw: Option<Mapping<RawMatch>>) -> RuleMatch {

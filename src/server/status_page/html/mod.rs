@@ -150,7 +150,7 @@ impl Html {
         }
         self.failure("last error", source.last_error.as_deref(), source.last_error_at.as_deref());
         if source.failures > 0 {
-            self.named("in a row").number(source.failures.into()).raw(" failures").end();
+            self.named("failures").number(source.failures.into()).raw(" in a row").end();
         }
         self.failure("warning", source.warning.as_deref(), None);
         self.failure("not on disk", source.persistence_error.as_deref(), None);

@@ -1,7 +1,6 @@
-//! Reads a file that others replace while we look: a mounted secret, a rendered template. Keys, certificates, passwords
-//! and revocations are read with it; [`super::watch`] tells when to, [`super::fs`] is what writes.
-//!
-//! Whatever is at the path, reading it ends: nothing but a regular file is opened, and none is read without bounds.
+//! Reads a file that others replace while we look: a mounted secret, a rendered template. Keys, certificates, passwords,
+//! revocations and the headers of an exporter are read with it. What a failure means is for who asks to decide; when to
+//! read again, too ([`super::watch`] tells of changes). [`super::fs`] is what writes.
 
 use std::fs::{self, File, Metadata, OpenOptions};
 use std::io::{self, Read as _};
@@ -13,6 +12,21 @@ use std::time::Duration;
 use tokio::sync::Mutex;
 use tokio::task;
 use tokio::time;
+use zeroize::Zeroizing;
+
+/// Why a file was not read. The text names what happened, never what was read; who reports it puts the path in front.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum FileError {
+    /// More bytes than the limit.
+    #[error("longer than the limit of {0} bytes")]
+    TooLarge(usize),
+    /// The file system did not answer within the deadline.
+    #[error("no whole answer within {0:?}")]
+    Timeout(Duration),
+    /// No such file, no permission, not a file, a secret that others have access to.
+    #[error("cannot be read: {0}")]
+    Unreadable(String),
+}
 
 /// One read after the other, beyond the caller's patience too: a file system that never answers costs one thread and
 /// not one for each attempt. There are only so many threads for this, and names are resolved on them as well.
@@ -32,19 +46,19 @@ pub async fn read(
     in_turn(turn, path, max_bytes, timeout, check_type).await
 }
 
-/// The same, of a secret: nobody but the file's owner and group may have any access to it, unless `accepts_readable`.
+/// The same, of a file that nobody but its owner and group has any access to, unless it `accepts_readable` ones.
 ///
 /// # Errors
 /// The same, and a mode that gives others anything.
-pub async fn read_secret(
+pub async fn secret(
     turn: &Turn,
     path: &Path,
     max_bytes: usize,
     timeout: Duration,
     accepts_readable: bool,
-) -> Result<Vec<u8>, FileError> {
+) -> Result<Zeroizing<Vec<u8>>, FileError> {
     let check = if accepts_readable { check_type } else { check_private };
-    in_turn(turn, path, max_bytes, timeout, check).await
+    in_turn(turn, path, max_bytes, timeout, check).await.map(Zeroizing::new)
 }
 
 /// The regular file at `path`, symlinks followed, to be read at leisure. Blocks: not for a worker.
@@ -55,26 +69,14 @@ pub fn open(path: &Path) -> io::Result<File> {
     open_checked(path, check_type)
 }
 
-/// Why a file is not read. Quotes nothing of it.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum FileError {
-    /// Not whole within the deadline.
-    #[error("no whole answer within {0:?}")]
-    Timeout(Duration),
-    /// More bytes than the limit.
-    #[error("longer than the limit of {0} bytes")]
-    TooLarge(usize),
-    /// There is none, it is no regular file, we may not read it, or a secret's mode lets others.
-    #[error("cannot be read: {0}")]
-    Unreadable(String),
-}
-
 /// The operating system's words, which name no content.
 impl From<io::Error> for FileError {
     fn from(error: io::Error) -> Self {
         Self::Unreadable(error.to_string())
     }
 }
+
+type Check = fn(&Metadata) -> io::Result<()>;
 
 async fn in_turn(
     Turn(turn): &Turn,
@@ -124,8 +126,6 @@ fn open_checked(path: &Path, check: Check) -> io::Result<File> {
     Ok(file)
 }
 
-type Check = fn(&Metadata) -> io::Result<()>;
-
 fn check_type(metadata: &Metadata) -> io::Result<()> {
     if metadata.is_file() {
         return Ok(());
@@ -167,18 +167,17 @@ mod tests {
         ] {
             set_permissions(&file, Permissions::from_mode(mode)).unwrap();
             let timeout = Duration::from_secs(20);
-            let outcome = read_secret(&Turn::default(), &file, 100, timeout, false).await;
+            let outcome = secret(&Turn::default(), &file, 100, timeout, false).await;
             assert_eq!(outcome.is_ok(), is_private, "{mode:o}");
             if let Err(error) = outcome {
                 assert!(error.to_string().contains(&format!("{mode:04o}")), "{error}");
             }
-            let accepted = read_secret(&Turn::default(), &file, 100, timeout, true).await;
-            assert!(accepted.is_ok(), "{mode:o}");
+            assert!(secret(&Turn::default(), &file, 100, timeout, true).await.is_ok(), "{mode:o}");
+            assert!(read(&Turn::default(), &file, 100, timeout).await.is_ok(), "{mode:o}");
         }
         let link = directory.path().join("link");
         std::os::unix::fs::symlink(&file, &link).unwrap();
-        let timeout = Duration::from_secs(20);
-        let outcome = read_secret(&Turn::default(), &link, 100, timeout, false).await;
+        let outcome = secret(&Turn::default(), &link, 100, Duration::from_secs(20), false).await;
         assert!(outcome.is_err(), "what counts is the file, not the link");
     }
 

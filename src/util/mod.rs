@@ -1,6 +1,7 @@
 //! Layer 0: small things that every layer may use and that know nothing of tokens, keys or Envoy.
 
 pub mod backoff;
+pub mod client_tls;
 pub mod clock;
 pub mod escape;
 pub mod file;

@@ -10,8 +10,7 @@ use crate::cli::shown::{ascii, duration, shown};
 use crate::keys::jwks::{DocumentError, Examined, SkipReason, SkippedKey};
 use crate::keys::key::{Family, VerificationKey};
 use crate::keys::schedule::{self, Cause, Schedule};
-use crate::keys::source::reader::FILE_POLL;
-use crate::keys::source::{RefreshSettings, SourceError};
+use crate::keys::source::{FILE_POLL, RefreshSettings, SourceError};
 use crate::util::clock::UnixTime;
 
 /// What came with the document over HTTP.

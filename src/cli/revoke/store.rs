@@ -10,6 +10,7 @@ use crate::revocation::redis::settings::{
 };
 use crate::revocation::redis::{Prefix, RedisError, Writer};
 use crate::revocation::source::SourceSettings;
+use crate::util::client_tls::ClientTls;
 
 /// Where to write, and as whom.
 #[derive(Clone, Debug, clap::Args)]
@@ -89,7 +90,8 @@ impl Store {
         if self.ca_file.is_some() && !url.is_tls {
             return Err(Failure::Usage("--ca-file: there is no TLS without rediss://".to_owned()));
         }
-        let tls = RedisTls { ca_file: self.ca_file.clone(), ..RedisTls::default() };
+        let client = ClientTls { ca_file: self.ca_file.clone(), identity: None };
+        let tls = RedisTls { client, server_name: None };
         Ok(RedisSettings {
             servers: Servers::One(url.address),
             tls: url.is_tls.then_some(tls),

@@ -9,6 +9,7 @@ use crate::revocation::redis::Prefix;
 use crate::revocation::redis::settings::{
     Account, Address, DEFAULT_PORT, RedisSettings, RedisTls, RedisUrl, SENTINEL_PORT, Servers,
 };
+use crate::util::client_tls::ClientTls;
 
 impl Compiler<'_> {
     pub(super) fn redis(&mut self, path: &Path, raw: RawRedis) -> Option<RedisSettings> {
@@ -157,6 +158,6 @@ impl Compiler<'_> {
             let path = path.key("server_name");
             self.report.wrong(&path, "an empty string", "the name in the server's certificate");
         }
-        RedisTls { ca_file, identity, server_name: raw.server_name.clone() }
+        RedisTls { client: ClientTls { ca_file, identity }, server_name: raw.server_name.clone() }
     }
 }

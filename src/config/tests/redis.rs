@@ -31,7 +31,7 @@ fn one_url_is_enough() {
     let settings = redis("{url: rediss://redis.internal/3, server_name: a, ca_file: ca.pem}");
     assert_eq!(settings.database, 3);
     let tls = settings.tls.unwrap();
-    assert!(tls.ca_file.is_some() && tls.identity.is_none());
+    assert!(tls.client.ca_file.is_some() && tls.client.identity.is_none());
 }
 
 #[test]

@@ -63,9 +63,9 @@ pub enum SourceError {
 impl From<FileError> for SourceError {
     fn from(error: FileError) -> Self {
         match error {
+            FileError::TooLarge(limit) => Self::TooLarge(limit),
             FileError::Timeout(timeout) => Self::Timeout(timeout),
-            FileError::TooLarge(max_bytes) => Self::TooLarge(max_bytes),
-            FileError::Unreadable(text) => Self::Unreachable(text),
+            FileError::Unreadable(why) => Self::Unreachable(why),
         }
     }
 }

@@ -25,6 +25,9 @@ use super::status::Origin;
 use super::store::{KeyKind, SourceId};
 use crate::util::label::Label;
 
+/// How often a file is looked at: watches are sooner, and say nothing on some network file systems.
+pub const FILE_POLL: Duration = Duration::from_secs(1);
+
 /// One source of one issuer.
 #[derive(Clone, Debug)]
 pub struct SourceSettings {

@@ -9,16 +9,13 @@ use tokio::time;
 
 use super::discovery::DiscoveryReader;
 use super::remote::{Fetched, HttpClient, Validators};
-use super::{HmacFile, SourceError, SourceKind, SourceSettings};
+use super::{FILE_POLL, HmacFile, SourceError, SourceKind, SourceSettings};
 use crate::keys::content::Content;
 use crate::keys::hmac::{HmacKey, MAX_CONTENT_BYTES};
 use crate::keys::jwks::Jwks;
 use crate::util::clock::UnixTime;
 use crate::util::file;
 use crate::util::watch::Watch;
-
-/// How often a file is looked at: watches are sooner, and say nothing on some network file systems.
-pub const FILE_POLL: Duration = Duration::from_secs(1);
 
 /// Reads one source. Making one does no I/O.
 #[derive(Debug)]
@@ -112,17 +109,17 @@ impl SourceReader {
             (SourceKind::File(path) | SourceKind::Pem { path, .. }, Way::File(watch)) => {
                 // Before it is read: what happens to it meanwhile is a reason to read it again.
                 let _late = time::timeout(timeout, watch.arm()).await.is_err();
-                Ok(without_validators(file::read(turn, path, max_bytes, timeout).await?))
+                Ok(local(file::read(turn, path, max_bytes, timeout).await?))
             }
             (SourceKind::Hmac(HmacFile { path, must_be_private, .. }), Way::File(watch)) => {
                 let _late = time::timeout(timeout, watch.arm()).await.is_err();
                 let accepts_readable = !must_be_private;
-                let max_bytes = MAX_CONTENT_BYTES;
-                let read = file::read_secret(turn, path, max_bytes, timeout, accepts_readable);
-                Ok(without_validators(read.await?))
+                let read = file::secret(turn, path, MAX_CONTENT_BYTES, timeout, accepts_readable);
+                // Wiped from here on by who parses it.
+                Ok(local(std::mem::take(&mut *read.await?)))
             }
             (SourceKind::Command(command), _) => {
-                Box::pin(command.run(max_bytes, timeout)).await.map(without_validators)
+                Ok(local(Box::pin(command.run(max_bytes, timeout)).await?))
             }
             // What came with the configuration does not change.
             (_, Way::Plain | Way::Http(_) | Way::File(_)) => {
@@ -193,8 +190,8 @@ impl SourceReader {
     }
 }
 
-/// A document of this machine.
-fn without_validators(content: Vec<u8>) -> Answer {
+/// A document of this machine comes without validators.
+fn local(content: Vec<u8>) -> Answer {
     Answer::Document { content, validators: Validators::default(), cache_control: None }
 }
 

@@ -16,15 +16,21 @@ use tokio::time::{Instant, timeout};
 use super::RedisError;
 use super::reply::{self, Odd};
 use super::settings::{Account, Address, RedisSettings};
-use super::tls::{self, Tls};
+use super::tls::Tls;
 use super::transport::{self, Budget};
-use crate::util::file::Turn;
+use crate::util::file::{self, Turn};
 
 /// Until a connection stands, TLS and password included.
 pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// Until an answer is there, beyond what the command itself waits.
 pub(super) const ANSWER_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// Longer files with a password are refused.
+const MAX_PASSWORD_FILE_BYTES: usize = 64 * 1024;
+
+/// Of such a file.
+const FILE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The longest answer, unless the command says otherwise.
 const ANSWER_BYTES: usize = 64 * 1024;
@@ -232,7 +238,10 @@ async fn password(
 ) -> Result<zeroize::Zeroizing<Vec<u8>>, RedisError> {
     let path = &account.password_file;
     let accepts_readable = settings.accepts_readable_secrets;
-    let content = tls::secret(turn, "password_file", path, accepts_readable).await?;
+    let content =
+        file::secret(turn, path, MAX_PASSWORD_FILE_BYTES, FILE_TIMEOUT, accepts_readable).await;
+    let content = content
+        .map_err(|error| RedisError::File(format!("password_file {}: {error}", path.display())))?;
     // Editors and `echo` end a file with a line break.
     let password = content.strip_suffix(b"\n").unwrap_or(&content);
     let password = password.strip_suffix(b"\r").unwrap_or(password);

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 
 use super::schema::Prefix;
+use crate::util::client_tls::ClientTls;
 
 /// How the store of revocations is reached.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -99,10 +100,8 @@ impl fmt::Display for Address {
 /// TLS to the server.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RedisTls {
-    /// The only authorities to trust, in PEM; `None`: the system's.
-    pub ca_file: Option<PathBuf>,
-    /// Our certificate and its key, in PEM; `None`: we show none.
-    pub identity: Option<(PathBuf, PathBuf)>,
+    /// Whom we trust, and what we show.
+    pub client: ClientTls,
     /// The name that the server's certificate must have; `None`: the host's. Sentinels and Clusters tell IP addresses.
     pub server_name: Option<String>,
 }

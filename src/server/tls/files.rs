@@ -54,15 +54,14 @@ impl Files {
     pub(super) async fn read(turn: &file::Turn, settings: &TlsSettings) -> Result<Self, TlsError> {
         let TlsSettings { cert_file, key_file, client_ca_file, accepts_readable_key, .. } =
             settings;
-        let key =
-            file::read_secret(turn, key_file, MAX_FILE_BYTES, FILE_TIMEOUT, *accepts_readable_key);
+        let key = file::secret(turn, key_file, MAX_FILE_BYTES, FILE_TIMEOUT, *accepts_readable_key);
         let key = key.await.map_err(|error| TlsError::new(KEY_FILE, key_file, error))?;
         let authorities = match client_ca_file {
             Some(path) => Some(read(turn, CLIENT_CA_FILE, path).await?),
             None => None,
         };
         let certificate = read(turn, CERT_FILE, cert_file).await?;
-        Ok(Self { certificate, key: Zeroizing::new(key), authorities })
+        Ok(Self { certificate, key, authorities })
     }
 
     /// Tells other content from this.

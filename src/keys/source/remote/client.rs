@@ -11,7 +11,7 @@ use url::Url;
 
 use super::{CONNECT_TIMEOUT, innermost};
 use crate::keys::source::{ClientCertificate, HttpSettings, SourceError};
-use crate::util::file::{self, FileError};
+use crate::util::file;
 
 /// Longer certificate, key and token files are refused.
 const MAX_FILE_BYTES: usize = 1 << 20;
@@ -132,8 +132,10 @@ async fn identity(
     let mut content = read(turn, "client_cert_file", cert_file).await?;
     content.push(b'\n');
     let key =
-        file::read_secret(turn, key_file, MAX_FILE_BYTES, FILE_TIMEOUT, *accepts_readable_key);
-    content.extend(key.await.map_err(|error| at("client_key_file", key_file, error))?);
+        file::secret(turn, key_file, MAX_FILE_BYTES, FILE_TIMEOUT, *accepts_readable_key).await;
+    let key =
+        key.map_err(|error| SourceError::from(error).at(place("client_key_file", key_file)))?;
+    content.extend_from_slice(&key);
     Ok(content)
 }
 
@@ -182,11 +184,7 @@ fn cannot(error: &reqwest::Error) -> SourceError {
 
 async fn read(turn: &file::Turn, key: &str, path: &Path) -> Result<Vec<u8>, SourceError> {
     let read = file::read(turn, path, MAX_FILE_BYTES, FILE_TIMEOUT).await;
-    read.map_err(|error| at(key, path, error))
-}
-
-fn at(key: &str, path: &Path, error: FileError) -> SourceError {
-    SourceError::from(error).at(place(key, path))
+    read.map_err(|error| SourceError::from(error).at(place(key, path)))
 }
 
 fn place(key: &str, path: &Path) -> String {

@@ -1,32 +1,34 @@
 //! The status page for people, at `/`: the same as `/status`, as HTML that needs no script and no other file, so that it
 //! can be read on a phone through a port-forward. `server::admin` answers it.
 //!
-//! Whatever is not written in this file is text to a browser: `Html::raw` takes what was compiled in, and `Html::text`
-//! escapes. The policy lets a browser apply the one style sheet and do nothing else, if that ever failed.
+//! Whatever was not compiled in is text to a browser, which `writer` sees to. The policy lets a browser apply the one style
+//! sheet and do nothing else, if that ever failed.
 
-use std::fmt::Write as _;
+mod writer;
+
 use std::sync::LazyLock;
 
 use aws_lc_rs::digest::{SHA256, digest};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
+use self::writer::Html;
 use super::{
     ConfigurationPart, DecisionPart, IssuerPart, RevocationPart, SourcePart, StatusPage, TlsPart,
 };
 use crate::util::clock::UnixTime;
-use crate::util::rfc3339::{parse_rfc3339, rfc3339};
+use crate::util::rfc3339::rfc3339;
 
 /// The page, as of `now`.
 pub fn of(page: &StatusPage, now: UnixTime) -> String {
-    let mut html = Html { text: String::new(), now };
+    let mut html = Html::new(now);
     html.raw("<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n")
         .raw("<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<title>claimgate: ")
         .raw(readiness(page).1)
         .raw("</title>\n<style>")
         .raw(STYLE)
         .raw("</style>\n</head>\n<body>\n");
-    html.head(page);
+    html.head(page, now);
     html.raw("<main>\n");
     html.decisions(&page.decisions);
     html.keys(&page.issuers);
@@ -36,7 +38,7 @@ pub fn of(page: &StatusPage, now: UnixTime) -> String {
     html.certificates(&page.tls);
     html.configuration(&page.configuration);
     html.raw("</main>\n<footer><p class=\"quiet\">The same for programs: <code>/status</code>, <code>/metrics</code></p></footer>\n</body>\n</html>\n");
-    html.text
+    html.finish()
 }
 
 /// What a browser may do with it: `Content-Security-Policy`.
@@ -53,22 +55,12 @@ const STYLE: &str = include_str!("style.css");
 /// More of one kind are in `/status`.
 const SHOWN: usize = 16;
 
-/// Of one text from outside.
-const MAX_CHARS: usize = 1024;
-
-/// A page that is being written.
-struct Html {
-    text: String,
-    now: UnixTime,
-}
-
 impl Html {
-    fn head(&mut self, page: &StatusPage) {
+    fn head(&mut self, page: &StatusPage, now: UnixTime) {
         let (class, word) = readiness(page);
         self.raw("<header>\n<h1>claimgate</h1>\n<p>").badge(class, word).raw(" ");
         self.text(page.version).raw(", profile ").text(page.profile).raw(", as of ");
-        let now = rfc3339(self.now);
-        self.raw("<time>").text(&now).raw("</time></p>\n");
+        self.raw("<time>").text(&rfc3339(now)).raw("</time></p>\n");
         if !page.pending.is_empty() {
             self.raw("<ul>\n");
             for line in page.pending.iter().take(SHOWN) {
@@ -262,62 +254,6 @@ impl Html {
             Some(more) => self.raw(" and ").number(more as u64).raw(" more"),
         }
     }
-
-    fn age(&mut self, seconds: Option<u64>) -> &mut Self {
-        match seconds {
-            Some(seconds) => self.text(&spoken(seconds)),
-            None => self.raw("<span class=\"warn\">never read</span>"),
-        }
-    }
-
-    /// A time as [`rfc3339`] writes it: how far away, and which.
-    fn time(&mut self, at: &str) -> &mut Self {
-        if let Some(time) = parse_rfc3339(at) {
-            let away = if time > self.now {
-                format!("in {}", spoken(time.since(self.now).as_secs()))
-            } else {
-                format!("{} ago", spoken(self.now.since(time).as_secs()))
-            };
-            self.text(&away).raw(" ");
-        }
-        self.raw("<time class=\"quiet\">").text(at).raw("</time>")
-    }
-
-    fn badge(&mut self, class: &'static str, word: &'static str) -> &mut Self {
-        self.raw("<span class=\"badge ").raw(class).raw("\">").raw(word).raw("</span>")
-    }
-
-    fn number(&mut self, number: u64) -> &mut Self {
-        let _infallible = write!(self.text, "{number}");
-        self
-    }
-
-    /// What is written in this file.
-    fn raw(&mut self, html: &'static str) -> &mut Self {
-        self.text.push_str(html);
-        self
-    }
-
-    /// What is not: shown as it is, except for what would be taken for HTML, what cannot be seen and what turns the direction of
-    /// writing around. Cut after [`MAX_CHARS`].
-    fn text(&mut self, text: &str) -> &mut Self {
-        for c in text.chars().take(MAX_CHARS) {
-            match c {
-                '&' => self.text.push_str("&amp;"),
-                '<' => self.text.push_str("&lt;"),
-                '>' => self.text.push_str("&gt;"),
-                '"' => self.text.push_str("&quot;"),
-                '\'' => self.text.push_str("&#39;"),
-                '\n' => self.text.push('\n'),
-                _ if c.is_control() || turns_around(c) => self.text.extend(c.escape_unicode()),
-                _ => self.text.push(c),
-            }
-        }
-        if text.chars().nth(MAX_CHARS).is_some() {
-            self.text.push('…');
-        }
-        self
-    }
 }
 
 fn readiness(page: &StatusPage) -> (&'static str, &'static str) {
@@ -332,22 +268,6 @@ fn class_of(word: &str) -> &'static str {
         "deny" => "quiet",
         _ => "warn",
     }
-}
-
-/// In its two largest units.
-fn spoken(seconds: u64) -> String {
-    let (days, hours, minutes) = (seconds / 86_400, seconds / 3_600 % 24, seconds / 60 % 60);
-    match (days, hours, minutes) {
-        (0, 0, 0) => format!("{seconds} s"),
-        (0, 0, _) => format!("{minutes} min {} s", seconds % 60),
-        (0, ..) => format!("{hours} h {minutes} min"),
-        _ => format!("{days} d {hours} h"),
-    }
-}
-
-/// Unicode's marks, embeddings, overrides and isolates.
-const fn turns_around(c: char) -> bool {
-    matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! The page as a browser gets it, and what must not be in it.
 
 use super::*;
+use crate::util::rfc3339::parse_rfc3339;
 
 fn now() -> UnixTime {
     parse_rfc3339("2026-01-31T12:00:00Z").unwrap()

@@ -6,11 +6,10 @@
 //! * [`SigningKey`] is that of [`crate::keys::signing`]: a private key with its `kid`, and its public half;
 //! * [`mint`]: header and claims → a signed compact token;
 //! * [`forgery`]: tokens that look right and must never pass;
-//! * [`development`] and [`endpoints`]: discovery, JWKS, token, rotation and outages over HTTP;
+//! * [`development`]: discovery, JWKS, token, rotation and outages over HTTP;
 //! * [`mod@reference`]: the reference issuer, with keys from a key directory and clients with secrets.
 
 pub mod development;
-pub mod endpoints;
 pub mod forgery;
 pub mod mint;
 pub mod reference;

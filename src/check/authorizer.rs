@@ -13,7 +13,7 @@ use super::request::CheckRequest;
 use super::requirement::Facts;
 use super::revoked;
 use super::rules::{Rule, RuleAction, RuleMode, RuleSet, Selection, SeveralTokens, TokenRule};
-use super::trace::{Fact, Recorder, Step, Watch};
+use super::steps::{Fact, Recorder, Step, Watch};
 use super::{KnownToken, VerifiedTokenCache};
 use crate::keys::store::{KeySnapshot, KeyStore};
 use crate::revocation::Revocations;

@@ -21,7 +21,7 @@ mod request;
 pub mod requirement;
 mod revoked;
 pub mod rules;
-pub mod trace;
+pub mod steps;
 
 pub use authorizer::{Authorizer, PolicySnapshot};
 pub use decision::{Allowance, Decision, Denial};

@@ -27,7 +27,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     let mut descriptors = protox::compile([ROOT], ["proto"])?;
 
-    // Without `connect`: tonic's channel is a dependency of the tests alone, which make one and wrap it.
+    // Without `connect`: who asks makes a channel of its own, and wraps it.
     tonic_prost_build::configure()
         .build_transport(false)
         .skip_debug(HOLD_SECRETS)

@@ -1,8 +1,8 @@
 //! claimgate: an Envoy external-authorization service that verifies JWTs against last-known-good keys
 //! and hands the verified claims to the upstream as headers.
 //!
-//! This page is the map. Modules are listed in layer order: each may import only from the layers below
-//! it, and from beside itself only the few things that `tests/layering.rs` names, which holds the imports against its tables.
+//! This page is the map. Modules are listed in layer order: each may import only from the layers below it, and from beside
+//! itself only the few things that the tables of `tests/layering.rs` name; that test holds every import against them.
 //!
 //! | layer | module | what it is for |
 //! | --- | --- | --- |
@@ -17,7 +17,7 @@
 //! | 2 | [`keys`] | verification keys: parsing, the snapshot that requests read, the refresh that replaces it; and the life of signing keys |
 //! | 2 | [`revocation`] | what was taken back before it expired: the snapshot that requests look into, and the sources that it follows |
 //! | 1 | [`telemetry`] | logs, metrics, the decision log |
-//! | 0 | [`util`] | time, files and watches on them, strict JSON, back-off, labels |
+//! | 0 | [`util`] | time, files and watches on them, TLS as a client, strict JSON, escaping, back-off, labels |
 //! | 0 | [`proto`] | Envoy's types, generated |
 //!
 //! # The way of a request
@@ -46,8 +46,8 @@
 //!   fail, until they are older than `max_stale`, and over a restart where there is a `state_dir`.
 //! * **Snapshot**: an immutable value that a request loads once; refreshes build a whole new one and swap it in.
 //! * **Generation**: everything of one configuration that is in force, swapped in like a snapshot.
-//! * **Rule**: which requests, and what they must prove. The first that matches decides. Under **shadow** it is watched
-//!   what it would have denied, and nothing is.
+//! * **Rule**: which requests, and what they must prove. The first that matches decides. In **shadow** mode what it
+//!   would have denied is counted and logged, and passes.
 //! * **Requirement**: what verified tokens must prove for a rule.
 //! * **Plain path**: one that everybody reads alike. Any other has several **readings**, and must do for all of them.
 //! * **Claim header**: a header that claimgate sets from verified claims. Its name, however it is spelled, is claimgate's

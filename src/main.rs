@@ -1,4 +1,4 @@
-//! The `claimgate` binary: parses arguments and turns the outcome into an exit code. Everything else is in the library.
+//! The `claimgate` binary: what [`claimgate::cli::run`] makes of the arguments is its exit code. All else is in the library.
 //!
 //! Its allocator is the system's. Side by side on a check with a remembered token, which hardly allocates, mimalloc took
 //! 2 % less of the processor and jemalloc 1 % more, which is less than one run differs from the next; after 200,000 tokens

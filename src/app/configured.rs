@@ -176,7 +176,7 @@ impl Configured {
 
     fn refuse(&self, errors: &ConfigErrors) {
         let (now, text) = (self.clock.now(), errors.to_string());
-        tracing::error!(mistakes = %text, "the configuration is not taken over, the one before stays in force");
+        tracing::error!(mistakes = %text, "the new configuration is refused, the one before stays in force");
         self.current.load().metrics.reloaded(ReloadResult::Invalid);
         self.state.send_modify(|state| state.refused = Some((now, text)));
     }
@@ -202,7 +202,7 @@ impl Configured {
         let since = self.clock.now();
         tracing::info!(generation = number, "a new configuration is in force");
         for listener in &needs_restart {
-            tracing::warn!(listener, "what it says of this takes a restart");
+            tracing::warn!(listener, "a change of this setting takes a restart");
         }
         self.state.send_replace(ReloadState {
             generation: number,

@@ -3,7 +3,7 @@
 
 use std::fmt::Write as _;
 
-use super::decision::DenialReason;
+use super::reason::DenialReason;
 
 /// What the operator lets callers know.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -4,15 +4,16 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use super::decision::{Allowance, Decision, Denial, DenialReason};
+use super::decision::{Allowance, Decision, Denial};
 use super::forward::{Forward, HeaderMutations, Unforwardable};
 use super::locations::{Extracted, TokenLocations, TokenTraces};
 use super::preflight::is_preflight;
+use super::reason::DenialReason;
 use super::request::CheckRequest;
 use super::requirement::Facts;
 use super::revoked;
 use super::rules::{Rule, RuleAction, RuleMode, RuleSet, Selection, SeveralTokens, TokenRule};
-use super::trace::{Fact, Recorder, Step, Watch};
+use super::steps::{Fact, Recorder, Step, Watch};
 use super::{KnownToken, VerifiedTokenCache};
 use crate::keys::store::{KeySnapshot, KeyStore};
 use crate::revocation::Revocations;

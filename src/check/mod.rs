@@ -11,18 +11,21 @@ mod authorizer;
 pub mod cel;
 mod decision;
 pub mod forward;
+pub mod host;
 pub mod locations;
 pub mod path;
 pub mod pattern;
 mod preflight;
+mod reason;
 mod request;
 pub mod requirement;
 mod revoked;
 pub mod rules;
-pub mod trace;
+pub mod steps;
 
 pub use authorizer::{Authorizer, PolicySnapshot};
-pub use decision::{Allowance, Decision, Denial, DenialReason};
+pub use decision::{Allowance, Decision, Denial};
+pub use reason::DenialReason;
 pub use request::{CheckRequest, Contradiction, Pairs};
 
 /// A verified token, with the headers that are made of it.

@@ -2,7 +2,7 @@
 //! remembered outlives a revocation.
 
 use super::DenialReason;
-use super::trace::{Fact, Step, Watch};
+use super::steps::{Fact, Step, Watch};
 use crate::revocation::{Revocations, TokenFacts, Verdict};
 use crate::token::VerifiedToken;
 use crate::util::clock::UnixTime;

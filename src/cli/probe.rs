@@ -21,7 +21,7 @@ pub struct Args {
     /// Where claimgate listens for gRPC: host:port, [::1]:9191 or unix:///run/claimgate.sock.
     #[arg(value_name = "ADDRESS", value_parser = endpoint)]
     address: Box<Endpoint>,
-    /// Give up after this time, with connecting: 500ms, 1s.
+    /// Give up after this time, connecting included: 500ms, 1s.
     #[arg(long, value_name = "DURATION", default_value = "1s", value_parser = config::duration)]
     timeout: Duration,
 }

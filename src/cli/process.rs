@@ -25,13 +25,13 @@ pub(super) struct Process {
     /// What is logged: off, error, warn, info, debug or trace. Denials are info, and so is each token that is issued.
     #[arg(long, value_name = "LEVEL", default_value = "info")]
     log_level: LevelFilter,
-    /// Threads that answer requests. Default: one for each processor that the process may use, or that its cgroup's CPU
-    /// quota is worth if those are fewer (1500m is worth 1), at least 1. For a sidecar without a limit on a large node,
-    /// which gets by with 1 or 2.
+    /// Threads that answer requests. Default: one for each CPU that the process may use, or as many as its cgroup's CPU
+    /// quota is worth if that is less (1500m is worth 1), at least 1. To be set for a sidecar without a limit on a large
+    /// node, which gets by with 1 or 2.
     #[arg(long, value_name = "N", value_parser = workers)]
     workers: Option<NonZeroUsize>,
-    /// After a signal, go on for this many seconds, not ready any more, before connections are ended: for longer than
-    /// it takes until everybody who asks, every Envoy, asks another one.
+    /// After a signal, go on serving for this many seconds, no longer ready, before connections are ended: longer than
+    /// any Envoy takes to notice, and to ask another instance.
     #[arg(long, value_name = "SECONDS", default_value = "5", value_parser = seconds)]
     pub(super) drain_delay: Duration,
     /// After that, give requests in flight this many seconds.

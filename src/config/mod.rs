@@ -25,7 +25,7 @@ use std::time::Duration;
 pub use page::markdown;
 pub use reference_issuer::{IssuerConfig, IssuerListen};
 pub use report::{ConfigError, ConfigErrors};
-pub use scalar::duration;
+pub use scalar::{duration, size};
 pub use schema::{issuer_json_schema, json_schema};
 
 use crate::check::answer::AnswerSettings;

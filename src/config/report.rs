@@ -230,7 +230,8 @@ pub(super) fn quote(text: &str) -> String {
 /// The first characters, those escaped that would disturb a line of text.
 fn cut(text: &str) -> String {
     const SHOWN: usize = 40;
-    let mut shown: String = text.chars().take(SHOWN).flat_map(char::escape_debug).collect();
+    let shown: String = text.chars().take(SHOWN).flat_map(char::escape_debug).collect();
+    let mut shown = shown.replace("\\'", "'");
     if text.chars().nth(SHOWN).is_some() {
         shown.push('…');
     }

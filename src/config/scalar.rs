@@ -37,6 +37,15 @@ pub fn duration(text: &str) -> Result<Duration, String> {
     Duration::parse(text).ok_or_else(|| format!("{} is accepted", Duration::EXPECTED))
 }
 
+/// Reads a number of bytes on the command line as it is written in the configuration.
+///
+/// # Errors
+/// What is accepted.
+pub fn size(text: &str) -> Result<usize, String> {
+    let size = Size::parse(text).map(|Size(bytes)| bytes);
+    size.ok_or_else(|| format!("{} is accepted", Size::EXPECTED))
+}
+
 /// A leaf that holds a [`Scalar`].
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Text<S>(pub(super) S);

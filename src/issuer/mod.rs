@@ -1,17 +1,15 @@
-//! Making keys and tokens: signing keys, compact tokens, the development identity provider, and the
-//! forgeries that a verifier must refuse.
+//! Making tokens: the reference issuer, the development identity provider, and the forgeries that a verifier must refuse.
 //!
-//! All of that but [`mod@reference`] is not for production: keys live in memory only and nobody logs in. `claimgate
-//! demo` runs it, and tests take their keys and tokens from here. [`mod@reference`] is what `claimgate issuer` serves.
+//! [`mod@reference`] is what `claimgate issuer` serves. The rest is not for production: keys live in memory only and nobody
+//! logs in. `claimgate demo` runs it, and tests take their keys and tokens from here.
 //!
-//! * [`SigningKey`] (of [`crate::keys::signing`]): a private key with its `kid`, and its public half;
+//! * [`SigningKey`] is that of [`crate::keys::signing`]: a private key with its `kid`, and its public half;
 //! * [`mint`]: header and claims → a signed compact token;
 //! * [`forgery`]: tokens that look right and must never pass;
-//! * [`development`] and [`endpoints`]: discovery, JWKS, token, rotation and outages over HTTP;
+//! * [`development`]: discovery, JWKS, token, rotation and outages over HTTP;
 //! * [`mod@reference`]: the reference issuer, with keys from a key directory and clients with secrets.
 
 pub mod development;
-pub mod endpoints;
 pub mod forgery;
 pub mod mint;
 pub mod reference;

@@ -13,6 +13,7 @@ use super::status::{Origin, Persistence, SourceStatus, StatusBoard};
 use super::store::SourceId;
 use crate::telemetry::metrics::{RefreshResult, SourceMetrics};
 use crate::util::clock::UnixTime;
+use crate::util::escape::escaped;
 
 /// A key without a `kid`, for people.
 const NO_KID: &str = "(none)";
@@ -274,7 +275,7 @@ fn shown<'a>(kids: impl Iterator<Item = &'a String>) -> String {
         if nth > 0 {
             text.push_str(", ");
         }
-        text.extend(kid.chars().take(MAX_LOGGED_KID).flat_map(char::escape_default));
+        text.push_str(&escaped(kid, MAX_LOGGED_KID));
     }
     text
 }

@@ -15,16 +15,15 @@
 //!   writes the whole, as a file, they make the whole unusable. It never ends in fewer entries unnoticed.
 //! * An entry that is missing from a load was taken back by somebody, or lost. A source that is told of everything that is
 //!   taken back says that of a load ([`Load::forgets_nothing`]): what is missing in it stays in force.
-//! * An entry is removed only when the store has no such entry at that moment: what is read again after a gap must not
-//!   take back what was written since.
+//! * Changes only add. What somebody took back is missing from the next load.
 //! * On an error everything stays as it is; the source is called again after a while, with back-off and jitter. A source
 //!   bounds its own waits, and may be dropped at any point of them.
 //! * A source writes nothing.
 
 use std::fmt;
 
-use super::digest::{Digest, Digester};
-use super::entry::{EntryError, EntryKind, RevocationEntry};
+use super::digest::Digester;
+use super::entry::{EntryError, RevocationEntry};
 use super::file::{FileSettings, FileSource};
 use super::redis::RedisSource;
 use super::redis::settings::RedisSettings;
@@ -141,7 +140,7 @@ impl Intake {
 
     /// Begins to take in changes.
     pub fn changes(&self) -> Changes {
-        Changes { intake: self.clone(), changes: Vec::new(), skipped: Skipped::default() }
+        Changes { intake: self.clone(), added: Vec::new(), skipped: Skipped::default() }
     }
 }
 
@@ -181,42 +180,19 @@ impl Load {
 #[derive(Debug)]
 pub struct Changes {
     intake: Intake,
-    pub(super) changes: Vec<Change>,
+    pub(super) added: Vec<Slot>,
     pub(super) skipped: Skipped,
-}
-
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Change {
-    Add(Slot),
-    Remove(Digest),
 }
 
 impl Changes {
     /// An entry is new, or has other times.
     pub fn add(&mut self, entry: &RevocationEntry) {
-        self.changes.push(Change::Add(slot_of(&self.intake.digester, entry)));
-    }
-
-    /// The store has no such entry any more, at this very moment: what `id` is depends on `kind`, and an issuer has
-    /// none.
-    pub fn remove(&mut self, kind: EntryKind, iss: &str, id: Option<&str>) {
-        let digester = &self.intake.digester;
-        self.changes.push(Change::Remove(Digester::of(digester.issuer(iss), kind, id)));
+        self.added.push(slot_of(&self.intake.digester, entry));
     }
 
     /// Passes over one that cannot be read.
     pub fn skip(&mut self, error: &EntryError) {
         self.skipped.add(error);
-    }
-
-    /// How many changes there are.
-    pub fn len(&self) -> usize {
-        self.changes.len()
-    }
-
-    /// Whether there is none.
-    pub fn is_empty(&self) -> bool {
-        self.changes.is_empty()
     }
 }
 
@@ -265,9 +241,8 @@ pub enum SourceError {
     TooMany(usize),
 }
 
-/// The kind of a [`SourceError`], for metrics.
 impl SourceError {
-    /// In a word.
+    /// How metrics call it.
     pub(super) fn result(&self) -> crate::telemetry::metrics::SyncResult {
         use crate::telemetry::metrics::SyncResult;
         match self {

@@ -120,10 +120,6 @@ impl Table {
         }
     }
 
-    pub(super) fn remove(&mut self, digest: Digest) {
-        self.retain_in(part_of(digest), |slot| slot.digest() != digest);
-    }
-
     /// Forgets what expired before `before`, in the `nth` of 256 parts.
     pub(super) fn prune(&mut self, nth: usize, before: UnixTime) {
         self.retain_in(nth % PARTS, |slot| slot.expires_at() >= before);

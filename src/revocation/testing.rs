@@ -152,7 +152,6 @@ struct Lines {
 pub(crate) enum Line {
     Load(&'static str, Vec<RevocationEntry>),
     Add(Vec<RevocationEntry>),
-    Remove(RevocationEntry),
     Unchanged,
     Error(SourceError),
 }
@@ -180,11 +179,6 @@ impl Scripted {
             Line::Add(entries) => {
                 let mut changes = intake.changes();
                 entries.iter().for_each(|entry| changes.add(entry));
-                Ok(Update::Changes(changes))
-            }
-            Line::Remove(entry) => {
-                let mut changes = intake.changes();
-                changes.remove(entry.kind(), entry.iss(), entry.revoked().id());
                 Ok(Update::Changes(changes))
             }
             Line::Unchanged => Ok(Update::Unchanged),

@@ -1,6 +1,6 @@
-//! Reads a file that others replace while we look: a mounted secret, a rendered template. Keys, certificates, passwords
-//! and the headers of an exporter are read with it. What a failure means is for who asks to decide; when to read again,
-//! too ([`super::watch`] tells of changes).
+//! Reads a file that others replace while we look: a mounted secret, a rendered template. Keys, certificates, passwords,
+//! revocations and the headers of an exporter are read with it. What a failure means is for who asks to decide; when to
+//! read again, too ([`super::watch`] tells of changes). [`super::fs`] is what writes.
 
 use std::fs::{self, File, Metadata, OpenOptions};
 use std::io::{self, Read as _};
@@ -61,12 +61,29 @@ pub async fn secret(
     in_turn(turn, path, max_bytes, timeout, check).await.map(Zeroizing::new)
 }
 
+/// The regular file at `path`, symlinks followed, to be read at leisure. Blocks: not for a worker.
+///
+/// # Errors
+/// Anything but a regular file that can be opened.
+pub fn open(path: &Path) -> io::Result<File> {
+    open_checked(path, check_type)
+}
+
+/// The operating system's words, which name no content.
+impl From<io::Error> for FileError {
+    fn from(error: io::Error) -> Self {
+        Self::Unreadable(error.to_string())
+    }
+}
+
+type Check = fn(&Metadata) -> io::Result<()>;
+
 async fn in_turn(
     Turn(turn): &Turn,
     path: &Path,
     max_bytes: usize,
     timeout: Duration,
-    check: fn(&Metadata) -> Result<(), FileError>,
+    check: Check,
 ) -> Result<Vec<u8>, FileError> {
     let (turn, path) = (Arc::clone(turn), path.to_owned());
     let done = async {
@@ -86,56 +103,45 @@ async fn in_turn(
     }
 }
 
-fn read_bounded(
-    path: &Path,
-    max_bytes: usize,
-    check: fn(&Metadata) -> Result<(), FileError>,
-) -> Result<Vec<u8>, FileError> {
-    // Looked at before it is opened: opening some devices has effects.
-    let before = fs::metadata(path).map_err(|error| unreadable(&error))?;
-    check(&before)?;
-    let file = open(path).map_err(|error| unreadable(&error))?;
-    // And after: between the two it may have become another one.
-    let opened = file.metadata().map_err(|error| unreadable(&error))?;
-    check(&opened)?;
-    let limit = u64::try_from(max_bytes).unwrap_or(u64::MAX);
-    if opened.len() > limit {
+fn read_bounded(path: &Path, max_bytes: usize, check: Check) -> Result<Vec<u8>, FileError> {
+    let file = open_checked(path, check)?;
+    let (limit, length) = (u64::try_from(max_bytes).unwrap_or(u64::MAX), file.metadata()?.len());
+    if length > limit {
         return Err(FileError::TooLarge(max_bytes));
     }
     // Of the right size: a secret that is moved as it grows leaves copies behind.
-    let mut content = Vec::with_capacity(usize::try_from(opened.len()).unwrap_or(0) + 1);
+    let mut content = Vec::with_capacity(usize::try_from(length).unwrap_or(0) + 1);
     // One byte more than allowed shows that it grew meanwhile.
-    let mut reader = file.take(limit.saturating_add(1));
-    reader.read_to_end(&mut content).map_err(|error| unreadable(&error))?;
+    file.take(limit.saturating_add(1)).read_to_end(&mut content)?;
     if content.len() > max_bytes { Err(FileError::TooLarge(max_bytes)) } else { Ok(content) }
 }
 
-/// `O_NONBLOCK`: opening a FIFO that nobody writes to would otherwise hold a thread for ever.
-fn open(path: &Path) -> io::Result<File> {
-    OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(path)
+fn open_checked(path: &Path, check: Check) -> io::Result<File> {
+    // Looked at before it is opened: opening some devices has effects.
+    check(&fs::metadata(path)?)?;
+    // `O_NONBLOCK`: opening a FIFO that nobody writes to would otherwise hold a thread for ever.
+    let file = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(path)?;
+    // And after: between the two it may have become another one.
+    check(&file.metadata()?)?;
+    Ok(file)
 }
 
-fn check_type(metadata: &Metadata) -> Result<(), FileError> {
+fn check_type(metadata: &Metadata) -> io::Result<()> {
     if metadata.is_file() {
         return Ok(());
     }
     let what = if metadata.is_dir() { "a directory" } else { "neither a file nor a link to one" };
-    Err(FileError::Unreadable(format!("it is {what}")))
+    Err(io::Error::other(format!("it is {what}")))
 }
 
-fn check_private(metadata: &Metadata) -> Result<(), FileError> {
+fn check_private(metadata: &Metadata) -> io::Result<()> {
     check_type(metadata)?;
     let mode = metadata.permissions().mode() & 0o777;
     if mode & 0o007 == 0 {
         return Ok(());
     }
     let accepted = "a secret needs a mode that gives others nothing, such as 0600 or 0640";
-    Err(FileError::Unreadable(format!("its mode is {mode:04o}, {accepted}")))
-}
-
-/// The operating system's words, which name no content.
-fn unreadable(error: &io::Error) -> FileError {
-    FileError::Unreadable(error.to_string())
+    Err(io::Error::other(format!("its mode is {mode:04o}, {accepted}")))
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 pub mod backoff;
 pub mod client_tls;
 pub mod clock;
+pub mod escape;
 pub mod file;
 pub mod fs;
 pub mod json;

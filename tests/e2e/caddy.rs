@@ -1,8 +1,9 @@
 //! The Caddy that Debian has, with the configuration that we ship and claimgate behind its `forward_auth`.
 
-use serde_json::json;
-
-use crate::proxies::{Proxy, World, ask, keeps_its_promises, shipped};
+use crate::proxies::{
+    Proxy, World, ask, keeps_its_promises, lets_nothing_pass, shipped,
+    takes_a_token_out_of_a_cookie, trusting_nobody_here, with_a_cookie,
+};
 
 const FILE: &str = "deploy/caddy/Caddyfile";
 
@@ -37,35 +38,14 @@ async fn caddy_keeps_claimgates_promises() {
 
 #[tokio::test]
 async fn caddy_takes_a_token_out_of_a_cookie_and_leaves_the_rest() {
-    let world = World::start_with(FILE, |config| {
-        config["tokens"] = json!([{"cookie": "session"}]);
-    })
-    .await;
+    let world = World::start_with(FILE, with_a_cookie).await;
     let caddy = start(&world).await;
-    for (sent, expected) in [
-        (format!("a=1; session={}; b=2", world.token), vec!["cookie: a=1; b=2"]),
-        (format!("session={}", world.token), vec![]),
-    ] {
-        let answer = ask(caddy.address, "GET", "/orders", &format!("cookie: {sent}\r\n")).await;
-        assert_eq!((answer.status, answer.identity()), (200, vec!["x-jwt-sub: alice".to_owned()]));
-        let arrived = answer.arrived();
-        let cookies: Vec<_> = arrived.iter().filter(|line| line.starts_with("cookie")).collect();
-        assert_eq!(cookies, expected);
-    }
-    world.service.stop().await.unwrap();
+    takes_a_token_out_of_a_cookie(&caddy, world).await;
 }
 
 #[tokio::test]
 async fn a_caddy_that_is_not_trusted_lets_nothing_pass() {
-    let world = World::start_with(FILE, |config| {
-        config["listen"]["trusted_forwarders"] = json!(["127.0.0.2"]);
-    })
-    .await;
+    let world = World::start_with(FILE, trusting_nobody_here).await;
     let caddy = start(&world).await;
-    let bearer = format!("authorization: Bearer {}\r\n", world.token);
-    for target in ["/orders", "/healthz"] {
-        assert_eq!(ask(caddy.address, "GET", target, &bearer).await.status, 401);
-    }
-    assert_eq!(world.upstream.requests(), 0);
-    world.service.stop().await.unwrap();
+    lets_nothing_pass(&caddy, world).await;
 }

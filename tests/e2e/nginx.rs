@@ -3,9 +3,10 @@
 use std::net::SocketAddr;
 use std::path::Path;
 
-use serde_json::json;
-
-use crate::proxies::{Proxy, World, ask, keeps_its_promises, shipped};
+use crate::proxies::{
+    Proxy, World, ask, keeps_its_promises, lets_nothing_pass, shipped,
+    takes_a_token_out_of_a_cookie, trusting_nobody_here, with_a_cookie,
+};
 
 const FILE: &str = "deploy/nginx/nginx.conf";
 
@@ -50,37 +51,16 @@ async fn nginx_keeps_claimgates_promises() {
 
 #[tokio::test]
 async fn nginx_takes_a_token_out_of_a_cookie_and_leaves_the_rest() {
-    let world = World::start_with(FILE, |config| {
-        config["tokens"] = json!([{"cookie": "session"}]);
-    })
-    .await;
+    let world = World::start_with(FILE, with_a_cookie).await;
     let nginx = start(&world).await;
-    for (sent, expected) in [
-        (format!("a=1; session={}; b=2", world.token), vec!["cookie: a=1; b=2"]),
-        (format!("session={}", world.token), vec![]),
-    ] {
-        let answer = ask(nginx.address, "GET", "/orders", &format!("cookie: {sent}\r\n")).await;
-        assert_eq!((answer.status, answer.identity()), (200, vec!["x-jwt-sub: alice".to_owned()]));
-        let arrived = answer.arrived();
-        let cookies: Vec<_> = arrived.iter().filter(|line| line.starts_with("cookie")).collect();
-        assert_eq!(cookies, expected);
-    }
-    world.service.stop().await.unwrap();
+    takes_a_token_out_of_a_cookie(&nginx, world).await;
 }
 
 #[tokio::test]
 async fn an_nginx_that_is_not_trusted_or_forgets_a_header_lets_nothing_pass() {
-    let world = World::start_with(FILE, |config| {
-        config["listen"]["trusted_forwarders"] = json!(["127.0.0.2"]);
-    })
-    .await;
+    let world = World::start_with(FILE, trusting_nobody_here).await;
     let nginx = start(&world).await;
-    let bearer = format!("authorization: Bearer {}\r\n", world.token);
-    for target in ["/orders", "/healthz"] {
-        assert_eq!(ask(nginx.address, "GET", target, &bearer).await.status, 401);
-    }
-    assert_eq!(world.upstream.requests(), 0);
-    world.service.stop().await.unwrap();
+    lets_nothing_pass(&nginx, world).await;
     drop(nginx);
 
     for name in ["X-Original-Method", "X-Original-URI", "X-Original-Host"] {
@@ -91,6 +71,7 @@ async fn an_nginx_that_is_not_trusted_or_forgets_a_header_lets_nothing_pass() {
             text.lines().filter(is_it).collect::<Vec<_>>().join("\n")
         };
         let nginx = Proxy::start("nginx", forgetful, &ARGUMENTS).await;
+        let bearer = format!("authorization: Bearer {}\r\n", world.token);
         assert_eq!(ask(nginx.address, "GET", "/healthz", &bearer).await.status, 401, "{name}");
         world.service.stop().await.unwrap();
     }

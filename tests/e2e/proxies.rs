@@ -242,6 +242,41 @@ pub(crate) async fn keeps_its_promises(file: &str, proxy: &Proxy, world: World, 
     report(&format!("{file}, run by the proxy itself: {told}"));
 }
 
+/// Has tokens come in a cookie.
+pub(crate) fn with_a_cookie(config: &mut serde_json::Value) {
+    config["tokens"] = json!([{"cookie": "session"}]);
+}
+
+/// Of a [`World`] made [`with_a_cookie`]: the upstream gets the other cookies and no token.
+pub(crate) async fn takes_a_token_out_of_a_cookie(proxy: &Proxy, world: World) {
+    for (sent, expected) in [
+        (format!("a=1; session={}; b=2", world.token), vec!["cookie: a=1; b=2"]),
+        (format!("session={}", world.token), vec![]),
+    ] {
+        let answer = ask(proxy.address, "GET", "/orders", &format!("cookie: {sent}\r\n")).await;
+        assert_eq!((answer.status, answer.identity()), (200, vec!["x-jwt-sub: alice".to_owned()]));
+        let arrived = answer.arrived();
+        let cookies: Vec<_> = arrived.iter().filter(|line| line.starts_with("cookie")).collect();
+        assert_eq!(cookies, expected);
+    }
+    world.service.stop().await.unwrap();
+}
+
+/// Has claimgate believe another address than the proxy's.
+pub(crate) fn trusting_nobody_here(config: &mut serde_json::Value) {
+    config["listen"]["trusted_forwarders"] = json!(["127.0.0.2"]);
+}
+
+/// Of a [`World`] made [`trusting_nobody_here`]: no request arrives, not even on a public route.
+pub(crate) async fn lets_nothing_pass(proxy: &Proxy, world: World) {
+    let bearer = format!("authorization: Bearer {}\r\n", world.token);
+    for target in ["/orders", "/healthz"] {
+        assert_eq!(ask(proxy.address, "GET", target, &bearer).await.status, 401);
+    }
+    assert_eq!(world.upstream.requests(), 0);
+    world.service.stop().await.unwrap();
+}
+
 #[derive(Debug)]
 pub(crate) struct HttpAnswer {
     pub(crate) status: u16,

@@ -247,7 +247,8 @@ async fn sighup_has_the_keys_looked_at_and_a_damaged_directory_changes_nothing()
     fs::write(&manifest, "{}").unwrap();
     issuer.signal(Signal::HUP);
     let page = async || send(issuer.admin, "GET", "/readyz", &[], "").await;
-    eventually("named", async || page().await.1.contains("the directory is not taken over")).await;
+    eventually("named", async || page().await.1.contains("the directory as it is now is refused"))
+        .await;
     assert_eq!(page().await.0, 200, "it serves on");
     assert_eq!(issuer.published().await, before);
     issuer.tokens("worker").await;

@@ -145,15 +145,20 @@ async fn failed_over_by_a_sentinel() {
     let mut world = World::start(&store).await;
     world.revoke("later").await;
     holds_keys(&replica, 4).await;
+    fails_over(&mut world, &mut master).await;
+    // It comes back as a replica, and nobody reads from it.
+    master.start_again();
+    world.revoke("later still").await;
+}
+
+/// The master is gone; what was revoked stays so, and what is revoked from then on is.
+async fn fails_over(world: &mut World, master: &mut RedisServer) {
     master.kill();
     world.until_synced_with("unreachable").await;
     world.holds().await;
     world.revoke("by the new master").await;
     world.holds().await;
     assert_eq!(world.epoch_changes().await, 0.0, "it has all that the old one had");
-    // It comes back as a replica, and nobody reads from it.
-    master.start_again();
-    world.revoke("later still").await;
 }
 
 /// Nothing speaks anything but TLS: servers to one another, the Sentinel to them, and we to all of them.
@@ -185,12 +190,7 @@ async fn failed_over_by_a_sentinel_over_tls() {
     let mut world = World::start(&right).await;
     world.revoke("later").await;
     holds_keys(&replica, 4).await;
-    master.kill();
-    world.until_synced_with("unreachable").await;
-    world.holds().await;
-    world.revoke("by the new master").await;
-    world.holds().await;
-    assert_eq!(world.epoch_changes().await, 0.0, "it has all that the old one had");
+    fails_over(&mut world, &mut master).await;
 
     // A Sentinel is believed no sooner than a server: it says where the list is.
     let stranger = put(files.path(), "stranger.pem", &Authority::new().pem);

@@ -67,7 +67,7 @@ impl ReadyWatch {
             pending.push("keys: none is active, nothing is signed".to_owned());
         }
         if let Some((_, why)) = keys.refused {
-            pending.push(format!("keys: the directory is not taken over: {why}"));
+            pending.push(format!("keys: the directory as it is now is refused: {why}"));
         }
         let unwritten = self.issuer.unwritten_revocations();
         if unwritten > 0 {

@@ -84,7 +84,7 @@ impl Checker {
             Expr::Map(map) => {
                 for entry in &mut map.entries {
                     let EntryExpr::MapEntry(entry) = &mut entry.expr else {
-                        return Err(ExpressionError::Unsupported("no message"));
+                        return Err(ExpressionError::Unsupported("makes no messages"));
                     };
                     let key = self.value(&mut entry.key)?;
                     if !key.may_be(&[Type::Bool, Type::Int, Type::Text, Type::Uint]) {
@@ -101,7 +101,7 @@ impl Checker {
                 Ok(Type::Map)
             }
             Expr::Comprehension(comprehension) => self.comprehension(comprehension),
-            Expr::Struct(_) => Err(ExpressionError::Unsupported("no message")),
+            Expr::Struct(_) => Err(ExpressionError::Unsupported("makes no messages")),
             Expr::Unspecified => Err(ExpressionError::Unreadable),
         }
     }
@@ -123,7 +123,7 @@ impl Checker {
         if is_request(&select.operand) {
             return Err(if select.test && Variable::of_request(field).is_some() {
                 // It would be true of whatever is sent.
-                ExpressionError::Unsupported("no has() of what every request has")
+                ExpressionError::Unsupported("does not ask has() of what every request has")
             } else {
                 ExpressionError::UnknownField(field.to_owned())
             });
@@ -251,7 +251,7 @@ fn member(variable: Variable) -> Type {
 fn literal_type(literal: &LiteralValue) -> Result<Type, ExpressionError> {
     Ok(match literal {
         LiteralValue::Boolean(_) => Type::Bool,
-        LiteralValue::Bytes(_) => return Err(ExpressionError::Unsupported("no bytes")),
+        LiteralValue::Bytes(_) => return Err(ExpressionError::Unsupported("knows no bytes")),
         LiteralValue::Double(_) => Type::Double,
         LiteralValue::Int(_) => Type::Int,
         LiteralValue::Null => Type::Null,

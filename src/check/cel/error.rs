@@ -4,6 +4,7 @@ use cel::ParseErrors;
 
 use super::checker::{MAX_DEPTH, MAX_LOOPS, MAX_PARTS};
 use super::functions::FUNCTIONS;
+use crate::util::escape::escaped;
 
 /// Why a condition is none.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -24,13 +25,13 @@ pub enum ExpressionError {
     #[error("{0} is never equal to {1}")]
     NeverEqual(&'static str, &'static str),
     /// The whole of it is something else than true or false.
-    #[error("the whole is {0}, and has to be true or false")]
+    #[error("the whole condition is {0}; it has to be true or false")]
     NotBoolean(&'static str),
     /// The regular expression is none, or takes too much memory.
-    #[error("no regular expression: {0}")]
+    #[error("not a regular expression: {0}")]
     Pattern(String),
     /// The regular expression is computed: a client might choose it.
-    #[error("what matches is given must be a string in quotes")]
+    #[error("matches takes a string in quotes, not one that is computed")]
     PatternNotLiteral,
     /// A variable of a loop that hides something.
     #[error("{0} is the name of something else already")]
@@ -65,11 +66,13 @@ pub enum ExpressionError {
     /// The parser gave up.
     #[error("not readable")]
     Unreadable,
-    /// Something of CEL that conditions do without.
-    #[error("there is {0} in a condition")]
+    /// Something of CEL that conditions do without: what one does not do.
+    #[error("a condition {0}")]
     Unsupported(&'static str),
     /// `request` without a field.
-    #[error("request is no value itself: request.method, .host, .path, .headers and .context are")]
+    #[error(
+        "request itself is not a value; request.method, .host, .path, .headers and .context are"
+    )]
     WholeRequest,
     /// An operator or a function is given something of another type.
     #[error("{what} takes {expected}, not {found}")]
@@ -90,7 +93,7 @@ impl ExpressionError {
         let Some(first) = errors.errors.first() else { return Self::Unreadable };
         let (line, column) = first.pos;
         let said = first.msg.split(" expecting ").next().unwrap_or_default();
-        let said: String = said.chars().flat_map(char::escape_default).take(MAX_CHARS).collect();
-        Self::Syntax(format!("line {line}, column {column}: {}", said.replace("\\'", "'")))
+        let said = escaped(said, MAX_CHARS).replace("\\'", "'");
+        Self::Syntax(format!("line {line}, column {column}: {said}"))
     }
 }

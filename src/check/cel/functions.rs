@@ -4,6 +4,7 @@
 use cel::common::ast::operators;
 
 use super::error::ExpressionError;
+use crate::util::escape::escaped;
 
 /// What is known of a value before the evaluation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -202,9 +203,7 @@ pub(super) fn is_macro(name: &str) -> bool {
 pub(super) fn unknown(name: &str) -> ExpressionError {
     match usage(name) {
         Some(expected) => ExpressionError::Arity { function: name.to_owned(), expected },
-        None => {
-            ExpressionError::UnknownFunction(name.chars().flat_map(char::escape_default).collect())
-        }
+        None => ExpressionError::UnknownFunction(escaped(name, 64)),
     }
 }
 

@@ -14,8 +14,8 @@ use cel::{Context, Env};
 use super::cost::Sizes;
 use super::pattern::Pattern;
 use super::uses::{Keys, Uses, Variable};
+use crate::check::host::Host;
 use crate::check::request::CheckRequest;
-use crate::check::rules::Host;
 use crate::token::Claims;
 use crate::util::json::View;
 

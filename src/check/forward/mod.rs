@@ -21,8 +21,8 @@ pub use self::value::ClaimFormat;
 use self::own::OwnNames;
 use self::target::is_field_name;
 use super::KnownToken;
-use super::decision::DenialReason;
 use super::locations::TokenTraces;
+use super::reason::DenialReason;
 use super::request::CheckRequest;
 use crate::token::{RawToken, VerifiedToken};
 

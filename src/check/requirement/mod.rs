@@ -10,8 +10,8 @@ pub use self::scopes::Scopes;
 pub use self::weighing::{Node, Part, Weighing};
 
 use super::cel::Expression;
-use super::decision::DenialReason;
 use super::pattern::TextPattern;
+use super::reason::DenialReason;
 use super::request::CheckRequest;
 use crate::token::observe::{Observe, Unobserved};
 use crate::token::{Audiences, Issuer, Refusal, VerifiedToken};

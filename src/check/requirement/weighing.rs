@@ -4,7 +4,7 @@
 use super::condition::{ClaimCondition, ClaimTest, Scalar};
 use super::scopes::Scopes;
 use super::{Condition, Miss};
-use crate::check::decision::DenialReason;
+use crate::check::reason::DenialReason;
 use crate::token::{Audiences, VerifiedToken};
 use crate::util::json::View;
 

@@ -11,8 +11,8 @@ use std::vec::IntoIter;
 use regex::{RegexSet, RegexSetBuilder};
 
 use super::Rule;
-use super::host::{Host, HostPattern};
 use super::matching::{PathMatch, RuleMatch};
+use crate::check::host::{Host, HostPattern};
 use crate::check::pattern::TextPattern;
 
 /// The rules by host and path. Numbers are places in the configuration, each list ascending.

@@ -1,7 +1,7 @@
 //! Which requests a rule is about: its conditions on path, method, host and headers. The last word on whether a rule
 //! applies; [`super::index`] only saves asking rules that cannot.
 
-use super::host::{Host, HostPattern};
+use crate::check::host::{Host, HostPattern};
 use crate::check::pattern::TextPattern;
 use crate::check::request::CheckRequest;
 

@@ -4,19 +4,17 @@
 //! rule that closes something must not be walked around by one. So an opening rule matches paths that have one
 //! reading only, and an ambiguous path has to satisfy what each of its readings asks for.
 
-mod host;
 mod index;
 mod matching;
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
-pub use self::host::HostPattern;
 pub use self::matching::{HeaderMatch, PathMatch, PathTemplate, RuleMatch};
 
-pub(super) use self::host::Host;
 use self::index::RuleIndex;
 use self::matching::Target;
+use super::host::Host;
 use super::locations::TokenLocations;
 use super::path::RequestPath;
 use super::request::CheckRequest;

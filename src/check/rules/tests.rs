@@ -1,6 +1,7 @@
 //! Which rule applies to which request.
 
 use super::*;
+use crate::check::host::HostPattern;
 use crate::check::pattern::TextPattern;
 use crate::check::requirement::TokenRequirement;
 

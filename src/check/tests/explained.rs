@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::policy::{ours, partners, policy};
 use super::*;
-use crate::check::trace::{Fact, Step};
+use crate::check::steps::{Fact, Step};
 
 /// Whether what explains `decision` leads to it.
 pub(super) fn agrees(

@@ -16,7 +16,7 @@ use crate::config::{Config, ConfigError, ConfigErrors};
 /// Arguments of `check`.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Args {
-    /// The configuration to check. Of several, those of all services that are to be rolled out, each must be right.
+    /// The configuration to check; or several, such as those of every service that is rolled out: each must be right.
     #[arg(value_name = "FILE", required = true)]
     files: Vec<PathBuf>,
     /// Fail for what is valid but weak as well: HS256, the development profile, keys that never become too
@@ -27,7 +27,8 @@ pub struct Args {
     /// Read every key source and the revocations once as well, as the service does at its start.
     #[arg(long)]
     online: bool,
-    /// How to print the outcome; text has mistakes on standard error, one a line, json one object a file on one line.
+    /// How to print the outcome: text has mistakes on standard error, one per line; json has one object per file, each on
+    /// one line.
     #[arg(long, value_enum, default_value = "text")]
     output: Output,
 }

@@ -1,6 +1,6 @@
 //! The demo's upstream: answers every request with what it saw of it, and counts.
 //!
-//! The counter is what shows that a denied request never got here. Started by [`super::world`].
+//! The counter is what shows that a denied request never got here. Started by [`super::world`] and [`super::circle`].
 
 use std::io;
 use std::sync::Arc;

@@ -1,7 +1,7 @@
 //! A real Envoy as a child process: started with a configuration, waited for, and gone when dropped.
 //!
 //! It knows the configuration only as a value to write to a file; [`super::envoy_config`] makes it. Started
-//! by [`super::world`].
+//! by [`super::world`] and [`super::circle`].
 
 use std::fs;
 use std::net::SocketAddr;

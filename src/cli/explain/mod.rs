@@ -57,7 +57,7 @@ pub struct Args {
     /// Whose keys those are, where there are several issuers.
     #[arg(long, value_name = "NAME", requires = "jwks")]
     issuer: Option<String>,
-    /// Read the keys from every source, as the service does at its start. Without it nobody is asked.
+    /// Read the keys from every source, as the service does at its start. Without it, no source is asked.
     #[arg(long, conflicts_with = "jwks")]
     online: bool,
     /// How to print the outcome; json is one object on one line.

@@ -7,7 +7,7 @@ use super::request::Asked;
 use super::steps::{Around, Line, line};
 use crate::check::answer::DeniedAnswer;
 use crate::check::forward::HeaderMutations;
-use crate::check::trace::Step;
+use crate::check::steps::Step;
 use crate::check::{CheckRequest, Decision, Denial, DenialReason};
 use crate::cli::shown::{ascii, shown};
 use crate::server::ext_authz::metadata_keys;

@@ -24,8 +24,8 @@ use crate::config::{ConfigErrors, IssuerConfig, issuer_json_schema};
 /// not start without one. Users, passwords and browsers are not its job.
 ///
 /// The first SIGTERM or SIGINT drains (not ready, then --drain-delay, then no new requests, then --drain-deadline for
-/// those in flight), a second one ends at once. SIGHUP has the key directory looked at now. Changes of the configuration
-/// take a restart.
+/// those in flight), a second one ends at once. SIGHUP has the key directory looked at now. A change of the
+/// configuration takes a restart.
 ///
 /// Log lines go to standard error, one for each token that is issued: to whom, its ID and its scopes. Clients ask at
 /// listen.http, by default 127.0.0.1:9194. The admin port (listen.admin, by default 127.0.0.1:9195) has /livez, /readyz,

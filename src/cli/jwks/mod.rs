@@ -12,6 +12,7 @@ use url::Url;
 
 use self::report::{Headers, Report};
 use super::output::{Output, answer, complain};
+use crate::config;
 use crate::keys::jwks::Examined;
 use crate::keys::key::{Algorithm, AlgorithmSet};
 use crate::keys::source::remote::HttpClient;
@@ -39,7 +40,7 @@ struct Fetch {
     /// What keys may be used for, separated by commas; by default all that claimgate can verify.
     #[arg(long, value_name = "NAMES", value_delimiter = ',', value_parser = algorithm)]
     algorithms: Vec<Algorithm>,
-    /// Give up after this time: 5s, 500ms; a plain number is seconds.
+    /// Give up after this time: 500ms, 5s, 1m; a plain number is seconds.
     #[arg(long, value_name = "DURATION", default_value = "5s", value_parser = timeout)]
     timeout: Duration,
     /// Refuse a longer document: 512KiB, 1MiB; a plain number is bytes.
@@ -76,7 +77,7 @@ pub fn run(args: &Args) -> ExitCode {
     {
         complain(
             COMMAND,
-            &"plain http: whoever is on the way can replace the keys, and production refuses such a URL",
+            &"plain http: anyone on the way can replace the keys, and production refuses such a URL",
         );
     }
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
@@ -154,32 +155,14 @@ fn algorithm(text: &str) -> Result<Algorithm, String> {
 }
 
 fn timeout(text: &str) -> Result<Duration, String> {
-    let (number, unit) = split_unit(text);
-    let timeout = match (number.parse(), unit) {
-        (Ok(number), "ms") => Some(Duration::from_millis(number)),
-        (Ok(number), "" | "s") => Some(Duration::from_secs(number)),
-        _ => None,
-    };
-    let accepted = timeout.filter(|timeout| !timeout.is_zero() && *timeout <= MAX_TIMEOUT);
+    let timeout = text.parse().map(Duration::from_secs).or_else(|_| config::duration(text));
+    let accepted = timeout.ok().filter(|timeout| !timeout.is_zero() && *timeout <= MAX_TIMEOUT);
     accepted.ok_or_else(|| format!("1ms to {}s are accepted", MAX_TIMEOUT.as_secs()))
 }
 
 fn size(text: &str) -> Result<usize, String> {
-    let (number, unit) = split_unit(text);
-    let factor = match unit {
-        "" | "B" => Some(1),
-        "KiB" => Some(1024),
-        "MiB" => Some(1024 * 1024),
-        _ => None,
-    };
-    let number = number.parse::<usize>().ok();
-    let size = number.zip(factor).and_then(|(number, factor)| number.checked_mul(factor));
-    let accepted = size.filter(|size| *size <= MAX_BYTES);
+    let accepted = config::size(text).ok().filter(|size| *size <= MAX_BYTES);
     accepted.ok_or_else(|| format!("0 to {MAX_BYTES} bytes are accepted"))
-}
-
-fn split_unit(text: &str) -> (&str, &str) {
-    text.split_at(text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len()))
 }
 
 /// As `limits.jwks_keys` is without configuration.
@@ -208,7 +191,8 @@ mod tests {
     fn durations_and_sizes_are_bounded() {
         assert_eq!(timeout("2"), Ok(Duration::from_secs(2)));
         assert_eq!(timeout("150ms"), Ok(Duration::from_millis(150)));
-        for text in ["", "0", "0ms", "-1", "1.5", "601", "s", "5m", "99999999999999999999"] {
+        assert_eq!(timeout("5m"), Ok(Duration::from_secs(300)));
+        for text in ["", "0", "0ms", "-1", "1.5", "601", "s", "11m", "99999999999999999999"] {
             assert!(timeout(text).is_err(), "{text}");
         }
         assert_eq!(size("2KiB"), Ok(2048));

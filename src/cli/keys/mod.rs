@@ -29,7 +29,7 @@ use crate::keys::signing::KeyType;
 /// Make, publish, rotate, retire and document signing keys.
 ///
 /// A key directory holds private keys (0600, in a directory of 0700), public keys and a public manifest. Each key
-/// goes one way: next (published, not signing), active (signing), retiring (published, not signing any more),
+/// goes one way: next (published, not signing), active (signing), retiring (published, no longer signing),
 /// retired (withdrawn, its private half deleted).
 ///
 /// A rotation is `keys rotate` three times, each time followed by publishing what `keys jwks` prints. A step that
@@ -76,18 +76,18 @@ struct Directory {
 /// How a key is made, and how long the rules wait.
 #[derive(Clone, Debug, clap::Args)]
 struct Making {
-    /// What a new key is: the active key's type, or else rsa-4096.
+    /// The type of a new key. Default: the active key's, or else rsa-4096.
     #[arg(long = "type", value_name = "TYPE", value_parser = key_type())]
     key_type: Option<KeyType>,
-    /// What a new key is called, in letters, digits, _ and -: otherwise its RFC 7638 thumbprint.
+    /// The kid of a new key: letters, digits, _ and -. Default: its RFC 7638 thumbprint.
     #[arg(long, value_name = "KID", value_parser = kid, allow_hyphen_values = true)]
     kid: Option<Kid>,
-    /// How long a verifier may go on with a JWKS that it has fetched, remembered: 1h at first. Less counts from the
-    /// next step on.
+    /// How long a verifier may go by a JWKS that it has fetched. Remembered in the manifest, 1h at first. A shorter time
+    /// counts from the next step on.
     #[arg(long, value_name = "DURATION", value_parser = whole_seconds)]
     jwks_max_age: Option<Duration>,
-    /// The longest that a token is valid after it was signed, remembered: 24h at first. Less counts from the next step
-    /// on.
+    /// The longest that a token is valid after it was signed. Remembered in the manifest, 24h at first. A shorter time
+    /// counts from the next step on.
     #[arg(long, value_name = "DURATION", value_parser = whole_seconds)]
     token_lifetime: Option<Duration>,
 }

@@ -40,7 +40,7 @@ pub(super) struct Args {
     /// The kid of its key.
     #[arg(long, value_name = "KID", requires = "iss")]
     kid: Option<String>,
-    /// Its iat: 2026-01-31T12:00:00Z, or seconds since 1970. Without one, it may have been issued any time before.
+    /// Its iat: 2026-01-31T12:00:00Z, or seconds since 1970. Without one, it may have been issued at any time.
     #[arg(long, value_name = "TIME", requires = "iss", value_parser = at::time)]
     iat: Option<UnixTime>,
     /// How to print the outcome; json is one object on one line.

@@ -20,7 +20,7 @@ pub(super) struct Args {
     /// Only entries of this kind: token, subject, session, key, issuer.
     #[arg(long, value_name = "KIND", value_parser = kind)]
     kind: Option<EntryKind>,
-    /// How to print the outcome; json is one entry a line, as stores hold it.
+    /// How to print the outcome; json is one entry per line, as stores hold it.
     #[arg(long, value_enum, default_value = "text")]
     output: Output,
 }

@@ -49,9 +49,9 @@ pub fn run(args: &Args) -> ExitCode {
 #[group(required = true, multiple = false)]
 struct From {
     /// Those that this configuration names: its own, and its source's.
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, short, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// Those in this file: entries, one line of JSON each, and the line that says that these are all.
+    /// Those in this file: entries, one line of JSON each, then the line that ends the list.
     #[arg(long, value_name = "FILE")]
     file: Option<PathBuf>,
 }

@@ -44,7 +44,7 @@ enum Command {
     Key(Asked<Key>),
     /// Take back everything that an issuer issued before a time.
     Issuer(Asked<Issuer>),
-    /// Say that a new store's list begins here. Without that, nobody who starts believes that it is whole.
+    /// Say that a new store's list begins here. Until then, no service that starts believes that it is whole.
     ///
     /// Once for a store, and again when it has lost what it held; one that has a list stays as it is.
     Init(Init),

@@ -15,8 +15,8 @@ use crate::util::client_tls::ClientTls;
 /// Where to write, and as whom.
 #[derive(Clone, Debug, clap::Args)]
 pub(super) struct Store {
-    /// The store that this configuration of a service names in revocation.redis. The account there may only read: name
-    /// another one.
+    /// The store that this configuration of a service names in revocation.redis. The account named there may only
+    /// read: give another one.
     #[arg(long, short, value_name = "FILE")]
     config: Option<PathBuf>,
     /// The store itself: redis://HOST:PORT/DATABASE, rediss:// for TLS, or unix:///PATH.

@@ -28,7 +28,7 @@ impl Compiler<'_> {
         let payload_path = path.key("payload_header");
         if raw.payload_header.is_none() && raw.payload_padded.is_some() {
             let expected = "no such key without payload_header";
-            self.report.wrong(&path.key("payload_padded"), "a word on padding", expected);
+            self.report.wrong(&path.key("payload_padded"), "a value", expected);
         }
         let payload =
             raw.payload_header.and_then(|name| self.target(&payload_path, &name, &mut requests));
@@ -120,7 +120,7 @@ impl Compiler<'_> {
             ("too_long", too_long.is_some()),
         ];
         for (key, _) in of_claims.into_iter().filter(|(_, is_given)| *is_given) {
-            self.report.wrong(&path.key(key), "a word on a claim", "no such key beside value");
+            self.report.wrong(&path.key(key), "a value", "no such key beside value");
         }
     }
 
@@ -146,7 +146,7 @@ impl Compiler<'_> {
         }
         if raw.too_long.is_some() && max_bytes.is_none() {
             let expected = "no such key without max_bytes";
-            self.report.wrong(&path.key("too_long"), "a word on length", expected);
+            self.report.wrong(&path.key("too_long"), "a value", expected);
         }
         let too_long = match raw.too_long {
             Some(Text(RawTooLong::Drop)) => TooLong::Drop,

@@ -84,7 +84,7 @@ impl Compiler<'_> {
             match Address::parse(&text) {
                 Err(expected) => self.report.wrong(&path, quote(&text), expected),
                 Ok(address) if found.iter().any(|(_, other)| address.collides(other)) => {
-                    self.report.wrong(&path, quote(&text), "an address that is not there before");
+                    self.report.wrong(&path, quote(&text), "each address once");
                 }
                 Ok(address) => found.push((path, address)),
             }

@@ -4,15 +4,16 @@ use std::net::Ipv6Addr;
 
 use super::Compiler;
 use crate::check::forward::plain_header_name;
+use crate::check::host::HostPattern;
 use crate::check::path::RequestPath;
 use crate::check::pattern::TextPattern;
-use crate::check::rules::{HeaderMatch, HostPattern, PathMatch, PathTemplate, RuleMatch};
+use crate::check::rules::{HeaderMatch, PathMatch, PathTemplate, RuleMatch};
 use crate::config::raw::{RawHeaderMatch, RawMatch};
 use crate::config::report::{Path, quote};
 use crate::config::scalar::{List, Mapping};
 
 const PATH: &str =
-    "a path that starts with /, without //, a segment . or .., and any of %;?#*\\ or space";
+    "a path that starts with / and has no //, no segment . or .., and none of %;?#*\\ and space";
 
 impl Compiler<'_> {
     pub(super) fn rule_match(&mut self, path: &Path, raw: Option<Mapping<RawMatch>>) -> RuleMatch {

@@ -69,7 +69,7 @@ impl Compiler<'_> {
             let path = path.index(index);
             if raw.optional.is_some() {
                 let expected = "no such key here: it is said once, directly in require";
-                self.report.wrong(&path.key("optional"), "a word about tokens", expected);
+                self.report.wrong(&path.key("optional"), "a value", expected);
             }
             compiled.extend(self.requirement(&path, raw, issuers));
         }
@@ -175,7 +175,7 @@ impl Compiler<'_> {
             (None, None, Some(expression)) => return self.regex(&path.key("regex"), &expression),
             (_, _, _) => {
                 if !self.report.has_below(path) {
-                    self.report.wrong(path, "none or several of them", RawTextPattern::EXPECTED);
+                    self.report.wrong(path, "none of them, or several", RawTextPattern::EXPECTED);
                 }
                 return None;
             }
@@ -197,7 +197,7 @@ impl Compiler<'_> {
         if given.into_iter().filter(|given| *given).count() != 1 {
             if !self.report.has_in(path) {
                 let expected = format!("exactly one of {}", CLAIM_TESTS.join(", "));
-                self.report.wrong(path, "none or several of them", expected);
+                self.report.wrong(path, "none of them, or several", expected);
             }
             return None;
         }

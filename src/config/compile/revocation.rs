@@ -53,7 +53,7 @@ impl Compiler<'_> {
         raw: &mut RawRevocation,
     ) -> Option<SourceSettings> {
         if raw.file.is_some() && raw.redis.is_some() {
-            let expected = "one source: entries of the configuration may stand beside it";
+            let expected = "one source; entries may stand beside it";
             self.report.wrong(path, REVOCATION_SOURCES.join(" and "), expected);
         }
         let file = raw.file.take().map(|text| {

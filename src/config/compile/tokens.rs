@@ -107,7 +107,7 @@ impl Compiler<'_> {
             self.report.wrong(
                 path,
                 quote(name),
-                "cookie: and the cookie's name, in place of header",
+                "the key cookie with the cookie's name, in place of header",
             );
         } else if NEVER_A_TOKEN.contains(&header.as_str()) {
             self.report.wrong(path, quote(name), "a header that HTTP does not need for itself");

@@ -78,7 +78,7 @@ pub(in crate::config) struct RawListen {
     pub(in crate::config) admin: Option<Addresses>,
     /// For proxies that ask over HTTP: nginx, Caddy, Traefik. From 1 to 16. Default: off.
     pub(in crate::config) http: Option<Addresses>,
-    /// Who is believed what the request was, on http: addresses, networks, unix. At most 256. Default: nobody.
+    /// Who is believed on http about what the request was: addresses, networks, unix. At most 256. Default: nobody.
     pub(in crate::config) trusted_forwarders: Option<List<String>>,
     /// Who may connect to Unix sockets.
     pub(in crate::config) unix: Option<Mapping<RawUnix>>,
@@ -97,11 +97,11 @@ pub(in crate::config) struct RawListen {
 #[serde(default, deny_unknown_fields)]
 #[schemars(rename = "Unix")]
 pub(in crate::config) struct RawUnix {
-    /// Who may connect is who may write. Default "0660".
+    /// Its permission bits: who may write to it may connect. Default "0660".
     pub(in crate::config) mode: Option<Text<FileMode>>,
-    /// A user's number. Default: the process'.
+    /// Its owner, a user's number. Default: the process's.
     pub(in crate::config) owner: Option<Text<Count>>,
-    /// A group's number. Default: the process'.
+    /// Its group, a group's number. Default: the process's.
     pub(in crate::config) group: Option<Text<Count>>,
 }
 
@@ -159,9 +159,9 @@ pub(in crate::config) struct RawIssuer {
 pub(in crate::config) struct RawRequiredClaims {
     /// Whether a token must expire. Default true.
     pub(in crate::config) exp: Option<bool>,
-    /// The most since `iat`, which is needed then. Default: not looked at.
+    /// The longest time since `iat`, which must be there then. Default: not looked at.
     pub(in crate::config) max_age: Option<Text<Duration>>,
-    /// The most from `iat`, or else from now, to `exp`. Default: not looked at.
+    /// The longest time from `iat`, or else from now, to `exp`. Default: not looked at.
     pub(in crate::config) max_lifetime: Option<Text<Duration>>,
     /// These must be there and not empty. Default: none.
     pub(in crate::config) claims: Option<List<String>>,
@@ -212,7 +212,7 @@ pub(in crate::config) struct RawRefresh {
     /// How long keys are used after the last success; no shorter than interval and max. At least 30s (1s in development).
     /// Default 24h.
     pub(in crate::config) max_stale: Option<Text<MaxStale>>,
-    /// Of one fetch, or one run of a command. From 100ms to 60s. Default 5s.
+    /// The deadline of one fetch, or of one run of a command. From 100ms to 60s. Default 5s.
     pub(in crate::config) timeout: Option<Text<Duration>>,
     /// How long a request waits for a key that is new; 0s: it does not. At most 5s. Default 150ms.
     pub(in crate::config) unknown_kid_wait: Option<Text<Duration>>,
@@ -240,17 +240,17 @@ pub(in crate::config) struct RawCache {
 #[serde(default, deny_unknown_fields)]
 #[schemars(rename = "Limits")]
 pub(in crate::config) struct RawLimits {
-    /// Of a token; a longer one is too_large. From 256 to 1MiB. Default 16KiB.
+    /// The longest token; a longer one is too_large. From 256 to 1MiB. Default 16KiB.
     pub(in crate::config) token_bytes: Option<Text<Size>>,
-    /// Of a JWK Set; a longer one is refused. From 1KiB to 16MiB. Default 512KiB.
+    /// The longest JWK Set; a longer one is refused. From 1KiB to 16MiB. Default 512KiB.
     pub(in crate::config) jwks_bytes: Option<Text<Size>>,
     /// Entries of a JWK Set; with more it is refused. From 1 to 4096. Default 256.
     pub(in crate::config) jwks_keys: Option<Text<Count>>,
     /// Names and values of all headers set in one answer. From 256 to 1MiB. Default 8KiB.
     pub(in crate::config) header_bytes: Option<Text<Size>>,
-    /// More at once are answered overloaded. From 1 to 100000. Default 8192.
+    /// Checks at once; more are answered overloaded. From 1 to 100000. Default 8192.
     pub(in crate::config) concurrent_checks: Option<Text<Count>>,
-    /// One whose turn comes later than this, or than half of its caller's deadline, is answered overloaded.
+    /// A check whose turn comes later than this, or than half of its caller's deadline, is answered overloaded.
     /// From 1ms to 60s. Default 1s.
     pub(in crate::config) queue_time: Option<Text<Duration>>,
 }
@@ -259,6 +259,6 @@ pub(in crate::config) struct RawLimits {
 #[serde(default, deny_unknown_fields)]
 #[schemars(rename = "Answers")]
 pub(in crate::config) struct RawAnswers {
-    /// Whether x-ext-auth-reason tells the caller why. Default true.
+    /// Whether callers are told why: in x-ext-auth-reason, error_description and the body. Default true.
     pub(in crate::config) reason_header: Option<bool>,
 }

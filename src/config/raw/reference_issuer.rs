@@ -21,7 +21,7 @@ pub(in crate::config) struct RawIssuerConfig {
     pub(in crate::config) issuer: Option<String>,
     /// The key directory of `claimgate keys`; followed.
     pub(in crate::config) key_dir: Option<String>,
-    /// Of access tokens, the most that a client can be given. From 1m (1s in development) to 24h. Default 5m.
+    /// How long access tokens are valid, at most. From 1m (1s in development) to 24h. Default 5m.
     pub(in crate::config) lifetime: Option<Text<Duration>>,
     /// Who gets tokens. From 1 to 1000.
     pub(in crate::config) clients: Option<List<Mapping<RawClient>>>,
@@ -70,7 +70,7 @@ pub(in crate::config) struct RawClient {
     pub(in crate::config) audiences: Option<List<String>>,
     /// The `roles` of its tokens. From 1 to 64. Default: none.
     pub(in crate::config) roles: Option<List<String>>,
-    /// Of its access tokens. From 1m (1s in development) to the lifetime of all. Default: the lifetime of all.
+    /// How long its access tokens are valid. From 1m (1s in development) to the lifetime of all. Default: the lifetime of all.
     pub(in crate::config) lifetime: Option<Text<Duration>>,
     /// Whether it gets refresh tokens, and its tokens a session. Default false.
     pub(in crate::config) refresh_tokens: Option<bool>,
@@ -80,9 +80,9 @@ pub(in crate::config) struct RawClient {
 #[serde(default, deny_unknown_fields)]
 #[schemars(rename = "RefreshTokens")]
 pub(in crate::config) struct RawRefreshTokens {
-    /// Of a session, however often its tokens are refreshed; no shorter than lifetime. At most 366d. Default 30d.
+    /// How long a session lasts, however often its tokens are refreshed; no shorter than lifetime. At most 366d. Default 30d.
     pub(in crate::config) max_lifetime: Option<Text<Duration>>,
-    /// Of a refresh token from one use to the next: from lifetime to max_lifetime. Default 24h.
+    /// How long a refresh token may go unused: from lifetime to max_lifetime. Default 24h.
     pub(in crate::config) max_idle: Option<Text<Duration>>,
     /// Sessions of one client at once. From 1 to 1000000. Default 1000.
     pub(in crate::config) max_sessions: Option<Text<Count>>,

@@ -27,7 +27,7 @@ pub(in crate::config) struct RawRevocation {
     pub(in crate::config) without_jti: Option<Text<RawWithoutJti>>,
     /// not_ready (default), or ready: what readiness says until everything has been loaded once.
     pub(in crate::config) before_first_load: Option<Text<RawBeforeFirstLoad>>,
-    /// More than so many are refused as a whole. From 1 to 100000000. Default 2000000.
+    /// Entries of the source; with more it is refused as a whole. From 1 to 100000000. Default 2000000.
     pub(in crate::config) max_entries: Option<Text<Count>>,
 }
 

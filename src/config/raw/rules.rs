@@ -21,11 +21,11 @@ pub(in crate::config) struct RawRule {
     /// Which requests it is about. Default: every one.
     #[serde(rename = "match")]
     pub(in crate::config) matches: Option<Mapping<RawMatch>>,
-    /// Whether it is about no request but those for which Envoy names it. Default false.
+    /// Whether it is only about requests for which Envoy names it. Default false.
     pub(in crate::config) by_name_only: Option<bool>,
     /// anyone: no token is needed.
     pub(in crate::config) allow: Option<Text<Anyone>>,
-    /// What must be proved, where not anyone is allowed.
+    /// What must be proved, unless anyone is allowed.
     pub(in crate::config) require: Option<Mapping<RawRequirement>>,
     /// Where a token is looked for. Default: the tokens of the configuration.
     pub(in crate::config) tokens: Option<List<Mapping<RawTokenLocation>>>,

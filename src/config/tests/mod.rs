@@ -17,8 +17,9 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::{Config, ConfigErrors, Profile};
+use crate::check::host::HostPattern;
 use crate::check::requirement::Requirement;
-use crate::check::rules::{HostPattern, PathMatch, RuleAction};
+use crate::check::rules::{PathMatch, RuleAction};
 use crate::keys::key::{Algorithm, AlgorithmSet};
 use crate::keys::source::SourceKind;
 use crate::token::Audiences;

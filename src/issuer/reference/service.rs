@@ -149,11 +149,6 @@ impl ReferenceIssuer {
     pub fn unwritten_revocations(&self) -> usize {
         self.0.revocations.unwritten()
     }
-
-    /// Brings the metrics up to date.
-    pub fn upkeep(&self) {
-        self.0.upkeep();
-    }
 }
 
 const OAUTH_METADATA: &str = "/.well-known/oauth-authorization-server";

@@ -131,8 +131,8 @@ impl LastKnownGood {
         Self { state_dir, path, identity, turn: Arc::default() }
     }
 
-    /// The file. Its name tells nothing of the source.
-    pub fn path(&self) -> &Path {
+    #[cfg(test)]
+    fn path(&self) -> &Path {
         &self.path
     }
 

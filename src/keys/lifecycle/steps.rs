@@ -11,6 +11,7 @@ use super::plan::Change;
 use super::rules::{self, Permit, Refusal, Step};
 use crate::keys::signing::{KeyType, SigningError, SigningKey};
 use crate::util::clock::UnixTime;
+use crate::util::escape::escaped;
 
 /// How a step is to be taken.
 #[derive(Clone, Debug, Default)]
@@ -101,7 +102,7 @@ pub fn retire(
     let directory = open(path, options)?;
     let asked = judged_by(directory.manifest(), options);
     let Some(key) = asked.find(kid) else {
-        return Err(StepError::UnknownKid(kid.escape_default().take(200).collect()));
+        return Err(StepError::UnknownKid(escaped(kid, 200)));
     };
     match rules::retire(key, &asked, now, options.force)? {
         Some(permit) => take(directory, permit, options, now),

@@ -106,7 +106,7 @@ async fn no_bad_answer_replaces_the_good_keys_and_the_next_good_one_is_taken() {
         let wait = rig.refresh().await;
         assert!(wait <= Duration::from_secs(1), "{name}: {wait:?}");
         assert!(rig.has("a") && !rig.has("evil"), "{name}");
-        assert_eq!(rig.store.load().generation(), 1, "{name}");
+        assert_eq!(rig.store.load().changes(), 1, "{name}");
         let error = rig.error();
         assert!(error.contains(expected), "{error} for {name}");
         assert!(error.starts_with(&format!("http://{}/jwks: ", provider.addr)), "{error}");
@@ -187,7 +187,7 @@ async fn a_304_renews_the_keys_and_only_a_good_answer_changes_what_is_asked_with
         assert!(asked(nth, "\r\nif-modified-since: sun, 06 nov 1994 08:49:37 gmt\r\n"));
     }
     assert!(asked(3, "\r\nif-none-match: \"2\"\r\n"), "{}", requests[3]);
-    assert_eq!(rig.store.load().generation(), 1);
+    assert_eq!(rig.store.load().changes(), 1);
     rig.clock.advance(DAY);
     assert!(rig.has("a"), "usable for a day after the last 304");
 }
@@ -235,7 +235,7 @@ async fn a_withdrawn_key_is_gone_with_the_next_answer() {
     rig.refresh().await;
     rig.refresh().await;
     assert!(!rig.has("a") && rig.has("b") && rig.has("c"));
-    assert_eq!(rig.store.load().generation(), 2);
+    assert_eq!(rig.store.load().changes(), 2);
 }
 
 #[tokio::test]
@@ -666,7 +666,7 @@ async fn an_unchanged_file_renews_its_keys_and_one_gone_for_too_long_loses_them(
         assert!(rig.has("a"));
         rig.clock.advance(HOUR);
     }
-    assert_eq!(rig.store.load().generation(), 1);
+    assert_eq!(rig.store.load().changes(), 1);
     fs::remove_file(&path).unwrap();
     rig.refresh().await;
     assert!(rig.has("a"));

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use arc_swap::{ArcSwap, Guard};
 
 use super::hmac::HmacKey;
-use super::jwks::{Jwks, SkippedKey};
+use super::jwks::Jwks;
 use super::key::{Algorithm, VerificationKey};
 use crate::util::clock::UnixTime;
 use crate::util::label::Label;
@@ -40,8 +40,6 @@ pub struct SourceKeys {
     pub keys: Vec<Arc<VerificationKey>>,
     /// The shared secrets. Never in one lookup with `keys`.
     pub hmac: Vec<Arc<HmacKey>>,
-    /// What was passed over.
-    pub skipped: Vec<SkippedKey>,
     /// When the keys become too old to be trusted: last success + `max_stale`. `None` for keys that are
     /// part of the configuration and cannot age.
     pub usable_until: Option<UnixTime>,
@@ -50,12 +48,12 @@ pub struct SourceKeys {
 impl SourceKeys {
     /// The keys of a document, trusted until `usable_until`.
     pub fn new(jwks: Jwks, usable_until: Option<UnixTime>) -> Self {
-        Self { keys: jwks.keys, hmac: Vec::new(), skipped: jwks.skipped, usable_until }
+        Self { keys: jwks.keys, hmac: Vec::new(), usable_until }
     }
 
     /// One shared secret, trusted until `usable_until`.
     pub fn hmac(key: Arc<HmacKey>, usable_until: Option<UnixTime>) -> Self {
-        Self { keys: Vec::new(), hmac: vec![key], skipped: Vec::new(), usable_until }
+        Self { keys: Vec::new(), hmac: vec![key], usable_until }
     }
 }
 
@@ -80,7 +78,7 @@ impl KeyStore {
             Arc::new(IssuerKeys::build(slots.collect()))
         };
         let issuers = sources.iter().map(unknown).collect();
-        Self { current: ArcSwap::from_pointee(KeySnapshot { generation: 0, issuers }) }
+        Self { current: ArcSwap::from_pointee(KeySnapshot { changes: 0, issuers }) }
     }
 
     /// The snapshot in force now. A request loads it once.
@@ -95,7 +93,7 @@ impl KeyStore {
         let mut changed = false;
         self.current.rcu(|snapshot| {
             let next = snapshot.with(source, &keys);
-            changed = next.generation != snapshot.generation;
+            changed = next.changes != snapshot.changes;
             next
         });
         changed
@@ -105,15 +103,15 @@ impl KeyStore {
 /// All keys of all issuers at one moment.
 #[derive(Debug)]
 pub struct KeySnapshot {
-    generation: u64,
+    /// Counts the changes of key material: two snapshots of one number verify the same tokens, as far as age allows.
+    changes: u64,
     issuers: Vec<Arc<IssuerKeys>>,
 }
 
 impl KeySnapshot {
-    /// Counts the changes of key material: two snapshots of one generation verify the same tokens, as
-    /// far as age allows.
-    pub fn generation(&self) -> u64 {
-        self.generation
+    #[cfg(test)]
+    pub(super) fn changes(&self) -> u64 {
+        self.changes
     }
 
     /// The key that a token of `issuer` with this `kid` and `algorithm` must be verified with.
@@ -158,18 +156,18 @@ impl KeySnapshot {
 
     fn with(&self, source: &SourceId, keys: &Arc<SourceKeys>) -> Self {
         let mut issuers = self.issuers.clone();
-        let mut generation = self.generation;
+        let mut changes = self.changes;
         if let Some(slot) = issuers.get_mut(source.issuer.index()) {
             let mut sources = slot.sources.clone();
             if let Some(slot) = sources.get_mut(source.source.index()) {
                 if !slot.held.as_ref().is_some_and(|held| same_keys(held, keys)) {
-                    generation += 1;
+                    changes += 1;
                 }
                 slot.held = Some(Arc::clone(keys));
             }
             *slot = Arc::new(IssuerKeys::build(sources));
         }
-        Self { generation, issuers }
+        Self { changes, issuers }
     }
 }
 

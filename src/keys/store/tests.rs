@@ -169,28 +169,28 @@ fn a_publication_replaces_all_that_its_source_held_and_nothing_else() {
 }
 
 #[test]
-fn the_generation_counts_changes_of_keys_and_nothing_else() {
+fn changes_of_keys_are_counted_and_nothing_else() {
     let store = KeyStore::new(&[1]);
-    let generation = || store.load().generation();
+    let changes = || store.load().changes();
     let (a, b) = (ed25519_jwk("a"), ed25519_jwk("b"));
     store.publish(&source(0, 0), keys(&[a.clone(), b.clone()], Some(NOW)));
-    assert_eq!(generation(), 1);
+    assert_eq!(changes(), 1);
     store.publish(&source(0, 0), keys(&[a.clone(), b.clone()], None));
-    assert_eq!(generation(), 1, "renewed");
+    assert_eq!(changes(), 1, "renewed");
     store.publish(&source(0, 0), keys(&[b.clone(), a.clone()], None));
-    assert_eq!(generation(), 1, "shuffled");
+    assert_eq!(changes(), 1, "shuffled");
     store.publish(&source(0, 0), keys(slice::from_ref(&a), None));
-    assert_eq!(generation(), 2, "withdrawn");
+    assert_eq!(changes(), 2, "withdrawn");
     store.publish(&source(0, 0), keys(&[ed25519_jwk("a")], None));
-    assert_eq!(generation(), 3, "another key under the same kid");
+    assert_eq!(changes(), 3, "another key under the same kid");
     let mut renamed = a.clone();
     renamed["kid"] = "renamed".into();
     store.publish(&source(0, 0), keys(&[a], None));
     store.publish(&source(0, 0), keys(&[renamed], None));
-    assert_eq!(generation(), 5, "the same key under another kid");
+    assert_eq!(changes(), 5, "the same key under another kid");
     store.publish(&source(7, 0), keys(slice::from_ref(&b), None));
     store.publish(&source(0, 7), keys(&[b], None));
-    assert_eq!(generation(), 5, "a source that nobody configured");
+    assert_eq!(changes(), 5, "a source that nobody configured");
 }
 
 const SECRETS: [&[u8]; 2] =
@@ -285,15 +285,15 @@ fn a_source_that_has_not_reported_matters_only_to_its_own_kind() {
 fn a_secret_is_used_up_to_its_last_moment_and_its_changes_are_counted() {
     let store = KeyStore::with_kinds(&[vec![KeyKind::Hmac]]);
     let later = NOW.saturating_add(Duration::from_millis(1));
-    let generation = |keys| {
+    let changes = |keys| {
         store.publish(&source(0, 0), keys);
-        store.load().generation()
+        store.load().changes()
     };
-    assert_eq!(generation(secret(Some("a"), 0, None)), 1);
-    assert_eq!(generation(secret(Some("a"), 0, Some(NOW))), 1, "renewed");
+    assert_eq!(changes(secret(Some("a"), 0, None)), 1);
+    assert_eq!(changes(secret(Some("a"), 0, Some(NOW))), 1, "renewed");
     assert_eq!(found_hmac(&store, Some("a"), NOW), is("a"));
     assert_eq!(found_hmac(&store, Some("a"), later), Unavailable);
     assert!(!store.load().is_ready(&Label::new(0, "issuer"), later));
-    assert_eq!(generation(secret(Some("a"), 1, None)), 2, "another secret");
-    assert_eq!(generation(secret(None, 1, None)), 3, "another name");
+    assert_eq!(changes(secret(Some("a"), 1, None)), 2, "another secret");
+    assert_eq!(changes(secret(None, 1, None)), 3, "another name");
 }

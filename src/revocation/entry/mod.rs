@@ -16,6 +16,7 @@ use std::borrow::Cow;
 use std::fmt;
 
 use crate::util::clock::UnixTime;
+use crate::util::escape::escaped;
 use crate::util::json::{self, Malformed, RawMembers};
 
 /// The version of the form. Another one is refused: nobody guesses what it says.
@@ -228,7 +229,7 @@ impl RevocationEntry {
         };
         // A misspelt `not_before` must not become an entry without one; and what a later version means is not guessed.
         if let Some((name, _)) = members.iter().find(|(name, _)| !is_known(name)) {
-            return Err(EntryError::Unknown { name: shown(name), kind: kind.as_str() });
+            return Err(EntryError::Unknown { name: escaped(name, 32), kind: kind.as_str() });
         }
         let iss = text_of(&members, "iss")?;
         let id = kind.member().map(|member| text_of(&members, member)).transpose()?;
@@ -347,10 +348,6 @@ fn whole_seconds(member: &'static str, time: UnixTime) -> Result<UnixTime, Entry
 /// Of a time that is whole seconds.
 fn seconds(time: UnixTime) -> i64 {
     time.as_millis().div_euclid(1000)
-}
-
-fn shown(name: &str) -> String {
-    name.chars().take(32).flat_map(char::escape_default).collect()
 }
 
 #[cfg(test)]

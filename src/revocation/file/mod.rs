@@ -12,7 +12,7 @@
 
 use std::fs::{File, Metadata};
 use std::io::{self, BufRead as _, BufReader, Read as _};
-use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -21,6 +21,7 @@ use tokio::time;
 
 use super::entry::{MAX_LINE_BYTES, RevocationEntry};
 use super::source::{Epoch, Intake, Load, SourceError, Update};
+use crate::util::file;
 use crate::util::json::{self, RawMembers};
 use crate::util::watch::Watch;
 
@@ -109,19 +110,14 @@ impl FileSource {
 
 /// Reads the file, if it is not the one that is `known`.
 fn look(path: &Path, known: Option<Identity>, mut load: Load) -> Result<Looked, SourceError> {
-    // Looked at before it is opened: opening some devices has effects, and whoever opens a pipe waits.
     let metadata = std::fs::metadata(path).map_err(|error| unreadable(&error))?;
     if known == Some(Identity::of(&metadata)) {
         return Ok(None);
     }
-    check_type(&metadata)?;
-    let mut options = File::options();
-    options.read(true).custom_flags(libc::O_NONBLOCK);
-    let file = options.open(path).map_err(|error| unreadable(&error))?;
-    let metadata = file.metadata().map_err(|error| unreadable(&error))?;
-    check_type(&metadata)?;
+    let file = file::open(path).map_err(|error| unreadable(&error))?;
+    let identity = Identity::of(&file.metadata().map_err(|error| unreadable(&error))?);
     read(&file, &mut |entry| load.add(entry))?;
-    Ok(Some((Identity::of(&metadata), load)))
+    Ok(Some((identity, load)))
 }
 
 /// Reads every entry of a file, for whoever wants to see them.
@@ -129,8 +125,7 @@ fn look(path: &Path, known: Option<Identity>, mut load: Load) -> Result<Looked, 
 /// # Errors
 /// The file cannot be read, or any mistake in it.
 pub fn read_entries(path: &Path) -> Result<Vec<RevocationEntry>, SourceError> {
-    let file = File::open(path).map_err(|error| unreadable(&error))?;
-    check_type(&file.metadata().map_err(|error| unreadable(&error))?)?;
+    let file = file::open(path).map_err(|error| unreadable(&error))?;
     let mut entries = Vec::new();
     read(&file, &mut |entry| {
         entries.push(entry.clone());
@@ -187,14 +182,6 @@ fn is_end(line: &[u8]) -> bool {
     is_end.as_deref() == Some("end")
         && members.get("v").is_some_and(|version| version.get() == "1")
         && members.iter().count() == 2
-}
-
-fn check_type(metadata: &Metadata) -> Result<(), SourceError> {
-    if metadata.is_file() {
-        return Ok(());
-    }
-    let what = if metadata.is_dir() { "a directory" } else { "neither a file nor a link to one" };
-    Err(SourceError::Unreachable(format!("it is {what}")))
 }
 
 /// The operating system's words, which name no content.

@@ -9,6 +9,7 @@
 use redis::{ServerError, Value};
 
 use super::schema::{Change, StreamId};
+use crate::util::escape::escaped;
 
 /// Not what the command answers.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -158,8 +159,7 @@ pub(super) fn words(error: &ServerError) -> String {
 
 /// Text of a server's, escaped and cut.
 pub(super) fn shown(text: &str) -> String {
-    const MOST: usize = 200;
-    text.trim().chars().take(MOST).flat_map(char::escape_default).collect()
+    escaped(text.trim(), 200)
 }
 
 #[cfg(test)]

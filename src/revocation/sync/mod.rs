@@ -12,7 +12,7 @@ use std::time::Duration;
 use tokio::{task, time};
 use tokio_util::sync::CancellationToken;
 
-use self::next::{Merged, change, forgotten_before, merged};
+use self::next::{Merged, add, forgotten_before, merged};
 use super::RevocationSettings;
 use super::source::{Changes, Epoch, Intake, Load, Source, SourceError, SourceSettings, Update};
 use super::status::SyncBoard;
@@ -268,16 +268,16 @@ impl RevocationSync {
     async fn apply_changes(&mut self, changes: Changes) -> Result<(), SourceError> {
         let snapshot = self.store.load_full();
         let mut table = snapshot.synced().ok_or_else(not_loaded)?.clone();
-        let Changes { changes, skipped, .. } = changes;
+        let Changes { added, skipped, .. } = changes;
         // Each copies a part of the table.
-        let table = if changes.len() > FEW_CHANGES {
+        let table = if added.len() > FEW_CHANGES {
             let changed = task::spawn_blocking(move || {
-                change(&mut table, &changes);
+                add(&mut table, &added);
                 table
             });
             changed.await.map_err(|error| SourceError::Malformed(error.to_string()))?
         } else {
-            change(&mut table, &changes);
+            add(&mut table, &added);
             table
         };
         // In force, too many or not: they are revoked, and what is refused is to be told of more.

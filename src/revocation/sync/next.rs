@@ -4,8 +4,7 @@
 use std::time::Duration;
 
 use crate::revocation::snapshot::{LEEWAY, RevocationSnapshot};
-use crate::revocation::source::Change;
-use crate::revocation::table::Table;
+use crate::revocation::table::{Slot, Table};
 use crate::util::clock::UnixTime;
 
 /// The next table.
@@ -44,13 +43,8 @@ pub(super) fn merged(
 /// The store's clock may be ahead of ours by so much.
 const ALMOST_OVER: Duration = Duration::from_secs(60);
 
-pub(super) fn change(table: &mut Table, changes: &[Change]) {
-    for change in changes {
-        match change {
-            Change::Add(slot) => table.insert(*slot),
-            Change::Remove(digest) => table.remove(*digest),
-        }
-    }
+pub(super) fn add(table: &mut Table, slots: &[Slot]) {
+    slots.iter().for_each(|slot| table.insert(*slot));
 }
 
 /// Entries that expired before are in force no more.

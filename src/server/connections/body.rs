@@ -31,16 +31,16 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// What the unfinished requests of a listener share.
 #[derive(Clone, Debug)]
-pub(super) struct Allowance(Arc<Semaphore>);
+pub(super) struct BodyBudget(Arc<Semaphore>);
 
-impl Default for Allowance {
+impl Default for BodyBudget {
     fn default() -> Self {
         Self(Arc::new(Semaphore::new(UNITS)))
     }
 }
 
 #[cfg(test)]
-impl Allowance {
+impl BodyBudget {
     pub(super) fn semaphore(&self) -> &Arc<Semaphore> {
         &self.0
     }
@@ -63,8 +63,8 @@ pub struct Received<B> {
 pub(super) struct TooSlow;
 
 impl<B> Received<B> {
-    pub(super) fn new(body: B, allowance: &Allowance) -> Self {
-        let semaphore = PollSemaphore::new(Arc::clone(&allowance.0));
+    pub(super) fn new(body: B, budget: &BodyBudget) -> Self {
+        let semaphore = PollSemaphore::new(Arc::clone(&budget.0));
         Self { body, allowed: FREE_BYTES, semaphore, held: Vec::new(), deadline: None }
     }
 }

@@ -28,7 +28,7 @@ use tokio::time::{self, Instant};
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
 
-use self::body::Allowance;
+use self::body::BodyBudget;
 pub use self::body::Received;
 use self::opening::{Opened, Opening};
 use super::listener::{Acceptor, Incoming, Peer};
@@ -168,7 +168,7 @@ struct Open {
 struct Shared<S> {
     http: Builder<TokioExecutor>,
     service: S,
-    allowance: Allowance,
+    budget: BodyBudget,
     metrics: ConnectionMetrics,
     shutdown: CancellationToken,
 }
@@ -180,8 +180,8 @@ impl<S: Answering> Connections<S> {
         metrics: ConnectionMetrics,
         shutdown: CancellationToken,
     ) -> Self {
-        let (http, allowance) = (bounds.http(), Allowance::default());
-        let shared = Arc::new(Shared { http, service, allowance, metrics, shutdown });
+        let (http, budget) = (bounds.http(), BodyBudget::default());
+        let shared = Arc::new(Shared { http, service, budget, metrics, shutdown });
         Self { tasks: JoinSet::new(), open: VecDeque::new(), bounds, shared }
     }
 
@@ -251,7 +251,7 @@ async fn serve_one<S: Answering>(
     let io = TokioIo::new(Opening::new(io, opened.clone()));
     let answering = Arc::clone(&shared);
     let service = service_fn(move |request: Request<IncomingBody>| {
-        let request = request.map(|body| Received::new(body, &answering.allowance));
+        let request = request.map(|body| Received::new(body, &answering.budget));
         answering.service.answer(peer, request)
     });
     let mut connection = pin!(shared.http.serve_connection(io, service));

@@ -190,13 +190,13 @@ async fn at_the_end_nobody_is_waited_for_who_has_not_asked_anything() {
 
 #[tokio::test(start_paused = true)]
 async fn long_requests_wait_for_each_other_and_short_ones_for_nobody() {
-    let allowance = Allowance::default();
-    let taken = Arc::clone(allowance.semaphore()).acquire_many_owned(1024).await.unwrap();
+    let budget = BodyBudget::default();
+    let taken = Arc::clone(budget.semaphore()).acquire_many_owned(1024).await.unwrap();
     let received = |length: usize| {
         let chunks = std::iter::repeat_n(vec![0; 1024], length >> 10);
         let frames =
             chunks.map(|chunk| Ok::<_, Infallible>(hyper::body::Frame::data(chunk.into())));
-        Received::new(http_body_util::StreamBody::new(tokio_stream::iter(frames)), &allowance)
+        Received::new(http_body_util::StreamBody::new(tokio_stream::iter(frames)), &budget)
     };
     let short = received(63 << 10).collect().await.unwrap();
     assert_eq!(short.to_bytes().len(), 63 << 10);

@@ -8,6 +8,8 @@ use x509_cert::der::Decode as _;
 use x509_cert::ext::pkix::SubjectAltName;
 use x509_cert::ext::pkix::name::GeneralName;
 
+use crate::util::escape::escaped;
+
 /// One name that a client may have.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum AllowedSan {
@@ -150,7 +152,7 @@ impl fmt::Display for Names {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let all = self.dns.iter().chain(&self.uris).map(String::as_str).collect::<Vec<_>>();
         let all = if all.is_empty() { "none".to_owned() } else { all.join(", ") };
-        all.chars().take(SHOWN).flat_map(char::escape_default).try_for_each(|c| write!(f, "{c}"))
+        f.write_str(&escaped(&all, SHOWN))
     }
 }
 

@@ -3,8 +3,6 @@
 //! for and a plain `Value` does not give. JOSE headers, claims and JWK Sets are read through it.
 
 mod document;
-#[cfg(test)]
-mod tree;
 
 use std::borrow::Cow;
 use std::collections::HashSet;

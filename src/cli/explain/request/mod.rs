@@ -38,7 +38,7 @@ pub(super) enum RequestError {
     #[error("the request: {place}: expected {expected}")]
     Shape { place: String, expected: &'static str },
     /// Without the text: it may hold a token.
-    #[error("{option}, the {place}. of them: expected {expected}")]
+    #[error("{option} number {place}: expected {expected}")]
     Pair { option: &'static str, place: usize, expected: &'static str },
 }
 

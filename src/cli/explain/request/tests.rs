@@ -67,5 +67,5 @@ fn parts_on_the_command_line_are_pairs() {
     let expected = [("a", "b:c"), ("d", "")].map(|(a, b)| (a.into(), b.into()));
     assert_eq!(pairs("--header", &texts, ':', "name: value").unwrap(), expected);
     let error = pairs("--header", &["SECRET".to_owned()], ':', "name: value").unwrap_err();
-    assert_eq!(error.to_string(), "--header, the 1. of them: expected name: value");
+    assert_eq!(error.to_string(), "--header number 1: expected name: value");
 }

@@ -7,7 +7,7 @@ use crate::check::DenialReason;
 use crate::check::locations::Found;
 use crate::check::requirement::{Node, Part};
 use crate::check::rules::{CONTEXT_RULE, NoRule, PathMatch, RuleMatch, RuleMode, RuleSet};
-use crate::check::trace::{Fact, RulesFact, Step};
+use crate::check::steps::{Fact, RulesFact, Step};
 use crate::cli::shown::{counted, shown};
 use crate::keys::status::SourceStatus;
 use crate::revocation::Verdict;

@@ -348,7 +348,7 @@ impl KeyFollower {
         });
         if is_news {
             self.metrics.keys_reloaded(KeyReload::Failed);
-            tracing::error!(%error, "the key directory is not taken over, the keys before stay in force");
+            tracing::error!(%error, "the key directory as it is now is refused, the keys before stay in force");
         }
     }
 }

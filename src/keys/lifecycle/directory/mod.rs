@@ -25,6 +25,7 @@ use super::manifest::{KeyState, ManagedKey, Manifest};
 use super::plan::{Change, MANIFEST, Operation, plan, private_name, public_name};
 use crate::keys::signing::SigningKey;
 use crate::util::clock::UnixTime;
+use crate::util::escape::escaped;
 use crate::util::fs::{UNFINISHED, create_private_directory, remove_leftovers};
 
 /// A key directory that was read; changed only through the one that holds its lock.
@@ -204,7 +205,9 @@ fn check_directory(path: &Path) -> Result<BTreeSet<String>, DirectoryError> {
     };
     let metadata = fs::metadata(path).map_err(unreadable)?;
     refuse_exposed(path, metadata.permissions().mode(), 0o700)?;
-    let names = entries.map(|entry| entry.map(|entry| shown(&entry.file_name().to_string_lossy())));
+    // As they are printed; those that a manifest can hold are the same.
+    let name = |entry: fs::DirEntry| escaped(&entry.file_name().to_string_lossy(), 200);
+    let names = entries.map(|entry| entry.map(name));
     names.collect::<Result<_, _>>().map_err(unreadable)
 }
 
@@ -250,11 +253,6 @@ fn findings(manifest: &Manifest, mut names: BTreeSet<String>) -> Vec<Finding> {
     }
     findings.extend(names.into_iter().map(Finding::Stranger));
     findings
-}
-
-/// Names come from outside and are printed: no control characters, no escapes, not endless.
-fn shown(name: &str) -> String {
-    name.escape_default().take(200).collect()
 }
 
 /// Neither a manifest nor a key is ever this long.

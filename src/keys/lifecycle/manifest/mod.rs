@@ -154,12 +154,6 @@ impl ManagedKey {
         self.transitions.last().map_or(UnixTime::from_millis(i64::MAX), |(_, at)| *at)
     }
 
-    /// Every state that it was in, with the time of its beginning.
-    #[must_use]
-    pub fn transitions(&self) -> &[(KeyState, UnixTime)] {
-        &self.transitions
-    }
-
     /// Its public half as a JWK with `kid`, `alg` and `use`.
     #[must_use]
     pub fn public_jwk(&self) -> &Value {

@@ -13,6 +13,7 @@ use super::{RefreshSettings, SourceError, SourceSettings, UrlError, key_url, sho
 use crate::keys::schedule;
 use crate::keys::store::SourceId;
 use crate::util::clock::UnixTime;
+use crate::util::escape::escaped;
 use crate::util::json::{self, RawMembers};
 
 /// Where an issuer's metadata is, and whose it has to be.
@@ -73,7 +74,7 @@ impl Discovery {
         // Byte for byte (OpenID Connect Discovery 1.0 §4.3, RFC 8414 §3.3): else one issuer could speak for another.
         let issuer = text("issuer")?;
         if *issuer != *self.issuer {
-            let found = issuer.chars().take(100).flat_map(char::escape_default).collect();
+            let found = escaped(&issuer, 100);
             return Err(DiscoveryError::OtherIssuer { found, expected: self.issuer.clone() });
         }
         // Plain http is configured, or not at all.

@@ -18,6 +18,7 @@ use url::{Origin, Url};
 
 use self::client::Client;
 use super::{HttpSettings, SourceError, is_loopback};
+use crate::util::escape::escaped;
 
 /// How long to wait for a connection, inside the deadline of the fetch.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
@@ -254,7 +255,7 @@ fn innermost(error: &reqwest::Error) -> String {
         source = cause.source();
     }
     let text = text.unwrap_or_else(|| "the request failed".to_owned());
-    text.chars().take(160).flat_map(char::escape_default).collect()
+    escaped(&text, 160)
 }
 
 #[cfg(test)]

@@ -14,6 +14,7 @@ use crate::keys::key::{Algorithm, MAX_KID_BYTES};
 use crate::keys::lifecycle::document::public_part;
 use crate::keys::signing::SigningKey;
 use crate::keys::thumbprint::thumbprint;
+use crate::util::escape::escaped;
 use crate::util::json::{self, RawMembers};
 
 /// What a document holds.
@@ -44,7 +45,7 @@ pub fn read(document: &[u8]) -> Result<Read, Unreadable> {
     } else {
         let entries = RawMembers::parse(keys.get().as_bytes()).map_err(Unreadable::NotJson)?;
         for (kid, entry) in entries.iter() {
-            read.add(Some(kid), entry, &shown(kid))?;
+            read.add(Some(kid), entry, &escaped(kid, 200))?;
         }
     }
     if read.keyset.keys.is_empty() {
@@ -105,7 +106,7 @@ impl Read {
             members.insert("kid".to_owned(), Value::from(kid.as_str()));
         }
         if private {
-            self.private.push(shown(&kid));
+            self.private.push(escaped(&kid, 200));
         }
         self.keyset.keys.insert(kid, jwk);
         Ok(())
@@ -139,11 +140,6 @@ fn active_kid(members: &RawMembers<'_>, keyset: &Keyset) -> Result<Option<String
     let named: Option<Cow<'_, str>> = json::string_of(named).ok();
     let named = named.filter(|kid| keyset.keys.contains_key(kid.as_ref()));
     named.map(|kid| Some(kid.into_owned())).ok_or(Unreadable::ActiveKid)
-}
-
-/// Text from outside that is printed.
-fn shown(kid: &str) -> String {
-    kid.escape_default().take(200).collect()
 }
 
 #[cfg(test)]

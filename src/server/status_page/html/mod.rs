@@ -1,32 +1,34 @@
 //! The status page for people, at `/`: the same as `/status`, as HTML that needs no script and no other file, so that it
 //! can be read on a phone through a port-forward. `server::admin` answers it.
 //!
-//! Whatever is not written in this file is text to a browser: `Html::raw` takes what was compiled in, and `Html::text`
-//! escapes. The policy lets a browser apply the one style sheet and do nothing else, if that ever failed.
+//! Whatever was not compiled in is text to a browser, which `writer` sees to. The policy lets a browser apply the one style
+//! sheet and do nothing else, if that ever failed.
 
-use std::fmt::Write as _;
+mod writer;
+
 use std::sync::LazyLock;
 
 use aws_lc_rs::digest::{SHA256, digest};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
+use self::writer::Html;
 use super::{
     ConfigurationPart, DecisionPart, IssuerPart, RevocationPart, SourcePart, StatusPage, TlsPart,
 };
 use crate::util::clock::UnixTime;
-use crate::util::rfc3339::{parse_rfc3339, rfc3339};
+use crate::util::rfc3339::rfc3339;
 
 /// The page, as of `now`.
 pub fn of(page: &StatusPage, now: UnixTime) -> String {
-    let mut html = Html { text: String::new(), now };
+    let mut html = Html::new(now);
     html.raw("<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n")
         .raw("<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<title>claimgate: ")
         .raw(readiness(page).1)
         .raw("</title>\n<style>")
         .raw(STYLE)
         .raw("</style>\n</head>\n<body>\n");
-    html.head(page);
+    html.head(page, now);
     html.raw("<main>\n");
     html.decisions(&page.decisions);
     html.keys(&page.issuers);
@@ -36,7 +38,7 @@ pub fn of(page: &StatusPage, now: UnixTime) -> String {
     html.certificates(&page.tls);
     html.configuration(&page.configuration);
     html.raw("</main>\n<footer><p class=\"quiet\">The same for programs: <code>/status</code>, <code>/metrics</code></p></footer>\n</body>\n</html>\n");
-    html.text
+    html.finish()
 }
 
 /// What a browser may do with it: `Content-Security-Policy`.
@@ -53,22 +55,12 @@ const STYLE: &str = include_str!("style.css");
 /// More of one kind are in `/status`.
 const SHOWN: usize = 16;
 
-/// Of one text from outside.
-const MAX_CHARS: usize = 1024;
-
-/// A page that is being written.
-struct Html {
-    text: String,
-    now: UnixTime,
-}
-
 impl Html {
-    fn head(&mut self, page: &StatusPage) {
+    fn head(&mut self, page: &StatusPage, now: UnixTime) {
         let (class, word) = readiness(page);
         self.raw("<header>\n<h1>claimgate</h1>\n<p>").badge(class, word).raw(" ");
         self.text(page.version).raw(", profile ").text(page.profile).raw(", as of ");
-        let now = rfc3339(self.now);
-        self.raw("<time>").text(&now).raw("</time></p>\n");
+        self.raw("<time>").text(&rfc3339(now)).raw("</time></p>\n");
         if !page.pending.is_empty() {
             self.raw("<ul>\n");
             for line in page.pending.iter().take(SHOWN) {
@@ -150,7 +142,7 @@ impl Html {
         }
         self.failure("last error", source.last_error.as_deref(), source.last_error_at.as_deref());
         if source.failures > 0 {
-            self.named("in a row").number(source.failures.into()).raw(" failures").end();
+            self.named("failures").number(source.failures.into()).raw(" in a row").end();
         }
         self.failure("warning", source.warning.as_deref(), None);
         self.failure("not on disk", source.persistence_error.as_deref(), None);
@@ -262,62 +254,6 @@ impl Html {
             Some(more) => self.raw(" and ").number(more as u64).raw(" more"),
         }
     }
-
-    fn age(&mut self, seconds: Option<u64>) -> &mut Self {
-        match seconds {
-            Some(seconds) => self.text(&spoken(seconds)),
-            None => self.raw("<span class=\"warn\">never read</span>"),
-        }
-    }
-
-    /// A time as [`rfc3339`] writes it: how far away, and which.
-    fn time(&mut self, at: &str) -> &mut Self {
-        if let Some(time) = parse_rfc3339(at) {
-            let away = if time > self.now {
-                format!("in {}", spoken(time.since(self.now).as_secs()))
-            } else {
-                format!("{} ago", spoken(self.now.since(time).as_secs()))
-            };
-            self.text(&away).raw(" ");
-        }
-        self.raw("<time class=\"quiet\">").text(at).raw("</time>")
-    }
-
-    fn badge(&mut self, class: &'static str, word: &'static str) -> &mut Self {
-        self.raw("<span class=\"badge ").raw(class).raw("\">").raw(word).raw("</span>")
-    }
-
-    fn number(&mut self, number: u64) -> &mut Self {
-        let _infallible = write!(self.text, "{number}");
-        self
-    }
-
-    /// What is written in this file.
-    fn raw(&mut self, html: &'static str) -> &mut Self {
-        self.text.push_str(html);
-        self
-    }
-
-    /// What is not: shown as it is, except for what would be taken for HTML, what cannot be seen and what turns the direction of
-    /// writing around. Cut after [`MAX_CHARS`].
-    fn text(&mut self, text: &str) -> &mut Self {
-        for c in text.chars().take(MAX_CHARS) {
-            match c {
-                '&' => self.text.push_str("&amp;"),
-                '<' => self.text.push_str("&lt;"),
-                '>' => self.text.push_str("&gt;"),
-                '"' => self.text.push_str("&quot;"),
-                '\'' => self.text.push_str("&#39;"),
-                '\n' => self.text.push('\n'),
-                _ if c.is_control() || turns_around(c) => self.text.extend(c.escape_unicode()),
-                _ => self.text.push(c),
-            }
-        }
-        if text.chars().nth(MAX_CHARS).is_some() {
-            self.text.push('…');
-        }
-        self
-    }
 }
 
 fn readiness(page: &StatusPage) -> (&'static str, &'static str) {
@@ -334,137 +270,5 @@ fn class_of(word: &str) -> &'static str {
     }
 }
 
-/// In its two largest units.
-fn spoken(seconds: u64) -> String {
-    let (days, hours, minutes) = (seconds / 86_400, seconds / 3_600 % 24, seconds / 60 % 60);
-    match (days, hours, minutes) {
-        (0, 0, 0) => format!("{seconds} s"),
-        (0, 0, _) => format!("{minutes} min {} s", seconds % 60),
-        (0, ..) => format!("{hours} h {minutes} min"),
-        _ => format!("{days} d {hours} h"),
-    }
-}
-
-/// Unicode's marks, embeddings, overrides and isolates.
-const fn turns_around(c: char) -> bool {
-    matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn now() -> UnixTime {
-        parse_rfc3339("2026-01-31T12:00:00Z").unwrap()
-    }
-
-    fn page() -> StatusPage {
-        StatusPage {
-            profile: "production",
-            version: "1.2.3",
-            ready: true,
-            pending: Vec::new(),
-            configuration: ConfigurationPart {
-                generation: 7,
-                since: "2026-01-31T11:00:00Z".to_owned(),
-                last_error: None,
-                last_error_at: None,
-                needs_restart: Vec::new(),
-            },
-            tls: Vec::new(),
-            revocation: None,
-            issuers: vec![IssuerPart {
-                name: "accounts".to_owned(),
-                issuer: "https://accounts.example".to_owned(),
-                sources: vec![source()],
-            }],
-            decisions: Vec::new(),
-        }
-    }
-
-    fn source() -> SourcePart {
-        SourcePart {
-            source: "0".to_owned(),
-            location: "https://accounts.example/jwks.json".to_owned(),
-            origin: "network",
-            state: "fresh",
-            kids: vec!["2026-01".to_owned()],
-            skipped: Vec::new(),
-            age_seconds: Some(200),
-            last_success: None,
-            last_error: None,
-            last_error_at: None,
-            warning: None,
-            failures: 0,
-            usable_until: Some("2026-02-01T11:56:40Z".to_owned()),
-            next_refresh: Some("2026-01-31T12:00:40Z".to_owned()),
-            persisted: Some(true),
-            persistence_error: None,
-        }
-    }
-
-    #[test]
-    fn it_says_how_keys_decisions_and_configuration_stand() {
-        let mut page = page();
-        let (decision, reason) = ("deny", Some("expired"));
-        let [last_minute, last_five_minutes, since_start] = [3, 20, 4_711];
-        page.decisions =
-            vec![DecisionPart { decision, reason, last_minute, last_five_minutes, since_start }];
-        let html = of(&page, now());
-        for part in [
-            "<title>claimgate: ready</title>",
-            "1.2.3, profile production, as of <time>2026-01-31T12:00:00Z</time>",
-            "accounts, source 0 <span class=\"badge good\">fresh</span>",
-            "<dt>age</dt><dd>3 min 20 s</dd>",
-            "<dt>kids</dt><dd><code>2026-01</code></dd>",
-            "<dt>next read</dt><dd>in 40 s <time",
-            "<dt>usable until</dt><dd>in 23 h 56 min <time",
-            "<code>expired</code></td><td class=\"number\">3</td><td class=\"number\">20</td><td class=\"number\">4711</td>",
-            "<dt>generation</dt><dd>7</dd>",
-            "<dt>since</dt><dd>1 h 0 min ago <time",
-        ] {
-            assert!(html.contains(part), "{part} is not in\n{html}");
-        }
-    }
-
-    #[test]
-    fn text_from_outside_stays_text() {
-        let hostile = "<script>alert('1')</script>\"&\u{202e}\u{7}</style>";
-        let shown = "&lt;script&gt;alert(&#39;1&#39;)&lt;/script&gt;&quot;&amp;\\u{202e}\\u{7}&lt;/style&gt;";
-        let mut page = page();
-        let source = &mut page.issuers[0].sources[0];
-        source.kids = vec![hostile.to_owned()];
-        source.location = hostile.to_owned();
-        source.last_error = Some(hostile.to_owned());
-        source.warning = Some(hostile.to_owned());
-        source.persistence_error = Some(hostile.to_owned());
-        source.skipped =
-            vec![super::super::SkippedPart { kid: Some(hostile.to_owned()), reason: "weak_key" }];
-        page.pending = vec![hostile.to_owned()];
-        page.configuration.last_error = Some(hostile.to_owned());
-        let html = of(&page, now());
-        assert_eq!(html.matches(shown).count(), 8, "{html}");
-        assert!(!html.contains("<script") && !html.contains('\u{202e}'));
-        assert_eq!(html.matches("</style>").count(), 1);
-    }
-
-    #[test]
-    fn what_a_provider_can_make_long_is_cut() {
-        let mut page = page();
-        let source = &mut page.issuers[0].sources[0];
-        source.kids = vec!["k".repeat(100_000); 256];
-        source.last_error = Some("e".repeat(100_000));
-        let html = of(&page, now());
-        assert!(html.len() < 40_000, "{}", html.len());
-        assert!(html.contains(" and 240 more"));
-    }
-
-    #[test]
-    fn nothing_in_it_needs_more_than_the_policy_lets() {
-        let html = of(&page(), now());
-        for forbidden in ["style=", "<script", "<img", "<link", "http-equiv", "url(", "@import"] {
-            assert!(!html.contains(forbidden), "{forbidden} is in\n{html}");
-        }
-        assert!(POLICY.starts_with("default-src 'none'; style-src 'sha256-"));
-    }
-}
+mod tests;

@@ -2,10 +2,10 @@
 //! [`super::Authorizer::check`] makes, by the same way through the code. `claimgate explain` prints it. Texts from the
 //! request and from tokens are as received: whoever shows them escapes and cuts them. No token is in it.
 
-use super::decision::DenialReason;
 use super::forward::Unforwardable;
 use super::locations::Found;
 use super::path::RequestPath;
+use super::reason::DenialReason;
 use super::request::CheckRequest;
 use super::requirement::{Node, Weighing};
 use super::rules::{CONTEXT_RULE, NoRule, Rule, RuleMode, Selection};

@@ -4,6 +4,8 @@
 //! ever runs on a loopback address, and keeps its keys in memory. `claimgate demo` runs it, and tests
 //! that need keys over HTTP.
 
+mod endpoints;
+
 use std::io;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -16,7 +18,6 @@ use serde_json::{Map, Value, json};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use super::endpoints;
 use super::mint::{mint, overlay};
 use crate::keys::key::Algorithm;
 use crate::keys::signing::{SigningError, SigningKey};
@@ -154,7 +155,7 @@ impl DevelopmentIssuer {
         Ok(mint(&key, &self.claims(over))?)
     }
 
-    /// Serves [`super::endpoints`] until `shutdown`; refuses a listener that others than this machine can reach.
+    /// Serves `endpoints` until `shutdown`; refuses a listener that others than this machine can reach.
     pub async fn run(self, listener: TcpListener, shutdown: CancellationToken) -> io::Result<()> {
         let address = listener.local_addr()?;
         if !address.ip().is_loopback() {
@@ -168,7 +169,7 @@ impl DevelopmentIssuer {
     }
 
     /// Whether there is an outage; if so, one more request for the keys is counted as refused.
-    pub(super) fn withhold(&self) -> bool {
+    fn withhold(&self) -> bool {
         let mut state = self.state();
         if state.down {
             state.withheld = state.withheld.saturating_add(1);
@@ -176,7 +177,7 @@ impl DevelopmentIssuer {
         state.down
     }
 
-    pub(super) fn is_down(&self) -> bool {
+    fn is_down(&self) -> bool {
         self.state().down
     }
 

@@ -21,14 +21,14 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 
-use super::development::{DevelopmentIssuer, TokenError};
+use super::{DevelopmentIssuer, TokenError};
 use crate::keys::signing::SigningError;
 
 /// A set of claims is small; a bigger body is a mistake.
 const MAX_BODY: usize = 64 * 1024;
 
 /// The routes of the table above.
-pub fn router(issuer: &DevelopmentIssuer) -> Router {
+pub(super) fn router(issuer: &DevelopmentIssuer) -> Router {
     Router::new()
         .route("/.well-known/openid-configuration", get(discovery))
         .route("/.well-known/jwks.json", get(jwks))

@@ -1,4 +1,4 @@
-//! The host of a request, and conditions on it. [`super::RuleSet`] reads it; nothing else decides by a host.
+//! The host of a request, and a condition on it. [`super::rules`] choose by it, and [`super::cel`] shows it to conditions.
 
 /// A condition on the host.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,14 +24,14 @@ impl HostPattern {
 
 /// A host without port and trailing dot; case is left as sent.
 #[derive(Clone, Copy, Debug)]
-pub(in crate::check) struct Host<'a>(pub(in crate::check) &'a str);
+pub(super) struct Host<'a>(pub(super) &'a str);
 
 /// Names are at most 253 octets long (RFC 1035 §2.3.4 without length octet and root).
 const MAX_BYTES: usize = 253;
 
 impl<'a> Host<'a> {
     /// Refuses what is no authority (userinfo, lists, spaces), so that no rule is chosen by it.
-    pub(in crate::check) fn parse(authority: &'a str) -> Result<Self, ()> {
+    pub(super) fn parse(authority: &'a str) -> Result<Self, ()> {
         let host = match authority.rsplit_once(':') {
             Some((host, port)) if port.chars().all(|c| c.is_ascii_digit()) => host,
             // An IPv6 address ends in its bracket.

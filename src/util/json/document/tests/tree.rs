@@ -1,11 +1,13 @@
-//! The slow twin of [`super::Document`], for its tests: a tree of values, each name and each text an allocation of its
+//! The slow twin of [`Document`](super::Document): a tree of values, each name and each text an allocation of its
 //! own. What the one reads or refuses, so does the other, and they write the same.
 
 use std::borrow::Cow;
 
 use serde_json::value::RawValue;
 
-use super::{MAX_DEPTH, Malformed, RawMembers, parse_string, raw_elements, write_string};
+use crate::util::json::{
+    MAX_DEPTH, Malformed, RawMembers, parse_string, raw_elements, write_string,
+};
 
 /// A JSON value whose numbers are still the text that was signed.
 #[derive(Debug)]

@@ -191,6 +191,8 @@ mod tests {
             reasons: vec![],
             algorithms: vec![],
             profile: "production",
+            concurrent_checks: 1,
+            cache_bytes: 0,
         });
         let (tracer, spans) = queue(metrics.spans());
         for _ in 0..QUEUE + 3 {

@@ -16,7 +16,8 @@ must_count=no
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
 # What all of them print and use, for the last step.
-export CLAIMGATE_TEST_KEPT=${CARGO_TARGET_DIR:-$PWD/target}/kept
+CLAIMGATE_TEST_KEPT=$(realpath -m "${CARGO_TARGET_DIR:-target}")/kept
+export CLAIMGATE_TEST_KEPT
 rm -rf "$CLAIMGATE_TEST_KEPT"
 mkdir -p "$CLAIMGATE_TEST_KEPT/told"
 
@@ -45,7 +46,7 @@ main() {
   [ "$failed" -eq 0 ]
 }
 
-# step NAME COMMAND...: prints what it runs, runs it, counts it.
+# step NAME COMMAND...: prints what it runs, runs it, counts it, and keeps what it printed.
 step() {
   local name=$1 status=0 begun=$SECONDS
   shift

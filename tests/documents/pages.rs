@@ -11,7 +11,7 @@ use crate::blocks::{Kind, blocks};
 use crate::output::matches;
 use crate::shell::Shell;
 use crate::steps::{Step, steps};
-use crate::{ROOT, kept, links, read, report};
+use crate::{ROOT, links, read, report};
 
 pub(crate) const FOLDER: &str = "deploy/docs";
 
@@ -92,7 +92,7 @@ impl World {
                 }
             }
         }
-        kept::folder(self.folder.path());
+        crate::kept::folder(self.folder.path());
         commands
     }
 

@@ -70,6 +70,7 @@ def test_a_token_is_found_behind_any_escaping():
 def test_a_token_that_nobody_kept_is_known_by_its_form():
     assert "what looks like a token" in found(f"told: {token()}")
     assert "what looks like a token" in found(f"told: {json.dumps(json.dumps([HEADER]))}")
+    assert "what looks like a token" in found(f"told: {token()[len(HEADER) + 20:]}"), "without its front"
 
 
 def test_keys_are_known_by_their_form():

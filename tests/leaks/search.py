@@ -21,7 +21,8 @@ RUN = re.compile(rb"[A-Za-z0-9_+/-]{%d,}" % WINDOW)
 WORDS = re.compile(rb"[A-Za-z0-9_.@:+~-]{%d,}" % WORD)
 # What shows a secret whosever it is.
 FORMS = {
-    "what looks like a token": re.compile(rb"eyJ[A-Za-z0-9_-]{10,}"),
+    # Or two segments too long for the parts of a name: not everybody writes JSON without white space.
+    "what looks like a token": re.compile(rb"eyJ[A-Za-z0-9_-]{10,}|[A-Za-z0-9_-]{16}\.[A-Za-z0-9_-]{40}"),
     "a private key in PEM": re.compile(rb"BEGIN [A-Z ]*PRIVATE KEY"),
     "a private JWK": re.compile(rb'"(d|p|q|k)\\*": ?\\*"[A-Za-z0-9_-]{16,}'),
 }

@@ -222,7 +222,6 @@ class Process:
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
-        world.kept.printed(self.log.read_text(errors="replace"), of="service" if isinstance(self, Claimgate) else "printed")
 
     def get(self, url, headers=None, data=None):
         """(status, headers, text), once somebody answers there."""
@@ -252,7 +251,6 @@ class Claimgate(Process):
     def answers(self, path):
         status, _, text = self.get(f"http://{self.admin}{path}")
         assert status == 200, text
-        world.kept.printed(text, of="service")
         return text
 
     def says(self, line):
@@ -262,12 +260,21 @@ class Claimgate(Process):
             assert time.monotonic() < until, f"{line}: {self.log.read_text()}"
             time.sleep(0.05)
 
+    def get(self, url, headers=None, data=None):
+        status, headers, text = super().get(url, headers, data)
+        # Who is let in gets claims in headers.
+        if status != 200 or self.admin in url:
+            world.kept.printed(f"{headers}\n{text}", of="service")
+        return status, headers, text
+
+    def end(self):
+        super().end()
+        world.kept.printed(self.log.read_text(errors="replace"), of="service")
+
     def asked(self, path, token, more=()):
         """The reason, as a proxy that speaks HTTP is told; "none" for a request that passes."""
         headers = {**({"authorization": f"Bearer {token}"} if token else {}), **dict(more)}
         status, headers, text = self.get(f"http://{self.http}/auth/envoy{path}", headers)
-        if status != 200:
-            world.kept.printed(f"{headers}\n{text}", of="service")
         return "none" if status == 200 else headers.get("x-ext-auth-reason", f"{status} {text}")
 
     def refresh_keys(self):

@@ -239,7 +239,8 @@ pub(crate) fn line(text: &str) {
 #[track_caller]
 pub(crate) fn printed_but(why: &str, output: &Output) {
     if let Some(place) = &*PLACE {
-        lock(&place.shown).line(&format!("{}: {why}", Location::caller()), why);
+        let entry = format!("{}: {why}", Location::caller());
+        lock(&place.shown).line(&entry, &entry);
         printed(&Output { stdout: Vec::new(), ..output.clone() });
     }
 }

@@ -177,9 +177,9 @@ fn without_query(path: &str) -> &str {
 }
 
 /// The first `limit` characters, with everything but printable ASCII escaped, and cut where a token seems to
-/// begin: `eyJ` is how every JSON object starts in base64url.
+/// begin.
 fn shown(text: &str, limit: usize) -> String {
-    let (text, is_cut) = match text.split_once("eyJ") {
+    let (text, is_cut) = match token_start(text).and_then(|start| text.split_at_checked(start)) {
         Some((before, _)) => (before, true),
         None => (text, false),
     };
@@ -202,6 +202,23 @@ fn shown(text: &str, limit: usize) -> String {
     shown
 }
 
+/// `eyJ` is how a JSON object without white space starts in base64url. One that starts otherwise, or was cut or
+/// escaped at its front, still has two segments with a dot between them, each too long for the parts of a name.
+fn token_start(text: &str) -> Option<usize> {
+    const HEADER: usize = 16;
+    const PAYLOAD: usize = 40;
+    let is_other = |c: char| !(c.is_ascii_alphanumeric() || c == '-' || c == '_');
+    let segments = text.match_indices('.').find_map(|(dot, _)| {
+        let (before, after) = (text.get(..dot)?, text.get(dot + 1..)?);
+        let start = before.rfind(is_other).map_or(0, |at| at + 1);
+        // What is no part of a segment may be longer than a byte: `start` is then in the middle of it.
+        let start = (start..=dot).find(|at| text.is_char_boundary(*at))?;
+        let length = after.find(is_other).unwrap_or(after.len());
+        (dot - start >= HEADER && length >= PAYLOAD).then_some(start)
+    });
+    segments.into_iter().chain(text.find("eyJ")).min()
+}
+
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
@@ -221,6 +238,28 @@ mod tests {
         assert_eq!(shown("/\u{1b}[31m", 200), "/\\u{1b}[31m");
         assert_eq!(shown("/\u{2028}\u{202e}", 200), "/\\u{2028}\\u{202e}");
         assert_eq!(shown("/t/eyJhbGciOiJSUzI1NiJ9.e30.c2ln", 200), "/t/[cut]");
+    }
+
+    #[test]
+    fn no_part_of_a_token_is_shown_however_it_begins() {
+        let (header, payload) =
+            ("eyAiYWxnIjogIkVTMjU2IiB9", "ewogICJzdWIiOiAiY2Fyb2wiLAogICJpc3MiOiAiYSIKfQ");
+        let signature = "s".repeat(86);
+        for token in [
+            format!("{header}.{payload}.{signature}"),
+            format!("{payload}.{signature}"),
+            format!("%65yJhbGciOiJFUzI1NiJ9.{payload}.{signature}"),
+        ] {
+            for (before, shown_before) in [("/t/", "/t/"), ("/\u{e9}", "/\\u{e9}")] {
+                let text = shown(&format!("{before}{token}"), 200);
+                let front = if token.starts_with('%') { "%" } else { "" };
+                assert_eq!(text, format!("{shown_before}{front}[cut]"));
+            }
+        }
+        let names = "/com.example.verylongpackagename.AnAwfullyLongNameOfAService/AMethod";
+        for name in [names, "/..", "/.", "/a.b.c", "/\u{e9}.\u{e9}"] {
+            assert!(!shown(name, 200).contains("[cut]"), "{name}");
+        }
     }
 
     #[test]

@@ -9,7 +9,7 @@ use claimgate::keys::key::Algorithm;
 use serde_json::{Value, json};
 
 use crate::answers::{claims, key};
-use crate::kept::{mint, mint_with_header};
+use crate::kept::{mint, mint_bytes, mint_with_header};
 use crate::logs;
 use crate::provider::inline;
 use crate::service::{Answer, TestService, request};
@@ -24,8 +24,12 @@ async fn promise_7_no_token_and_no_claim_in_logs_metrics_and_status() {
     let service = TestService::start_with(inline(&key), options).await;
     let good = mint(&key, &claims(&json!({"sub": CLAIM}))).unwrap();
     let expired = mint(&key, &claims(&json!({"sub": CLAIM, "exp": 1}))).unwrap();
+    // As some providers write JSON: its base64 has no `eyJ`.
+    let spaced = json!({"sub": CLAIM}).to_string();
+    let spaced =
+        mint_bytes(&key, b"{ \"alg\": \"EdDSA\" }", format!("\n{spaced}").as_bytes()).unwrap();
     assert!(service.ask_with(&good).await.is_allowed());
-    for token in [&good, &expired] {
+    for token in [&good, &expired, &spaced] {
         let path = format!("/seven?access_token={token}");
         let in_path = format!("/seven/{token}");
         let authorization = format!("Bearer {expired}");
@@ -43,7 +47,7 @@ async fn promise_7_no_token_and_no_claim_in_logs_metrics_and_status() {
         [("logs", &logged), ("metrics", &metrics), ("status", &status), ("readyz", &ready)]
     {
         assert!(!text.contains(CLAIM), "a claim in the {place}");
-        for token in [&good, &expired] {
+        for token in [&good, &expired, &spaced] {
             // The header is no secret and the same for all; what follows identifies the token.
             let secret = token.split_once('.').unwrap().1.as_bytes();
             let slices = secret.windows(16).map(|slice| std::str::from_utf8(slice).unwrap());

@@ -139,7 +139,8 @@ impl App {
         let tls = [&grpc_tls, &http_tls, &admin_tls];
         let tls: Vec<_> = tls.into_iter().flatten().map(Arc::clone).collect();
         let health = Health::new().await;
-        let service = Service::build(config, &options, metrics, tls.clone(), health).await;
+        let service =
+            Box::pin(Service::build(config, &options, metrics, tls.clone(), health)).await;
         service.readiness.look().await;
         Ok(Bound {
             places: [&grpc, &http, &admin].map(|sockets| sockets.addresses().cloned().collect()),

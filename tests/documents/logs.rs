@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
-use crate::{ROOT, read, report};
+use crate::{ROOT, counted, read};
 
 #[test]
 fn the_log_reference_lists_every_line_with_its_level() {
@@ -29,7 +29,7 @@ fn the_log_reference_lists_every_line_with_its_level() {
         missing.is_empty() && stale.is_empty(),
         "not listed: {missing:#?}, only listed: {stale:#?}"
     );
-    report(&format!("logs.md: {} lines of the log", listed.len()));
+    counted(listed.len(), "lines of the log listed");
 }
 
 const LEVELS: [&str; 5] = ["trace", "debug", "info", "warn", "error"];

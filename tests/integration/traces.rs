@@ -7,7 +7,6 @@ use std::sync::Arc;
 
 use claimgate::app::{ConfigFile, Options};
 use claimgate::config::Config;
-use claimgate::issuer::mint::mint;
 use serde_json::{Value, json};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::RootCertStore;
@@ -20,6 +19,7 @@ use tokio_rustls::rustls::server::WebPkiClientVerifier;
 use crate::answers::{claims, key};
 use crate::authority::Authority;
 use crate::collector::{Collector, Outcome, Received};
+use crate::kept::mint;
 use crate::logs;
 use crate::provider::inline;
 use crate::service::{TestService, eventually, request, send};

@@ -29,6 +29,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use tonic::service::Routes;
 use tonic::{Request, Response, Status};
 
+use crate::kept;
 use crate::service::eventually;
 
 /// Collects until it is dropped.
@@ -210,6 +211,7 @@ async fn take_zipkin(
     State(kept): State<Arc<Mutex<Kept>>>,
     Json(spans): Json<Vec<serde_json::Value>>,
 ) -> StatusCode {
+    kept::page(&format!("{spans:?}"));
     lock(&kept).zipkin.extend(spans);
     StatusCode::ACCEPTED
 }
@@ -219,6 +221,8 @@ fn keep(
     headers: HeaderMap,
     sent: ExportTraceServiceRequest,
 ) -> Result<ExportTraceServiceResponse, Outcome> {
+    // A collector is somebody else: what it is sent must not have a token in it.
+    kept::page(&format!("{sent:?}"));
     let mut kept = lock(kept);
     kept.headers.push(headers);
     let answer = kept.answers.pop();

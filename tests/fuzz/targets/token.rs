@@ -53,7 +53,7 @@ fn verify(token: &str) -> bool {
     let verified = verifier.verify(token, &keys.load(), now());
     // Whom it is for is looked at for each rule: here the issuer's own word holds.
     let audiences = &verifier.issuers()[0].audiences;
-    let is_verified = verified.is_ok_and(|token| token.claims().judge_audience(audiences).is_ok());
+    let is_verified = verified.is_ok_and(|token| token.claims().judge_audience(audiences, None).is_ok());
     let segments = Segments::decode(token, 16 * 1024);
     assert!(!is_verified || segments.is_ok_and(|segments| UnverifiedJws::parse(&segments).is_ok()));
     is_verified

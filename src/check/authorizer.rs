@@ -265,7 +265,6 @@ impl PolicySnapshot {
                 Proof::Nobody => None,
                 Proof::Somebody { token, .. } => Some(token),
             },
-            tells_claims: self.forward.settings().metadata,
             mutations,
             would_deny,
         })
@@ -276,13 +275,9 @@ impl PolicySnapshot {
         let mutations = self.forward.mutations(request, None, self.tokens.traces(request));
         watch.note(|| forwarded(&mutations));
         match mutations {
-            Ok(mutations) => Decision::Allow(Allowance {
-                rule: None,
-                token: None,
-                tells_claims: false,
-                mutations,
-                would_deny: None,
-            }),
+            Ok(mutations) => {
+                Decision::Allow(Allowance { rule: None, token: None, mutations, would_deny: None })
+            }
             Err(Unforwardable { reason, .. }) => Decision::Deny(Denial::before_any_rule(reason)),
         }
     }

@@ -25,8 +25,6 @@ pub struct Allowance {
     /// The verified token whose claims the upstream gets; `None` where nobody had to prove anything, or where what was
     /// proved did not do and only a shadow rule let it pass.
     pub token: Option<Arc<KnownToken>>,
-    /// Whether Envoy is told the claims of `token`, as dynamic metadata.
-    pub tells_claims: bool,
     /// What the upstream gets to see.
     pub mutations: HeaderMutations,
     /// What a shadow rule would have denied it for.
@@ -50,6 +48,13 @@ impl Denial {
     /// A denial before any rule was looked at.
     pub fn before_any_rule(reason: DenialReason) -> Self {
         Self { rule: None, issuer: None, reason, missing_kid: None }
+    }
+}
+
+impl Allowance {
+    /// Whether Envoy is told the claims of `token`, as dynamic metadata.
+    pub fn tells_claims(&self) -> bool {
+        self.mutations.token.as_ref().is_some_and(|headers| headers.encoded_metadata.is_some())
     }
 }
 

@@ -47,7 +47,7 @@ pub(super) fn of_allowance(allowance: &Allowance) -> (&[u8], Vec<u8>) {
 pub(super) fn keys(decision: &Decision) -> Vec<String> {
     let told = match decision {
         Decision::Allow(allowance) => {
-            let token = allowance.token.as_ref().filter(|_| allowance.tells_claims);
+            let token = allowance.token.as_ref().filter(|_| allowance.tells_claims());
             [token.map(|token| of_token(token)), of_passing(allowance)]
         }
         Decision::Deny(denial) => [Some(of_denial(denial)), None],
@@ -73,7 +73,7 @@ fn of_passing(allowance: &Allowance) -> Option<Struct> {
         fields.push(("would_deny", text(denial.reason.as_str())));
         fields.extend(named("issuer", denial.issuer.as_ref()));
     }
-    if fields.is_empty() && (allowance.token.is_none() || !allowance.tells_claims) {
+    if fields.is_empty() && !allowance.tells_claims() {
         return None;
     }
     fields.extend(named("rule", allowance.rule.as_ref()));

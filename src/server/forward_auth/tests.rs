@@ -175,8 +175,7 @@ fn sub(value: &str) -> HeaderMutations {
 fn answered(door: Door<'_>, sent: &[(&str, &str)], mutations: HeaderMutations) -> String {
     let headers = sent.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect();
     let request = CheckRequest { headers, ..CheckRequest::default() };
-    let allowance =
-        Allowance { rule: None, token: None, tells_claims: false, mutations, would_deny: None };
+    let allowance = Allowance { rule: None, token: None, mutations, would_deny: None };
     let decision = Decision::Allow(allowance);
     let response = respond(&decision, Some(&request), door, AnswerSettings::default());
     assert_eq!(response.status(), 200);
@@ -231,8 +230,8 @@ fn a_token_that_stays_is_in_the_answer_and_one_in_a_cookie_is_taken_out_of_it() 
 #[test]
 fn what_cannot_be_written_or_was_not_read_is_denied() {
     let allowed = |mutations| {
-        let (rule, token, tells_claims, would_deny) = (None, None, false, None);
-        Decision::Allow(Allowance { rule, token, tells_claims, mutations, would_deny })
+        let (rule, token, would_deny) = (None, None, None);
+        Decision::Allow(Allowance { rule, token, mutations, would_deny })
     };
     let answers = AnswerSettings::default();
     let request = CheckRequest::default();

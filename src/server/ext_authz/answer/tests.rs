@@ -67,7 +67,7 @@ fn twin(decision: &Decision, settings: AnswerSettings, is_grpc: bool) -> CheckRe
 
 fn allowance(mutations: HeaderMutations, would_deny: Option<Denial>) -> Decision {
     let rule = Some(Label::new(0, "rest"));
-    Decision::Allow(Allowance { rule, token: None, tells_claims: true, mutations, would_deny })
+    Decision::Allow(Allowance { rule, token: None, mutations, would_deny })
 }
 
 #[test]

@@ -3,9 +3,12 @@
 
 use std::fmt::Display;
 use std::sync::Arc;
+#[cfg(target_os = "linux")]
+use std::time::Duration;
 
 use http::{HeaderMap, HeaderValue, Uri};
-use hyper_util::rt::TokioIo;
+use hyper::rt::Executor;
+use hyper_util::rt::{TokioExecutor, TokioIo};
 use opentelemetry_proto::tonic::collector::trace::v1::trace_service_client::TraceServiceClient;
 use opentelemetry_proto::tonic::collector::trace::v1::{
     ExportTraceServiceRequest, ExportTraceServiceResponse,
@@ -17,17 +20,22 @@ use tokio::time;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::rustls::ClientConfig;
 use tokio_rustls::rustls::pki_types::ServerName;
+use tokio_util::sync::{CancellationToken, DropGuard};
 use tonic::metadata::MetadataMap;
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Code, Request, Status};
 use tower::service_fn;
 
 use super::settings::{HeaderFile, Protocol, TraceSettings};
+use crate::util::escape::escaped;
 use crate::util::file;
 
-/// A collector, as it was reached once. What is in files is what was in them then.
+/// A collector, as it was reached once. What is in files is what was in them then. Its connection ends with it.
 #[derive(Debug)]
-pub(super) struct Client(Way);
+pub(super) struct Client {
+    way: Way,
+    _running: DropGuard,
+}
 
 #[derive(Debug)]
 enum Way {
@@ -55,6 +63,11 @@ pub(super) struct Rejected {
     pub(super) why: String,
 }
 
+/// What was sent may be unacknowledged for so long. Else a connection over HTTP that was given up, and that the other side
+/// neither reads from nor closes, would be there for good.
+#[cfg(target_os = "linux")]
+const UNACKNOWLEDGED: Duration = Duration::from_secs(30);
+
 /// Longer answers are not read: they say nothing that we want to know.
 const MAX_ANSWER_BYTES: usize = 64 * 1024;
 
@@ -78,13 +91,16 @@ impl Client {
             }
             _ => None,
         };
-        Ok(Self(match settings.protocol {
-            Protocol::Grpc => Way::Grpc(
-                grpc(settings, tls)?.max_decoding_message_size(MAX_ANSWER_BYTES),
-                MetadataMap::from_headers(headers),
-            ),
+        let end = CancellationToken::new();
+        let way = match settings.protocol {
+            Protocol::Grpc => {
+                let client = grpc(settings, tls, Ending(end.clone()))?;
+                let client = client.max_decoding_message_size(MAX_ANSWER_BYTES);
+                Way::Grpc(client, MetadataMap::from_headers(headers))
+            }
             Protocol::HttpProtobuf => Way::Http(http(tls)?, headers),
-        }))
+        };
+        Ok(Self { way, _running: end.drop_guard() })
     }
 
     /// Sends `spans`.
@@ -97,7 +113,7 @@ impl Client {
         spans: &ExportTraceServiceRequest,
     ) -> Result<Rejected, ExportError> {
         let sent = async {
-            match &mut self.0 {
+            match &mut self.way {
                 Way::Grpc(client, metadata) => {
                     let mut request = Request::new(spans.clone());
                     *request.metadata_mut() = metadata.clone();
@@ -120,15 +136,28 @@ impl Client {
 fn grpc(
     settings: &TraceSettings,
     tls: Option<ClientConfig>,
+    executor: Ending,
 ) -> Result<TraceServiceClient<Channel>, ExportError> {
     let endpoint = Endpoint::from_shared(settings.endpoint.to_string()).map_err(transient)?;
-    let endpoint = endpoint.user_agent(USER_AGENT).map_err(transient)?;
+    let endpoint = endpoint.user_agent(USER_AGENT).map_err(transient)?.executor(executor);
     let tls = tls.map(|mut config| {
         config.alpn_protocols = vec![b"h2".to_vec()];
         TlsConnector::from(Arc::new(config))
     });
     let connect = service_fn(move |to: Uri| connect(to, tls.clone()));
     Ok(TraceServiceClient::new(endpoint.connect_with_connector_lazy(connect)))
+}
+
+/// Runs what a channel has running beside its calls, until that is cancelled. By itself none of it ends while it connects,
+/// or has something to send: a collector that accepts connections and says nothing would get one more at every attempt.
+#[derive(Clone, Debug)]
+struct Ending(CancellationToken);
+
+impl<F: Future<Output = ()> + Send + 'static> Executor<F> for Ending {
+    fn execute(&self, task: F) {
+        let Self(end) = self.clone();
+        TokioExecutor::new().execute(async move { end.run_until_cancelled_owned(task).await });
+    }
 }
 
 /// TCP, or TLS over it.
@@ -155,6 +184,8 @@ fn http(tls: Option<ClientConfig>) -> Result<reqwest::Client, ExportError> {
         .redirect(reqwest::redirect::Policy::none())
         // Proxy variables of the environment are not configuration.
         .no_proxy();
+    #[cfg(target_os = "linux")]
+    let builder = builder.tcp_user_timeout(UNACKNOWLEDGED);
     let builder = match tls {
         Some(config) => builder.tls_backend_preconfigured(config),
         None => builder.tls_certs_only([]),
@@ -242,16 +273,85 @@ fn transient(error: impl Display) -> ExportError {
     ExportError::Transient(error.to_string())
 }
 
-/// What happened, without the URL around it.
+/// What happened, without the URL around it; it may quote a server's certificate.
 fn innermost(error: &(dyn std::error::Error + 'static)) -> String {
     let mut error = error;
     while let Some(source) = error.source() {
         error = source;
     }
-    error.to_string()
+    shown(&error.to_string())
 }
 
 /// A server's words, on one line.
 fn shown(text: &str) -> String {
-    text.trim().chars().take(160).flat_map(char::escape_default).collect()
+    escaped(text.trim(), 160)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use tokio::io::AsyncReadExt as _;
+    use tokio::net::TcpListener;
+    use tokio_rustls::rustls::RootCertStore;
+    use tokio_rustls::rustls::crypto::aws_lc_rs;
+
+    use super::*;
+    use crate::util::client_tls::ClientTls;
+
+    #[tokio::test]
+    async fn a_connection_that_hangs_ends_with_the_client_that_made_it() {
+        for (scheme, protocol) in [
+            ("https", Protocol::Grpc),
+            ("http", Protocol::Grpc),
+            ("https", Protocol::HttpProtobuf),
+            ("http", Protocol::HttpProtobuf),
+        ] {
+            let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let endpoint = format!("{scheme}://{}", listener.local_addr().unwrap());
+            let settings = TraceSettings {
+                endpoint: endpoint.parse().unwrap(),
+                protocol,
+                tls: ClientTls::default(),
+                headers: vec![],
+                service_name: "claimgate".to_owned(),
+                resource: vec![],
+                sample: None,
+                timeout: Duration::from_millis(50),
+                accepts_readable_secrets: false,
+            };
+            let tls = (scheme == "https").then(|| {
+                ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+                    .with_safe_default_protocol_versions()
+                    .unwrap()
+                    .with_root_certificates(RootCertStore::empty())
+                    .with_no_client_auth()
+            });
+            let end = CancellationToken::new();
+            let way = match protocol {
+                Protocol::Grpc => Way::Grpc(
+                    grpc(&settings, tls, Ending(end.clone())).unwrap(),
+                    MetadataMap::new(),
+                ),
+                Protocol::HttpProtobuf => Way::Http(http(tls).unwrap(), HeaderMap::new()),
+            };
+            let mut client = Client { way, _running: end.drop_guard() };
+            let spans = ExportTraceServiceRequest::default();
+            let outcome = client.export(&settings, &spans).await;
+            assert!(matches!(outcome, Err(ExportError::Transient(_))), "{outcome:?}");
+            let (mut connection, _) = listener.accept().await.unwrap();
+            drop(client);
+            let mut received = vec![];
+            let ended =
+                time::timeout(Duration::from_secs(20), connection.read_to_end(&mut received));
+            assert!(ended.await.is_ok(), "{endpoint} over {protocol:?} is still connected");
+        }
+    }
+
+    #[test]
+    fn what_a_server_has_us_say_is_escaped_and_cut() {
+        let error = io::Error::other(format!("valid for \"\n{}\"", "a".repeat(70_000)));
+        let said = innermost(&error);
+        assert!(said.len() < 1000 && !said.contains('\n'), "{} bytes", said.len());
+    }
 }

@@ -47,6 +47,9 @@ pub const DEFAULT_SAMPLE: u64 = 1000;
 /// More denials in a second are counted, and written as one line.
 const DENIALS_PER_SECOND: u32 = 100;
 
+/// No check waits longer.
+const LATE_SECONDS: i64 = 10;
+
 impl DecisionLog {
     /// A log in which one in `sample_allowed` allowed requests gets a line; none if that is 0.
     pub fn new(sample_allowed: u64) -> Self {
@@ -133,7 +136,11 @@ impl DecisionLog {
     /// Threads that race here at the turn of a second may write a few lines more; nothing depends on it.
     fn may_write(&self, now: UnixTime) -> bool {
         let second = now.as_millis().div_euclid(1000);
-        if self.second.swap(second, Ordering::Relaxed) != second {
+        let counted = self.second.load(Ordering::Relaxed);
+        // A check that waited comes with the time that it began at: it belongs to the second that is being counted, or
+        // each of them would begin another hundred. What is older than any wait is by a clock that was set back.
+        let is_late = second < counted && counted.saturating_sub(second) <= LATE_SECONDS;
+        if !is_late && self.second.swap(second, Ordering::Relaxed) != second {
             self.written.store(0, Ordering::Relaxed);
             let withheld = self.withheld.swap(0, Ordering::Relaxed);
             if withheld > 0 {
@@ -200,6 +207,11 @@ fn shown(text: &str, limit: usize) -> String {
         shown.push_str("[cut]");
     }
     shown
+}
+
+/// Whether a part of `text` would be cut off where it is shown.
+pub fn holds_token(text: &str) -> bool {
+    token_start(text).is_some()
 }
 
 /// `eyJ` is how a JSON object without white space starts in base64url. One that starts otherwise, or was cut or
@@ -277,5 +289,14 @@ mod tests {
         assert_eq!(log.withheld.load(Ordering::Relaxed), 10_000 - u64::from(DENIALS_PER_SECOND));
         assert!(log.may_write(now.saturating_add(Duration::from_secs(1))));
         assert_eq!(log.withheld.load(Ordering::Relaxed), 0);
+    }
+
+    #[test]
+    fn checks_that_waited_do_not_have_a_flood_written_after_all() {
+        let log = DecisionLog::new(0);
+        let (began, now) = (UnixTime::from_millis(5_000), UnixTime::from_millis(8_000));
+        let written = (0..10_000).filter(|_| log.may_write(now) | log.may_write(began)).count();
+        assert_eq!(written, usize::try_from(DENIALS_PER_SECOND).unwrap() / 2);
+        assert!(log.may_write(UnixTime::from_millis(-60_000)), "a clock that was set back");
     }
 }

@@ -7,7 +7,7 @@ use super::generation::Generation;
 use crate::check::answer::is_ours;
 use crate::check::{CheckRequest, Decision, Denial};
 use crate::telemetry::decision_log::{
-    DecisionLine, DecisionLog, shown_id, shown_method, shown_path,
+    DecisionLine, DecisionLog, holds_token, shown_id, shown_method, shown_path,
 };
 use crate::telemetry::metrics::{CheckOutcome, CheckVerdict, UnknownKidOutcome};
 use crate::telemetry::traces::context::{TraceContext, TraceId};
@@ -34,7 +34,7 @@ pub(super) struct Decided<'a> {
     pub(super) called: &'static str,
     /// What who called says of the trace.
     pub(super) trace: Option<&'a TraceContext>,
-    /// The time that it was decided by.
+    /// The time that it was decided by; of one that waited for a key, when it began to.
     pub(super) now: UnixTime,
     /// Runs since it arrived.
     pub(super) watch: Stopwatch,
@@ -83,12 +83,13 @@ impl Recorder {
         let span = generation.traces.as_deref().and_then(|settings| {
             let context = trace_of(&decided);
             let ids = SpanIds::sampled(&context, settings)?;
+            let place = self.tracer.place()?;
             // In whole milliseconds it would not fit between those of the proxy.
             let ended = clock.now_nanos();
             let took = u64::try_from(decided.watch.elapsed().as_nanos()).unwrap_or(u64::MAX);
-            Some(CheckSpan {
+            let span = CheckSpan {
                 ids,
-                state: context.state,
+                state: context.state.filter(|state| !holds_token(state)),
                 name: decided.called,
                 begun: ended.saturating_sub(took),
                 ended,
@@ -103,10 +104,11 @@ impl Recorder {
                 method: shown_method(method),
                 path: shown_path(path),
                 request_id: request_id.map(shown_id),
-            })
+            };
+            Some((place, span))
         });
         let trace_id =
-            || span.as_ref().map(|span| span.ids.trace_id).or_else(|| trace_id(&decided));
+            || span.as_ref().map(|(_, span)| span.ids.trace_id).or_else(|| trace_id(&decided));
         let line = || DecisionLine {
             rule: rule.map(Label::name),
             issuer: issuer.map(Label::name),
@@ -123,8 +125,8 @@ impl Recorder {
             }
             (Decision::Allow(_), None) => self.log.allowed(line),
         }
-        if let Some(span) = span {
-            self.tracer.record(span);
+        if let Some((place, span)) = span {
+            place.take(span);
         }
     }
 }

@@ -132,6 +132,23 @@ async fn a_sampled_check_is_a_span_of_the_proxys_trace() {
 }
 
 #[tokio::test]
+async fn what_looks_like_a_token_is_in_no_part_of_a_span() {
+    let collector = Collector::start().await;
+    let world = World::start(json!({"endpoint": collector.url()})).await;
+    let token = world.token.clone();
+    let state = format!("vendor={}", &token[..200]);
+    let metadata = [("traceparent", &*sampled()), ("tracestate", state.as_str())];
+    world.call(&format!("/a/{token}"), &metadata, &[("x-request-id", &token)]).await;
+    let received = one(&collector).await;
+    assert_eq!(received.trace_id(), TRACE);
+    assert_eq!(received.attribute("url.path"), "/a/[cut]");
+    let told = format!("{:?}", received.span);
+    let parts: Vec<_> = token.split('.').collect();
+    assert!(parts.iter().all(|part| !told.contains(&part[..20])), "{told}");
+    world.service.stop().await.unwrap();
+}
+
+#[tokio::test]
 async fn a_denial_says_why_and_is_an_error_only_where_it_is_ours() {
     let collector = Collector::start().await;
     let world = World::start(json!({"endpoint": collector.url()})).await;

@@ -14,4 +14,4 @@ pub mod settings;
 mod span;
 
 pub use self::export::Exporter;
-pub use self::span::{CheckSpan, SpanIds, Tracer, queue};
+pub use self::span::{CheckSpan, Place, SpanIds, Tracer, queue};

@@ -38,7 +38,7 @@ pub struct TraceSettings {
 pub struct HeaderFile {
     /// Its name.
     pub name: HeaderName,
-    /// Holds its value, on one line; read again whenever a connection is made.
+    /// Holds its value, on one line; read again whenever a client is made, every few minutes at the latest.
     pub file: PathBuf,
 }
 

@@ -9,7 +9,7 @@ use super::settings::TraceSettings;
 use crate::telemetry::metrics::{SpanMetrics, SpanResult};
 use crate::util::label::Label;
 
-/// Spans that wait. Some hundred bytes each.
+/// Spans that wait. Some hundred bytes each, and five thousand where a client does its worst.
 const QUEUE: usize = 4096;
 
 /// Records spans, without waiting for anybody.
@@ -18,6 +18,10 @@ pub struct Tracer {
     queue: mpsc::Sender<CheckSpan>,
     metrics: SpanMetrics,
 }
+
+/// Room for one span in the queue.
+#[derive(Debug)]
+pub struct Place<'a>(mpsc::Permit<'a, CheckSpan>);
 
 /// Where a span stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -93,11 +97,21 @@ impl SpanIds {
 }
 
 impl Tracer {
-    /// Takes `span` for export, or drops it if too many wait.
-    pub fn record(&self, span: CheckSpan) {
-        if self.queue.try_send(span).is_err() {
+    /// Room for a span; `None`, and one more that is dropped, if too many wait. To be asked for before a span is made: who
+    /// has every request sampled pays for no more of them than there is room for.
+    pub fn place(&self) -> Option<Place<'_>> {
+        let place = self.queue.try_reserve().map(Place).ok();
+        if place.is_none() {
             self.metrics.count(SpanResult::Dropped, 1);
         }
+        place
+    }
+}
+
+impl Place<'_> {
+    /// Takes `span` for export.
+    pub fn take(self, span: CheckSpan) {
+        self.0.send(span);
     }
 }
 
@@ -196,7 +210,9 @@ mod tests {
         });
         let (tracer, spans) = queue(metrics.spans());
         for _ in 0..QUEUE + 3 {
-            tracer.record(span());
+            if let Some(place) = tracer.place() {
+                place.take(span());
+            }
         }
         assert_eq!(spans.len(), QUEUE);
         let scraped = metrics.render();

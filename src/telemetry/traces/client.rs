@@ -291,13 +291,81 @@ fn shown(text: &str) -> String {
 mod tests {
     use std::time::Duration;
 
-    use tokio::io::AsyncReadExt as _;
+    use opentelemetry_proto::tonic::collector::trace::v1::ExportTracePartialSuccess;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     use tokio::net::TcpListener;
     use tokio_rustls::rustls::RootCertStore;
     use tokio_rustls::rustls::crypto::aws_lc_rs;
 
     use super::*;
     use crate::util::client_tls::ClientTls;
+
+    fn settings(endpoint: &str, protocol: Protocol, timeout: Duration) -> TraceSettings {
+        TraceSettings {
+            endpoint: endpoint.parse().unwrap(),
+            protocol,
+            tls: ClientTls::default(),
+            headers: vec![],
+            service_name: "claimgate".to_owned(),
+            resource: vec![],
+            sample: None,
+            timeout,
+            accepts_readable_secrets: false,
+        }
+    }
+
+    /// What becomes of an export that is answered with `head`, and then `rest` without end.
+    async fn answered(head: &[u8], rest: &[u8]) -> Result<Rejected, ExportError> {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let endpoint = format!("http://{}/v1/traces", listener.local_addr().unwrap());
+        let settings = settings(&endpoint, Protocol::HttpProtobuf, Duration::from_secs(60));
+        let mut client = Client::prepare(&settings, &file::Turn::default()).await.unwrap();
+        let server = async {
+            let (mut connection, _) = listener.accept().await.unwrap();
+            let mut request = vec![0; 64 * 1024];
+            let _length = connection.read(&mut request).await.unwrap();
+            connection.write_all(head).await.unwrap();
+            while !rest.is_empty() && connection.write_all(rest).await.is_ok() {}
+            std::future::pending::<()>().await;
+        };
+        let spans = ExportTraceServiceRequest::default();
+        tokio::select! {
+            () = server => unreachable!("it never ends"),
+            outcome = client.export(&settings, &spans) => outcome,
+        }
+    }
+
+    #[tokio::test]
+    async fn an_answer_without_end_is_cut_and_one_from_elsewhere_not_asked_for() {
+        let headers = answered(b"HTTP/1.1 200 OK\r\n", b"a: b\r\n").await;
+        assert!(matches!(headers, Err(ExportError::Transient(_))), "{headers:?}");
+        let line = answered(b"HTTP/1.1 200 OK\r\na: ", b"aaaaaaaa").await;
+        assert!(matches!(line, Err(ExportError::Transient(_))), "{line:?}");
+        let chunked = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n";
+        let chunks = [b"1000\r\n", &[b'a'; 0x1000][..], b"\r\n"].concat();
+        assert_eq!(answered(chunked, &chunks).await, Ok(Rejected::default()));
+        let body = b"HTTP/1.1 200 OK\r\ncontent-length: 18446744073709551000\r\n\r\n";
+        assert_eq!(answered(body, &[0; 1024]).await, Ok(Rejected::default()));
+        let moved = b"HTTP/1.1 307 Elsewhere\r\nlocation: /there\r\ncontent-length: 0\r\n\r\n";
+        let refused = ExportError::Refused("answered 307 Temporary Redirect".to_owned());
+        assert_eq!(answered(moved, b"").await, Err(refused));
+    }
+
+    #[tokio::test]
+    async fn a_count_that_cannot_be_is_none() {
+        for (said, spans) in [(3, 3), (-1, 0), (i64::MIN, 0), (i64::MAX, i64::MAX.unsigned_abs())] {
+            let partial = ExportTracePartialSuccess {
+                rejected_spans: said,
+                error_message: "\u{1b}[2Jno".to_owned(),
+            };
+            let answer = ExportTraceServiceResponse { partial_success: Some(partial) };
+            let content = answer.encode_to_vec();
+            let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n", content.len());
+            let outcome = answered(&[head.as_bytes(), &content].concat(), b"").await;
+            let why = "\\u{1b}[2Jno".to_owned();
+            assert_eq!(outcome, Ok(Rejected { spans, why }), "{said}");
+        }
+    }
 
     #[tokio::test]
     async fn a_connection_that_hangs_ends_with_the_client_that_made_it() {
@@ -309,17 +377,7 @@ mod tests {
         ] {
             let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
             let endpoint = format!("{scheme}://{}", listener.local_addr().unwrap());
-            let settings = TraceSettings {
-                endpoint: endpoint.parse().unwrap(),
-                protocol,
-                tls: ClientTls::default(),
-                headers: vec![],
-                service_name: "claimgate".to_owned(),
-                resource: vec![],
-                sample: None,
-                timeout: Duration::from_millis(50),
-                accepts_readable_secrets: false,
-            };
+            let settings = settings(&endpoint, protocol, Duration::from_millis(50));
             let tls = (scheme == "https").then(|| {
                 ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
                     .with_safe_default_protocol_versions()

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rustls_platform_verifier::BuilderVerifierExt as _;
+use tokio::task;
 use tokio_rustls::rustls::pki_types::pem::PemObject as _;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio_rustls::rustls::{ClientConfig, RootCertStore, crypto};
@@ -52,9 +53,15 @@ impl ClientTls {
             .map_err(|error| ClientTlsError(format!("tls: {error}")))?;
         let builder = match &self.ca_file {
             Some(path) => builder.with_root_certificates(authorities(turn, path).await?),
-            None => builder.with_platform_verifier().map_err(|error| {
-                ClientTlsError(format!("tls: the system's authorities cannot be used: {error}"))
-            })?,
+            None => {
+                let unusable = |error: &dyn fmt::Display| {
+                    ClientTlsError(format!("tls: the system's authorities cannot be used: {error}"))
+                };
+                // It reads and parses all of them: milliseconds, which are not a worker's.
+                let loaded = task::spawn_blocking(|| builder.with_platform_verifier()).await;
+                let loaded = loaded.map_err(|ended| unusable(&ended))?;
+                loaded.map_err(|error| unusable(&error))?
+            }
         };
         let Some((cert_file, key_file)) = &self.identity else {
             return Ok(builder.with_no_client_auth());
@@ -94,4 +101,34 @@ async fn certificates(
 
 fn wrong(key: &str, path: &Path, what: impl fmt::Display) -> ClientTlsError {
     ClientTlsError(format!("{key} {}: {what}", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::pin::pin;
+    use std::sync::mpsc;
+
+    use tokio::runtime::Builder;
+
+    use super::*;
+
+    #[test]
+    fn no_worker_reads_the_systems_authorities() {
+        let runtime = Builder::new_current_thread().max_blocking_threads(1).enable_time().build();
+        runtime.unwrap().block_on(async {
+            let (release, held) = mpsc::channel::<()>();
+            let holding = task::spawn_blocking(move || held.recv());
+            let (tls, turn) = (ClientTls::default(), file::Turn::default());
+            let mut loading = pin!(tls.load(&turn, false));
+            tokio::select! {
+                biased;
+                _ = &mut loading => panic!("the only thread that may block was not free"),
+                () = task::yield_now() => {}
+            }
+            drop(release);
+            assert!(holding.await.unwrap().is_err());
+            // Whether there are any is the machine's.
+            let _loaded = loading.await;
+        });
+    }
 }

@@ -34,10 +34,10 @@ const RETRY_AFTER: Duration = Duration::from_secs(1);
 
 /// A client is made anew after so long, however well it does: a token or a certificate in a file is renewed without anybody
 /// saying so, and a collector that is several gets its share at each of them.
-const CLIENT_AGE: Duration = Duration::from_mins(5);
+const CLIENT_AGE: Duration = Duration::from_secs(5 * 60);
 
 /// That spans are rejected is not told more often.
-const TELL_AGAIN: Duration = Duration::from_mins(1);
+const TELL_AGAIN: Duration = Duration::from_secs(60);
 
 /// What the last spans get when the process ends; its deadline for tasks is one second.
 const LAST_WORDS: Duration = Duration::from_millis(800);

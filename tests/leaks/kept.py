@@ -18,6 +18,11 @@ def token(value):
     _secret("token", value)
 
 
+def secret(value):
+    """Of a client, whole."""
+    _secret("secret", value)
+
+
 def key(pem):
     """A private key, in PEM."""
     _secret("key", pem)

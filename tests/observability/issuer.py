@@ -19,6 +19,9 @@ class Issuer(Process):
         own.mkdir()
         self.is_well, self.key_dir = name == "issuer", own / "keys"
         shutil.copytree(key_dir, self.key_dir)
+        world.kept.secret(SECRET)
+        for pem in self.key_dir.glob("**/*.pem"):
+            world.kept.key(pem.read_text())
         ports = free_ports("http", "admin", "nobody")
         self.url, self.admin = f"https://{LOOPBACK}:{ports['http']}", f"{LOOPBACK}:{ports['admin']}"
         secret_hash = run(world.CLAIMGATE, "issuer", "hash-secret", given=SECRET.encode()).decode().strip()
@@ -40,6 +43,20 @@ class Issuer(Process):
         file.write_text(json.dumps(configuration))
         super().__init__(stack, own, [world.CLAIMGATE, "issuer", "--config", file, "--drain-delay", 0])
         self.trust = str(folder / "tls.crt")
+
+    def get(self, url, headers=None, data=None):
+        status, headers, text = super().get(url, headers, data)
+        told = text
+        # To grant tokens is what it is for; nothing else that it says has one in it.
+        for token in granted(status, text):
+            world.kept.token(token)
+            told = told.replace(token, "")
+        world.kept.printed(f"{headers}\n{told}")
+        return status, headers, text
+
+    def end(self):
+        super().end()
+        world.kept.printed(self.log.read_text(errors="replace"))
 
     def issues(self):
         """Every kind of answer that clients get."""
@@ -73,3 +90,11 @@ class Issuer(Process):
         status, _, text = self.get(f"{self.url}/{endpoint}", headers, urllib.parse.urlencode(form).encode())
         assert (status == 200) == (wanted == "ok"), f"{endpoint}: {status} {text}"
         return json.loads(text or "{}")
+
+
+def granted(status, text):
+    """The tokens in an answer that grants some."""
+    if status != 200 or '"access_token"' not in text:
+        return []
+    answer = json.loads(text)
+    return [answer[name] for name in ("access_token", "refresh_token") if name in answer]

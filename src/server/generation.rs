@@ -1,5 +1,5 @@
 //! Everything of one configuration that requests and pages look at. `app::generation` builds a whole new one,
-//! `app::configured` swaps it in; whoever answers loads it once, so that no answer is made of half of two configurations.
+//! `app::reload` swaps it in; whoever answers loads it once, so that no answer is made of half of two configurations.
 
 use std::sync::Arc;
 use std::time::Duration;

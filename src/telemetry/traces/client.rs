@@ -23,6 +23,7 @@ use tonic::{Code, Request, Status};
 use tower::service_fn;
 
 use super::settings::{HeaderFile, Protocol, TraceSettings};
+use crate::util::escape::{escaped, innermost_cause};
 use crate::util::file;
 
 /// A collector, as it was reached once. What is in files is what was in them then.
@@ -243,15 +244,11 @@ fn transient(error: impl Display) -> ExportError {
 }
 
 /// What happened, without the URL around it.
-fn innermost(error: &(dyn std::error::Error + 'static)) -> String {
-    let mut error = error;
-    while let Some(source) = error.source() {
-        error = source;
-    }
-    error.to_string()
+fn innermost(error: &reqwest::Error) -> String {
+    innermost_cause(error).unwrap_or_else(|| "the request failed".to_owned())
 }
 
 /// A server's words, on one line.
 fn shown(text: &str) -> String {
-    text.trim().chars().take(160).flat_map(char::escape_default).collect()
+    escaped(text.trim(), 160)
 }

@@ -28,7 +28,7 @@ pub struct Generation {
     /// What callers get told.
     pub answers: AnswerSettings,
     /// More checks at once are `overloaded`.
-    pub max_concurrent: usize,
+    pub concurrent_checks: usize,
     /// And so are those whose turn comes later than this.
     pub queue_time: Duration,
     /// Counts under the names of this configuration; the counts themselves go on.

@@ -102,7 +102,7 @@ pub(super) async fn build(
     let generation = Generation {
         demand,
         answers: config.answers,
-        max_concurrent: config.limits.concurrent_checks,
+        concurrent_checks: config.limits.concurrent_checks,
         queue_time: config.limits.queue_time,
         board,
         profile: config.profile.as_str(),

@@ -2,15 +2,15 @@
 //!
 //! [`App::bind`] builds everything and takes the ports; [`Bound::run`] runs until it is told to stop. The order of
 //! a drain is written once, in `parts`. [`tasks`] is the only place that spawns, [`readiness`] says when requests may
-//! come, and `configured` follows the configuration's file.
+//! come, and `reload` follows the configuration's file.
 
-mod configured;
 mod generation;
 pub mod inquiry;
 pub mod issuer;
 mod open_files;
 mod parts;
 pub mod readiness;
+mod reload;
 pub mod signals;
 pub mod tasks;
 #[cfg(test)]
@@ -27,11 +27,11 @@ use tokio::sync::{Notify, watch};
 use tokio::time;
 use tokio_util::sync::CancellationToken;
 
-use self::configured::{Configured, Followed};
 use self::generation::Workers;
 pub use self::open_files::{MaxConnections, raise_open_files};
 use self::parts::{Drain, Parts};
 use self::readiness::Readiness;
+use self::reload::{Followed, Reloader};
 use self::tasks::TaskEnded;
 use crate::config::{Config, Profile};
 use crate::server::admin::{self, Admin};
@@ -239,13 +239,12 @@ impl Bound {
         });
         let until = || parts.background.until();
         let clock = Arc::clone(&options.clock);
-        let (upkeep, configured) =
-            (upkeep(current, clock, until()), service.configured.run(until()));
+        let (upkeep, reloader) = (upkeep(current, clock, until()), service.reloader.run(until()));
         let (until, watched) = (until(), parts.draining.clone());
         let export = Box::pin(service.exporter.run(parts.background.until()));
         parts.background.spawn("metrics upkeep", upkeep);
         parts.background.spawn("traces", export);
-        parts.background.tasks.spawn("configuration", configured);
+        parts.background.tasks.spawn("configuration", reloader);
         parts.follow_certificates(tls);
         parts.background.tasks.spawn("readiness", async move {
             service.readiness.run(watched).await?;
@@ -294,7 +293,7 @@ struct Service {
     forward_auth: ForwardAuth,
     admin: Admin,
     readiness: Readiness,
-    configured: Configured,
+    reloader: Reloader,
     control: Control,
     exporter: Exporter,
     health: Health,
@@ -342,9 +341,8 @@ impl Service {
             Control { current: Arc::clone(&current), reread: Arc::clone(&reread), clock: clock() };
         let follow = options.follow.clone();
         let file = follow.map(|file| Followed::new(file.path, reread, file.fingerprint));
-        let configured =
-            Configured { current, workers, file, listen, state, traces, clock: clock() };
-        Self { ext_authz, forward_auth, admin, readiness, configured, control, exporter, health }
+        let reloader = Reloader { current, workers, file, listen, state, traces, clock: clock() };
+        Self { ext_authz, forward_auth, admin, readiness, reloader, control, exporter, health }
     }
 }
 

@@ -1,7 +1,6 @@
 //! `claimgate probe ADDRESS`: asks a running claimgate, as Envoy's health check does, whether requests may be sent to it.
 //! For probes that run a command in a container without a shell, and for `helm test`. One question, no retry.
 
-use std::error::Error;
 use std::io;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -14,6 +13,7 @@ use tonic_health::pb::health_client::HealthClient;
 
 use super::output::{answer, complain};
 use crate::config;
+use crate::util::escape::innermost_cause;
 
 /// Arguments of `probe`.
 #[derive(Clone, Debug, clap::Args)]
@@ -66,21 +66,15 @@ fn asked(args: &Args) -> Result<(), NotServing> {
 
 async fn ask(address: &Endpoint) -> Result<(), NotServing> {
     let channel = address.connect().await;
-    let channel = channel.map_err(|error| NotServing::Connect(innermost(&error)))?;
+    let channel = channel.map_err(|error| {
+        // What the operating system says, under the words of the libraries between.
+        NotServing::Connect(innermost_cause(&error).unwrap_or_else(|| error.to_string()))
+    })?;
     // The empty name: the server as a whole.
     let request = HealthCheckRequest { service: String::new() };
     let answer = HealthClient::new(channel).check(request).await;
     let status = answer.map_err(|status| NotServing::Refused(status.code()))?.into_inner().status;
     if status == ServingStatus::Serving as i32 { Ok(()) } else { Err(NotServing::Not) }
-}
-
-/// What the operating system says, under the words of the libraries between.
-fn innermost(error: &dyn Error) -> String {
-    let mut cause = error;
-    while let Some(source) = cause.source() {
-        cause = source;
-    }
-    cause.to_string()
 }
 
 fn endpoint(text: &str) -> Result<Box<Endpoint>, String> {

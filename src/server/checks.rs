@@ -193,7 +193,7 @@ impl Arrival {
     /// waits at most, so that what is decided arrives.
     fn is_too_late(&self, generation: &Generation) -> bool {
         let half = self.deadline.map_or(Duration::MAX, |deadline| deadline / 2);
-        self.before >= generation.max_concurrent
+        self.before >= generation.concurrent_checks
             || self.since.elapsed() >= half.min(generation.queue_time)
     }
 

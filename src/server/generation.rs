@@ -1,5 +1,5 @@
 //! Everything of one configuration that requests and pages look at. `app::generation` builds a whole new one,
-//! `app::configured` swaps it in; whoever answers loads it once, so that no answer is made of half of two configurations.
+//! `app::reload` swaps it in; whoever answers loads it once, so that no answer is made of half of two configurations.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -28,7 +28,7 @@ pub struct Generation {
     /// What callers get told.
     pub answers: AnswerSettings,
     /// More checks at once are `overloaded`.
-    pub max_concurrent: usize,
+    pub concurrent_checks: usize,
     /// And so are those whose turn comes later than this.
     pub queue_time: Duration,
     /// Counts under the names of this configuration; the counts themselves go on.

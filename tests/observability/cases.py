@@ -254,6 +254,13 @@ CASES = {
         # It was mended; a pair that was caught halfway.
         stays(10, [of("claimgate_tls_last_reload_successful", 'listener="grpc"', "1x5 0 1x10")]),
     ],
+    "ClaimgateSpansLost": [
+        fires(30, [of("claimgate_spans_total", 'result="failed"', "0+60x40")], {**_INSTANCE, "result": "failed"}, "a:9193 loses spans: failed"),
+        fires(30, [of("claimgate_spans_total", 'result="dropped"', "0+60x40")], {**_INSTANCE, "result": "dropped"}, "a:9193 loses spans: dropped"),
+        stays(30, [of("claimgate_spans_total", 'result="exported"', "0+60x40"), of("claimgate_spans_total", 'result="failed"', "0x40")]),
+        # The collector was away for a moment.
+        stays(30, [of("claimgate_spans_total", 'result="failed"', "0+60x4 240x40")]),
+    ],
     "ClaimgateInDevelopmentProfile": [
         fires(6, [of("claimgate_build_info", 'version="0.1.0",profile="development"', "1x10")],
               {**PROCESS, "version": "0.1.0", "profile": "development"}, "a:9193 runs with profile: development"),

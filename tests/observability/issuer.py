@@ -2,6 +2,7 @@
 
 import base64
 import json
+import pathlib
 import shutil
 import urllib.parse
 
@@ -20,8 +21,9 @@ class Issuer(Process):
         self.is_well, self.key_dir = name == "issuer", own / "keys"
         shutil.copytree(key_dir, self.key_dir)
         world.kept.secret(SECRET)
-        for pem in self.key_dir.glob("**/*.pem"):
-            world.kept.key(pem.read_text())
+        for pem in map(pathlib.Path.read_text, self.key_dir.glob("**/*.pem")):
+            if "PRIVATE KEY" in pem:
+                world.kept.key(pem)
         ports = free_ports("http", "admin", "nobody")
         self.url, self.admin = f"https://{LOOPBACK}:{ports['http']}", f"{LOOPBACK}:{ports['admin']}"
         secret_hash = run(world.CLAIMGATE, "issuer", "hash-secret", given=SECRET.encode()).decode().strip()

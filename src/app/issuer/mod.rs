@@ -158,11 +158,6 @@ impl BoundIssuer {
         &self.places[0]
     }
 
-    /// Where probes, metrics and status are: the first address of TCP, `0.0.0.0:0` when there is none.
-    pub fn admin_addr(&self) -> SocketAddr {
-        first_tcp(&self.places[1])
-    }
-
     /// Everywhere that probes, metrics and status are.
     pub fn admin_addresses(&self) -> &[Address] {
         &self.places[1]

@@ -172,7 +172,7 @@ fn welcome(world: &World) -> Result<String, DemoError> {
         "\
 Envoy, as deploy/envoy/envoy.yaml ships it   http://{ingress}
 Envoy without its own header protections     http://{bare}
-claimgate                                    gRPC {grpc}, admin http://{admin} (/status, /metrics)
+claimgate                                    gRPC {grpc}, admin http://{admin} (/ in a browser, /status, /metrics)
 identity provider, development only          http://{issuer} (POST /token, /rotate, /down, /up)
 upstream, answers what it saw                http://{upstream}
 configurations, and Envoy's logs             {directory}

@@ -104,7 +104,7 @@ impl Fixture {
             }),
             demand,
             answers: AnswerSettings::default(),
-            max_concurrent,
+            concurrent_checks: max_concurrent,
             queue_time: Duration::from_secs(60),
             metrics,
             board: Arc::new(StatusBoard::new([])),

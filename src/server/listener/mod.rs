@@ -10,7 +10,7 @@ mod socket;
 use std::fmt;
 use std::future::poll_fn;
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -86,11 +86,6 @@ impl Sockets {
     /// Where they listen, in the order of the configuration.
     pub fn addresses(&self) -> impl Iterator<Item = &Address> {
         self.0.iter().map(Socket::address)
-    }
-
-    /// The first that is TCP.
-    pub fn tcp(&self) -> Option<SocketAddr> {
-        self.addresses().find_map(Address::tcp)
     }
 
     /// Begins to accept, with `tls` on what is TCP. The mode of a Unix socket's file says who may connect to it.

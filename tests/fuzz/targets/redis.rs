@@ -12,6 +12,8 @@ mod reply;
 mod schema;
 
 use claimgate::revocation::RevocationEntry;
+// As `reply` names it.
+use claimgate::util;
 use libfuzzer_sys::fuzz_target;
 use redis::Value;
 

@@ -85,7 +85,7 @@ And where tokens can be taken back:
 
 reference issuer (deploy/issuer.md)          http://{issuer} (POST /token, /revoke, /logout)
 Redis, where it writes what is revoked       {redis}
-claimgate, which trusts it                   admin http://{admin} (/status, /metrics)
+claimgate, which trusts it                   admin http://{admin} (/ in a browser, /status, /metrics)
 Envoy, in front of two services              http://{ingress} (/orders, /stock)
 
 A token, both services, a logout, and both services again:

@@ -5,7 +5,6 @@
 
 mod client;
 
-use std::error::Error as _;
 use std::time::Duration;
 
 use reqwest::header::{
@@ -18,7 +17,7 @@ use url::{Origin, Url};
 
 use self::client::Client;
 use super::{HttpSettings, SourceError, is_loopback};
-use crate::util::escape::escaped;
+use crate::util::escape::innermost_cause;
 
 /// How long to wait for a connection, inside the deadline of the fetch.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
@@ -245,17 +244,9 @@ fn unreachable(error: &reqwest::Error) -> SourceError {
     SourceError::Unreachable(innermost(error))
 }
 
-/// The cause that says most. The outer ones repeat the URL, which may hold secrets. Parts of it may be the
-/// provider's words (a certificate's names): escaped and cut.
+/// The cause that says most. The outer ones repeat the URL, which may hold secrets.
 fn innermost(error: &reqwest::Error) -> String {
-    let mut source = error.source();
-    let mut text = None;
-    while let Some(cause) = source {
-        text = Some(cause.to_string());
-        source = cause.source();
-    }
-    let text = text.unwrap_or_else(|| "the request failed".to_owned());
-    escaped(&text, 160)
+    innermost_cause(error).unwrap_or_else(|| "the request failed".to_owned())
 }
 
 #[cfg(test)]

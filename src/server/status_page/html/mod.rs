@@ -159,15 +159,15 @@ impl Html {
         }
         let of = &part.entries;
         let kinds = [
-            (" tokens, ", of.token),
-            (" subjects, ", of.subject),
-            (" sessions, ", of.session),
-            (" keys, ", of.key),
-            (" issuers", of.issuer),
+            ("", " token", of.token),
+            (", ", " subject", of.subject),
+            (", ", " session", of.session),
+            (", ", " key", of.key),
+            (", ", " issuer", of.issuer),
         ];
         self.named("in force");
-        for (what, count) in kinds {
-            self.number(count as u64).raw(what);
+        for (between, what, count) in kinds {
+            self.raw(between).number(count as u64).raw(what).raw(if count == 1 { "" } else { "s" });
         }
         self.end();
         if part.kept > 0 {
@@ -178,7 +178,7 @@ impl Html {
         }
         if part.skipped > 0 {
             self.named("not read").raw("<span class=\"bad\">").number(part.skipped as u64);
-            self.raw(" entries</span>");
+            self.raw(if part.skipped == 1 { " entry</span>" } else { " entries</span>" });
             if let Some(first) = &part.skipped_because {
                 self.raw(", the first: ").text(first);
             }

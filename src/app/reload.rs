@@ -1,6 +1,6 @@
-//! What the configuration asks for while the service runs: the refreshers of its keys, and its next version.
+//! Keeps a configuration in force while the service runs: the refreshers of its keys, and the next version of its file.
 //!
-//! [`Configured::run`] is one task. It keeps the refreshers of the generation in force running, follows the
+//! [`Reloader::run`] is one task. It keeps the refreshers of the generation in force running, follows the
 //! configuration's file, and swaps a whole new generation in when that is right; one with mistakes changes nothing and
 //! is told of. Sources that stay the same keep their keys.
 
@@ -31,7 +31,7 @@ const RETIREMENT: Duration = Duration::from_secs(1);
 
 /// Keeps a configuration in force.
 #[derive(Debug)]
-pub(super) struct Configured {
+pub(super) struct Reloader {
     pub(super) current: Current,
     pub(super) workers: Workers,
     /// `None` where there is no file to follow.
@@ -102,7 +102,7 @@ enum Event {
     Stop,
 }
 
-impl Configured {
+impl Reloader {
     /// Runs until `stop`.
     ///
     /// # Errors

@@ -1,6 +1,8 @@
 //! What is told of a check once it is decided: counts, a line of the decision log, a span. [`super::checks`] has it told;
 //! nothing here changes an answer.
 
+use std::borrow::Cow;
+
 use http::HeaderMap;
 
 use super::generation::Generation;
@@ -10,7 +12,7 @@ use crate::telemetry::decision_log::{
     DecisionLine, DecisionLog, holds_token, shown_id, shown_method, shown_path,
 };
 use crate::telemetry::metrics::{CheckOutcome, CheckVerdict, UnknownKidOutcome};
-use crate::telemetry::traces::context::{TraceContext, TraceId};
+use crate::telemetry::traces::context::TraceContext;
 use crate::telemetry::traces::{CheckSpan, SpanIds, Tracer};
 use crate::util::clock::{Clock, Stopwatch, UnixTime};
 use crate::util::label::Label;
@@ -79,7 +81,9 @@ impl Recorder {
         };
         let method = request.map_or("", |request| &request.method);
         let path = request.map_or("", |request| &request.path);
-        let request_id = request.and_then(|request| request.header_values("x-request-id").next());
+        // Looked for among all headers, so only where it is told.
+        let request_id =
+            || request.and_then(|request| request.header_values("x-request-id").next());
         let span = generation.traces.as_deref().and_then(|settings| {
             let context = trace_of(&decided);
             let ids = SpanIds::sampled(&context, settings)?;
@@ -89,7 +93,7 @@ impl Recorder {
             let took = u64::try_from(decided.watch.elapsed().as_nanos()).unwrap_or(u64::MAX);
             let span = CheckSpan {
                 ids,
-                state: context.state.filter(|state| !holds_token(state)),
+                state: context.state.clone().filter(|state| !holds_token(state)),
                 name: decided.called,
                 begun: ended.saturating_sub(took),
                 ended,
@@ -103,19 +107,22 @@ impl Recorder {
                 kid: kid.map(shown_id),
                 method: shown_method(method),
                 path: shown_path(path),
-                request_id: request_id.map(shown_id),
+                request_id: request_id().map(shown_id),
             };
             Some((place, span))
         });
-        let trace_id =
-            || span.as_ref().map(|(_, span)| span.ids.trace_id).or_else(|| trace_id(&decided));
+        let trace_id = || {
+            span.as_ref()
+                .map(|(_, span)| span.ids.trace_id)
+                .or_else(|| trace_of(&decided).trace_id())
+        };
         let line = || DecisionLine {
             rule: rule.map(Label::name),
             issuer: issuer.map(Label::name),
             kid,
             method,
             path,
-            request_id,
+            request_id: request_id(),
             trace_id: trace_id(),
         };
         match (decision, denial) {
@@ -132,22 +139,14 @@ impl Recorder {
 }
 
 /// Which trace it belongs to: as who called says or, where that is nothing, as the request itself says.
-fn trace_of(decided: &Decided<'_>) -> TraceContext {
-    if let Some(trace) = decided.trace {
-        return trace.clone();
-    }
-    decided.request.map_or_else(TraceContext::default, |request| {
-        TraceContext::read(|name| {
+fn trace_of<'a>(decided: &Decided<'a>) -> Cow<'a, TraceContext> {
+    match (decided.trace, decided.request) {
+        (Some(trace), _) => Cow::Borrowed(trace),
+        (None, Some(request)) => Cow::Owned(TraceContext::read(|name| {
             let mut values = request.header_values(name);
             values.next().filter(|_| values.next().is_none())
-        })
-    })
-}
-
-fn trace_id(decided: &Decided<'_>) -> Option<TraceId> {
-    match decided.trace {
-        Some(trace) => trace.trace_id(),
-        None => trace_of(decided).trace_id(),
+        })),
+        (None, None) => Cow::Owned(TraceContext::default()),
     }
 }
 

@@ -21,7 +21,7 @@ LEAST_CONTRAST = 4.5
 # What a reader finds on the page of each.
 TOLD = {
     "well": ["ready", "deny expired", "deny overloaded", "would_deny insufficient_scope", "accounts, source 0 fresh", "key-1",
-             "shared symmetric_key", "private private_key", "1 tokens", "Certificates", "generation 2"],
+             "shared symmetric_key", "private private_key", "1 token", "Certificates", "generation 2"],
     "poor": ["deny keys_unavailable", "deny revocation_stale", "gone, source 0 waiting", "never read", "last error", "Revocations", "failures"],
 }
 

@@ -21,8 +21,9 @@ RUN = re.compile(rb"[A-Za-z0-9_+/-]{%d,}" % WINDOW)
 WORDS = re.compile(rb"[A-Za-z0-9_.@:+~-]{%d,}" % WORD)
 # What shows a secret whosever it is.
 FORMS = {
-    # Or two segments too long for the parts of a name: not everybody writes JSON without white space.
-    "what looks like a token": re.compile(rb"eyJ[A-Za-z0-9_-]{10,}|[A-Za-z0-9_-]{16}\.[A-Za-z0-9_-]{40}"),
+    # Where a segment begins: within one, three random letters are these once in a while, and its windows are known. Or two segments
+    # too long for the parts of a name: not everybody writes JSON without white space.
+    "what looks like a token": re.compile(rb"(?<![A-Za-z0-9_-])eyJ[A-Za-z0-9_-]{10,}|[A-Za-z0-9_-]{16}\.[A-Za-z0-9_-]{40}"),
     "a private key in PEM": re.compile(rb"BEGIN [A-Z ]*PRIVATE KEY"),
     "a private JWK": re.compile(rb'"(d|p|q|k)\\*": ?\\*"[A-Za-z0-9_-]{16,}'),
 }

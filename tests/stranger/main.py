@@ -102,13 +102,13 @@ class Stranger:
         os.environ["CLAIMGATE"] = str(pathlib.Path(self.environment["CARGO_TARGET_DIR"], "debug/claimgate"))
         import answered
         import dashboard
-        from service import Prometheus
+        from process import Prometheus
 
         # Its questions, without a process of its own: that one is the reader's.
         prometheus = Prometheus.__new__(Prometheus)
         prometheus.url = f"http://{self.prometheus}"
         prometheus.get = lambda url: (200, {}, subprocess.run(["curl", "-s", url], capture_output=True, text=True, timeout=PATIENCE).stdout)
-        queries = [(title, answered.filled_in(query)) for title, query in dashboard.queries()]
+        queries = [(title, answered.filled_in(query, "claimgate")) for title, query in dashboard.queries("claimgate")]
         until = time.monotonic() + PATIENCE
         while True:
             answers = [(title, query, [value for _, value in prometheus.query(query)]) for title, query in queries]

@@ -1,6 +1,5 @@
 //! `traces`: where spans go, and which checks become one. Nothing is connected to here, and no file is read.
 
-use std::net::IpAddr;
 use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,7 +11,7 @@ use super::Compiler;
 use crate::config::raw::{RawHeaderFile, RawResourceAttribute, RawTraces};
 use crate::config::report::{Path, quote};
 use crate::config::scalar::{Count, List, Mapping, Text};
-use crate::keys::source::key_url;
+use crate::keys::source::{is_loopback, key_url};
 use crate::telemetry::traces::settings::{HeaderFile, Protocol, TraceSettings};
 use crate::util::client_tls::ClientTls;
 
@@ -187,10 +186,4 @@ impl Compiler<'_> {
             self.report.wrong(path, quote(text), expected);
         }
     }
-}
-
-fn is_loopback(url: &Url) -> bool {
-    let host = url.host_str().unwrap_or_default();
-    let address = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
-    host == "localhost" || address.is_ok_and(|address| address.is_loopback())
 }

@@ -293,21 +293,11 @@ mod tests {
     use tokio_rustls::rustls::RootCertStore;
     use tokio_rustls::rustls::crypto::aws_lc_rs;
 
+    use super::super::testing;
     use super::*;
-    use crate::util::client_tls::ClientTls;
 
     fn settings(endpoint: &str, protocol: Protocol, timeout: Duration) -> TraceSettings {
-        TraceSettings {
-            endpoint: endpoint.parse().unwrap(),
-            protocol,
-            tls: ClientTls::default(),
-            headers: vec![],
-            service_name: "claimgate".to_owned(),
-            resource: vec![],
-            sample: None,
-            timeout,
-            accepts_readable_secrets: false,
-        }
+        TraceSettings { protocol, timeout, ..testing::settings(endpoint) }
     }
 
     /// What becomes of an export that is answered with `head`, and then `rest` without end.

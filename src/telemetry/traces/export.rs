@@ -244,27 +244,22 @@ mod tests {
     use prost::Message as _;
 
     use super::super::context::TraceContext;
-    use super::super::settings::{HeaderFile, Protocol};
+    use super::super::settings::HeaderFile;
     use super::super::span::{SpanIds, queue};
+    use super::super::testing::{self, metrics};
     use super::*;
     use crate::telemetry::decision_log::{shown_id, shown_method, shown_path};
-    use crate::telemetry::metrics::{Metrics, MetricsSettings};
-    use crate::util::client_tls::ClientTls;
+    use crate::telemetry::metrics::Metrics;
     use crate::util::label::Label;
 
     const MOST_NAME: usize = 64;
 
     fn settings(headers: Vec<HeaderFile>) -> TraceSettings {
         TraceSettings {
-            endpoint: url::Url::parse("http://127.0.0.1:1").unwrap(),
-            protocol: Protocol::Grpc,
-            tls: ClientTls::default(),
             headers,
             service_name: "s".repeat(256),
             resource: vec![("n".repeat(256), "v".repeat(256)); 32],
-            sample: None,
-            timeout: Duration::from_secs(5),
-            accepts_readable_secrets: false,
+            ..testing::settings("http://127.0.0.1:1")
         }
     }
 
@@ -296,15 +291,7 @@ mod tests {
     fn exporter(
         settings: TraceSettings,
     ) -> (super::super::Tracer, watch::Sender<Option<Arc<TraceSettings>>>, Exporter, Metrics) {
-        let metrics = Metrics::new(MetricsSettings {
-            rules: vec![],
-            issuers: vec![],
-            reasons: vec![],
-            algorithms: vec![],
-            profile: "production",
-            concurrent_checks: 1,
-            cache_bytes: 0,
-        });
+        let metrics = metrics();
         let (tracer, spans) = queue(metrics.spans());
         let (sender, receiver) = watch::channel(Some(Arc::new(settings)));
         let exporter = Exporter::new(spans, receiver, metrics.spans());

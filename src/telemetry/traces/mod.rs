@@ -12,6 +12,8 @@ mod export;
 mod message;
 pub mod settings;
 mod span;
+#[cfg(test)]
+mod testing;
 
 pub use self::export::Exporter;
 pub use self::span::{CheckSpan, Place, SpanIds, Tracer, queue};

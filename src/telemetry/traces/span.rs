@@ -124,25 +124,12 @@ impl fmt::Debug for Tracer {
 #[cfg(test)]
 mod tests {
     use std::num::NonZeroU64;
-    use std::time::Duration;
 
-    use super::super::settings::Protocol;
+    use super::super::testing::{metrics, settings};
     use super::*;
-    use crate::telemetry::metrics::{Metrics, MetricsSettings};
-    use crate::util::client_tls::ClientTls;
 
     fn sampling(sample: u64) -> TraceSettings {
-        TraceSettings {
-            endpoint: url::Url::parse("http://127.0.0.1:1").unwrap(),
-            protocol: Protocol::Grpc,
-            tls: ClientTls::default(),
-            headers: vec![],
-            service_name: "claimgate".to_owned(),
-            resource: vec![],
-            sample: NonZeroU64::new(sample),
-            timeout: Duration::from_secs(5),
-            accepts_readable_secrets: false,
-        }
+        TraceSettings { sample: NonZeroU64::new(sample), ..settings("http://127.0.0.1:1") }
     }
 
     fn span() -> CheckSpan {
@@ -199,15 +186,7 @@ mod tests {
 
     #[test]
     fn spans_that_nobody_takes_are_dropped_and_counted() {
-        let metrics = Metrics::new(MetricsSettings {
-            rules: vec![],
-            issuers: vec![],
-            reasons: vec![],
-            algorithms: vec![],
-            profile: "production",
-            concurrent_checks: 1,
-            cache_bytes: 0,
-        });
+        let metrics = metrics();
         let (tracer, spans) = queue(metrics.spans());
         for _ in 0..QUEUE + 3 {
             if let Some(place) = tracer.place() {
